@@ -17,3 +17,44 @@ $(READY): requirements.lock pyproject.toml scripts/install-system-packages
 	$(PY) -m pip install --disable-pip-version-check --quiet --require-hashes --only-binary :all: -r requirements.lock
 	$(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+.PHONY: run demo test check soak fuzz prove bench build-bitstream docs format lock
+run: $(READY) ## the whole system on this machine, until Ctrl-C
+	@$(PY) -m thermogen_scripts.run
+
+demo: $(READY) ## the same, unattended, to an approved mint; then exit
+	@$(PY) -m thermogen_scripts.demo
+
+build-bitstream: $(READY) ## build/node.bit and build/pcm.bin, with area and timing
+	@$(VENV)/bin/thermogen-build all
+
+test: $(READY) ## everything but the soak
+	@$(MAKE) --no-print-directory lint
+	$(PY) -m pytest -m "not soak" --durations=10
+
+check: $(READY) ## lint, types and the fast tests
+	@$(MAKE) --no-print-directory lint
+	$(PY) -m pytest -m "not slow and not soak"
+
+.PHONY: lint
+lint: $(READY)
+	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/ruff check --quiet .
+	$(VENV)/bin/lint-imports --no-logo
+	$(PY) -m mypy
+
+soak: $(READY) ## the long, seeded part of the tests
+	$(PY) -m pytest -m soak --timeout=7200
+
+fuzz: $(READY) ## the long, seeded fuzzing of every decoder
+	HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest -m "fuzz" --timeout=7200
+
+bench: $(READY) ## ratios against what a user would use instead
+	@$(PY) -m thermogen_scripts.bench
+
+docs: $(READY) ## the generated documents
+	@$(PY) -m thermogen_scripts.documents
+
+format: $(READY) ## format and mend what ruff can
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .

@@ -1,0 +1,80 @@
+"""The broker of a run: mosquitto on loopback, with a password and an access list for each client."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+MOSQUITTO = Path("/usr/sbin/mosquitto")
+
+SITE_WRITES = ("batch", "live", "alert", "ack")
+CLOUD_WRITES = ("receipt", "command")
+MAX_MESSAGE_BYTES = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerFiles:
+    """Where one broker's configuration and its clients' passwords lie."""
+
+    directory: Path
+
+    @property
+    def configuration(self) -> Path:
+        return self.directory / "mosquitto.conf"
+
+    def password_file(self, user: str) -> Path:
+        """The file that holds `user`'s password, mode 0600."""
+        return self.directory / f"{user}.password"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes `text` to a new file that only its owner can read."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text)
+
+
+def configure(files: BrokerFiles, port: int, site: str, topic_prefix: str) -> None:
+    """Writes configuration, access list and, once, the clients' passwords; a second call keeps the passwords."""
+    files.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    hashed = files.directory / "passwords"
+    if not hashed.exists():
+        users = {user: secrets.token_urlsafe(24) for user in (site, "cloud")}
+        for user, password in users.items():
+            write_private(files.password_file(user), password)
+        draft = files.directory / "passwords.new"
+        write_private(draft, "".join(f"{user}:{password}\n" for user, password in users.items()))
+        subprocess.run(["mosquitto_passwd", "-U", str(draft)], check=True, capture_output=True)
+        draft.rename(hashed)
+    write_private(files.directory / "access", _access(site, topic_prefix))
+    write_private(
+        files.configuration,
+        "\n".join(
+            (
+                f"listener {port} 127.0.0.1",
+                "allow_anonymous false",
+                f"password_file {hashed}",
+                f"acl_file {files.directory / 'access'}",
+                f"user {getpass.getuser()}",
+                "persistence true",
+                f"persistence_location {files.directory}/",
+                f"message_size_limit {MAX_MESSAGE_BYTES}",
+                "max_queued_messages 10000",
+                "",
+            )
+        ),
+    )
+
+
+def _access(site: str, prefix: str) -> str:
+    own = f"{prefix}/{site}"
+    lines = [f"user {site}"]
+    lines += [f"topic write {own}/{leaf}" for leaf in SITE_WRITES]
+    lines += [f"topic read {own}/{leaf}" for leaf in CLOUD_WRITES]
+    lines += ["", "user cloud"]
+    lines += [f"topic read {prefix}/+/{leaf}" for leaf in SITE_WRITES]
+    lines += [f"topic write {prefix}/+/{leaf}" for leaf in CLOUD_WRITES]
+    return "\n".join([*lines, ""])

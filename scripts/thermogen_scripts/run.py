@@ -1,0 +1,63 @@
+"""`make run`: a simulated well pad and its cloud on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+
+from .broker import MAX_MESSAGE_BYTES
+from .processes import ProcessError, Supervisor, require_alive
+from .settings import SettingError, read_settings
+from .world import APPROVER, ProvisionError, World, compile_gateware, provision, start
+
+WATCH_S = 0.5
+
+
+def banner(world: World) -> str:
+    """What a person needs to use the run: addresses, credentials, where things lie."""
+    settings = world.settings
+    rows = (
+        ("page", f"{world.page}  (user viewer, password in {world.viewer_password_file})"),
+        ("API", f"{world.page}api/v1, described at {world.page}docs"),
+        ("approver", f"{APPROVER}, passphrase in {world.approver_passphrase_file}"),
+        (
+            "broker",
+            f"mqtt://127.0.0.1:{settings.broker_port}  topics {settings.topic_prefix}/{settings.site}/…, ≤ {MAX_MESSAGE_BYTES} bytes",
+        ),
+        ("uplink", f"127.0.0.1:{settings.uplink_port}, the site's way to the broker"),
+        ("burner", f"Modbus RTU over TCP, 127.0.0.1:{settings.rtu_port}, unit 1"),
+        ("clock", f"gpsd protocol, 127.0.0.1:{settings.clock_port}"),
+        ("host link", f"unix:{world.host_link}"),
+        ("run directory", str(settings.run_dir)),
+        ("pace", f"{settings.pace} site seconds a second, {settings.clocks_per_site_second} clocks a site second"),
+    )
+    return "\n".join(f"  {name:<14}{text}" for name, text in rows)
+
+
+def main() -> int:
+    """Runs until Ctrl-C or SIGTERM; exit code 1 with a message when something cannot start or ends by itself."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        world = World(read_settings())
+        compile_gateware(world)
+        provision(world)
+        with Supervisor(world.settings.run_dir / "logs") as supervisor:
+            start(world, supervisor)
+            print(
+                f"Thermogen Zero is running: {world.settings.site}\n{banner(world)}\nCtrl-C stops it; `make run` again carries on.",
+                flush=True,
+            )
+            while not stop.wait(WATCH_S):
+                require_alive(supervisor.running)
+            print("stopping…", flush=True)
+    except (SettingError, ProvisionError, ProcessError) as error:
+        print(f"run: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""The controller node: a Lattice CrossLink-NX (LIFCL-40) beside a Linux module, three power modules on cables, one site converter.
+
+Package: caBGA400, as on the manufacturer's evaluation board. The QFN72 has only 18 pins that bear 3.3 V, the node needs 24.
+Part: industrial temperature (a well pad sees -40 °C) in the slowest speed grade, so that a bitstream that meets timing here
+meets it in every part that a buyer can get.
+Ball, bank and function of each pin: the manufacturer's pinout as kept in Project Oxide's `iodb.json`, which the place-and-route
+tool is built from; `gateware/tests/test_build_boards.py` has the tool accept every one of them.
+"""
+
+from __future__ import annotations
+
+from amaranth.vendor import LatticePlatform
+
+from .pins import GATE_PULL_DOWN, Converter, Pin, check, resources
+
+CLOCK_HZ = 50_000_000
+"""One oscillator feeds the FPGA and the Ethernet PHY's reference input, so that the two share one clock domain."""
+
+MODULES = 3
+"""Power modules that can be plugged in."""
+
+BANK_VOLTS = {1: 3.3, 2: 3.3, 6: 3.3, 7: 3.3}
+"""Banks in use. 0, 1, 2, 6 and 7 are wide-range banks; 3, 4 and 5 are high-performance banks, which end at 1.8 V and stay unused."""
+
+RESERVED = {
+    "D11": "INITN",
+    "E11": "PROGRAMN",
+    "D12": "DONE",
+    "E12": "MCLK of the configuration flash",
+    "E13": "MCSN of the configuration flash",
+    "D13": "MOSI of the configuration flash",
+    "D15": "MISO of the configuration flash",
+    "D14": "MD2 of the configuration flash",
+    "D16": "MD3 of the configuration flash",
+    "E16": "MCSNO, the chained configuration select",
+    "E19": "JTAG_EN",
+    "F15": "TMS",
+    "F17": "TDI",
+    "F19": "TDO",
+    "G18": "TCK",
+}
+"""Balls that configuration or JTAG use: a general-purpose signal there could stop a board from starting or being repaired."""
+
+
+def _module(number: int, cs_n: str, cipo: str, run: str) -> list[Pin]:
+    where = f"module#{number}"
+    return [
+        Pin(
+            f"{where}.cs_n",
+            "o",
+            cs_n,
+            2,
+            f"select of power module {number}; own wire, so that a dead module disturbs no other",
+            "10 kohm up",
+        ),
+        Pin(f"{where}.cipo", "i", cipo, 2, f"answer of power module {number}; own wire, pulled low: an unplugged module reads as no frame"),
+        Pin(
+            f"{where}.run",
+            "o",
+            run,
+            2,
+            f"fail-safe wire to power module {number}: 1 = may run. Unconfigured, unpowered or unplugged it is 0",
+            GATE_PULL_DOWN,
+        ),
+    ]
+
+
+PINS: tuple[Pin, ...] = (
+    Pin(
+        "clk50",
+        "i",
+        "L13",
+        1,
+        "PCLKT1_2, a pin with its own path into the clock network; the evaluation board feeds the same ball. Shared with the Ethernet PHY",
+        clock_hz=CLOCK_HZ,
+    ),
+    Pin("host.sclk", "i", "K3", 7, "PCLKT7_0; the host link leaves to the left, away from the module cables", "10 kohm down"),
+    Pin("host.cs_n", "i", "K4", 7, "pair of K3, so that clock and select have equal length; idle while the Linux side boots", "10 kohm up"),
+    Pin("host.copi", "i", "K2", 7, "next to the link's clock: the four wires leave as one group"),
+    Pin("host.cipo", "o", "K1", 7, "pair of K2, so that the two data wires have equal length"),
+    Pin("adc.sclk", "o", "M2", 6, "bank 6, on the analogue side of the board: no other bank switches near the site converter"),
+    Pin("adc.cs_n", "o", "M3", 6, "pair of M2; the converter samples on its falling edge, so it must not fall by itself", "10 kohm up"),
+    Pin("adc.copi", "o", "M4", 6, "next to the select: the four wires leave as one group"),
+    Pin("adc.cipo", "i", "M5", 6, "pair of M4, so that the two data wires have equal length"),
+    Pin("pulse", "i", "L20", 1, "1 Hz from GPS or RTC; PCLKT1_0, so that a later design may time-stamp its edge directly", "10 kohm down"),
+    Pin(
+        "ov_comparator",
+        "i",
+        "N14",
+        2,
+        "fast over-voltage comparator, open drain, 1 = over-voltage: a broken wire or a comparator without supply trips",
+        "4.7 kohm up",
+    ),
+    Pin("module_bus.sclk", "o", "M17", 2, "clock of all module links, buffered per cable; bank 2 faces the cable connectors"),
+    Pin("module_bus.copi", "o", "M18", 2, "pair of M17: clock and data leave together"),
+    *_module(0, "M19", "M20", "N19"),
+    *_module(1, "N20", "P19", "P20"),
+    *_module(2, "P17", "P18", "R17"),
+    Pin("led_link", "o", "E17", 1, "link lamp, lit by a low level; where the evaluation board has one too", active_low=True),
+    Pin("led_trip", "o", "F13", 1, "trip lamp, lit by a low level; next free ball to E17", active_low=True),
+)
+
+CONVERTERS: tuple[Converter, ...] = (
+    Converter(
+        "site inputs",
+        "ADS7952",
+        select="adc.cs_n",
+        answer="adc.cipo",
+        answer_bit=0,
+        inputs=(
+            "bus voltage",
+            "bus current",
+            "ground fault current",
+            "hot supply temperature",
+            "hot return temperature",
+            "cold supply temperature",
+            "cold return temperature",
+            "hot flow",
+            "cold flow",
+            "gas flow",
+            "gas pressure",
+            "battery current",
+        ),
+    ),
+)
+
+
+def _attributes(pin: Pin) -> dict[str, str]:
+    """Nexus names: I/O type by bank voltage, and an internal pull that agrees with the resistor on the board."""
+    settings = {"IO_TYPE": "LVCMOS33"}
+    if pin.direction == "i" and not pin.clock_hz:
+        settings["PULLMODE"] = "UP" if pin.pull.endswith("up") else "DOWN"
+    return settings
+
+
+check(PINS, BANK_VOLTS, RESERVED)
+
+
+class ControllerNode(LatticePlatform):
+    """Amaranth platform of the controller node."""
+
+    device = "LIFCL-40"
+    package = "BG400"
+    speed = "7"
+    grade = "I"
+    default_clk = "clk50"
+    resources = resources(PINS, _attributes)
+    connectors = ()

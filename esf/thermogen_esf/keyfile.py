@@ -1,0 +1,72 @@
+"""Key files: a signing key's 32-byte seed as 64 hexadecimal digits and a newline, readable by its owner only."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from .signatures import SEED_BYTES, SigningKey
+
+_FILE_BYTES = 2 * SEED_BYTES + 1
+
+
+class KeyFileError(Exception):
+    """A key file cannot be used; the message says why and what to do. It never holds the key."""
+
+
+class KeyFileExistsError(KeyFileError):
+    """There is a key already, and a key is never written over."""
+
+
+class KeyFilePermissionsError(KeyFileError):
+    """Others than the owner may read or write the file."""
+
+
+class KeyFileContentError(KeyFileError):
+    """The file is not a seed."""
+
+
+def save_seed(path: Path, key: SigningKey) -> None:
+    """Write a new key file, mode 0600: complete and durable on return, or not there at all.
+
+    KeyFileExistsError where the path is taken, OSError where the directory cannot be written.
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key.seed.hex().encode("ascii") + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(beside, path)  # unlike a rename, this never replaces a key
+    except FileExistsError:
+        raise KeyFileExistsError(f"{path} exists: move it away first if a new key is really meant, the old one is lost otherwise") from None
+    finally:
+        beside.unlink()
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def load_seed(path: Path) -> SigningKey:
+    """Read a key file. KeyFilePermissionsError, KeyFileContentError, or OSError where it cannot be opened."""
+    path = Path(path)
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode):
+            raise KeyFileContentError(f"{path} is not a file")
+        if mode & 0o077:
+            raise KeyFilePermissionsError(f"{path} has mode {stat.S_IMODE(mode):04o}, others can read it: chmod 600 it, and replace the key if others had access")
+        content = file.read(_FILE_BYTES + 1)
+    digits = content.removesuffix(b"\n")
+    if len(digits) == 2 * SEED_BYTES:
+        try:
+            return SigningKey.from_seed(bytes.fromhex(digits.decode("ascii")))
+        except ValueError:
+            pass  # said below, without the content
+    raise KeyFileContentError(f"{path} does not hold a seed: {2 * SEED_BYTES} hexadecimal digits and a newline")

@@ -23,9 +23,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from .broker import write_private
 from .cloud_client import ApiError, CloudClient
-from .processes import ProcessError, Supervisor, wait_until
+from .launch import cut, restore, start_all
+from .processes import ProcessError, Running, Supervisor, wait_until
+from .provision import ProvisionError, compile_gateware, provision
 from .settings import RunSettings, SettingError, read_settings
-from .world import APPROVER, ProvisionError, Started, World, compile_gateware, program, provision, start
+from .world import APPROVER, World, program
 
 EPOCHS = 24
 FRAMES_PER_EPOCH = 90
@@ -68,15 +70,19 @@ class Demonstration:
 
     settings: RunSettings
     world: World
-    started: Started
+    programs: dict[str, Running]
     cloud: CloudClient
     fault: str
     first_epoch: int
     progress: Progress
 
+    @property
+    def running(self) -> list[Running]:
+        return list(self.programs.values())
+
     def site_time(self) -> int:
         """The plant's site time, from its last status line."""
-        for line in reversed(self.started.site.last_lines(20).splitlines()):
+        for line in reversed(self.programs["site"].last_lines(20).splitlines()):
             try:
                 return int(json.loads(line)["site_time"])
             except (ValueError, KeyError, TypeError):
@@ -111,18 +117,18 @@ class Demonstration:
             nonlocal cut_at, restored_at
             now = self.site_time()
             if not cut_at and now >= start_s + OUTAGE_AFTER_EPOCHS * EPOCH_S:
-                self.started.cut_uplink()
+                cut(self.programs["uplink"])
                 cut_at = now
                 self.progress.console.print(f"uplink cut at site time {now}")
             if cut_at and not restored_at and now >= cut_at + OUTAGE_S:
-                self.started.restore_uplink()
+                restore(self.programs["uplink"])
                 restored_at = now
                 self.progress.console.print(f"uplink back after {now - cut_at} site seconds")
             believed = self.refused_or_count()
             self.progress.update(task, completed=believed)
             return believed == EPOCHS and restored_at > 0
 
-        wait_until(step, "all epochs are believed", 900, self.started.supervisor.running)
+        wait_until(step, "all epochs are believed", 900, self.running)
         return restored_at - cut_at
 
     def mint(self) -> tuple[str, dict[str, Any]]:
@@ -145,7 +151,7 @@ class Demonstration:
             state.update(self.cloud.get(f"mints/{request}"))
             return state["state"] in ("minted", "rejected", "failed") or self.fault == "no-approval"
 
-        wait_until(settled, "the credit is minted", 60, self.started.supervisor.running)
+        wait_until(settled, "the credit is minted", 60, self.running)
         if state["state"] != "minted":
             refuse("approval" if state["state"] == "requested" else "mint", f"request {request} is {state['state']}: nothing was minted")
         return request, self.cloud.get(f"credits/{state['credit']}")
@@ -208,7 +214,7 @@ def demonstrate(settings: RunSettings, fault: str, progress: Progress) -> dict[s
     compile_gateware(world)
     provision(world, wrong_key=fault == "wrong-key")
     with Supervisor(settings.run_dir / "logs") as supervisor:
-        started = start(world, supervisor)
+        programs = start_all(world, supervisor)
         cloud = CloudClient(world.page, world.viewer_password_file.read_text().strip())
         first: list[int] = []
 
@@ -217,7 +223,7 @@ def demonstrate(settings: RunSettings, fault: str, progress: Progress) -> dict[s
             return bool(first)
 
         wait_until(first_batch, "the first epoch arrives", 120, supervisor.running)
-        demonstration = Demonstration(settings, world, started, cloud, fault, first[0], progress)
+        demonstration = Demonstration(settings, world, programs, cloud, fault, first[0], progress)
         outage_s = demonstration.follow()
         _, credit = demonstration.mint()
         bundle = demonstration.verify(credit["serial"])

@@ -7,9 +7,11 @@ import sys
 import threading
 
 from .broker import MAX_MESSAGE_BYTES
+from .launch import start_all
 from .processes import ProcessError, Supervisor, require_alive
+from .provision import ProvisionError, compile_gateware, provision
 from .settings import SettingError, read_settings
-from .world import APPROVER, ProvisionError, World, compile_gateware, provision, start
+from .world import APPROVER, World
 
 WATCH_S = 0.5
 
@@ -45,7 +47,7 @@ def main() -> int:
         compile_gateware(world)
         provision(world)
         with Supervisor(world.settings.run_dir / "logs") as supervisor:
-            start(world, supervisor)
+            start_all(world, supervisor)
             print(
                 f"Thermogen Zero is running: {world.settings.site}\n{banner(world)}\nCtrl-C stops it; `make run` again carries on.",
                 flush=True,

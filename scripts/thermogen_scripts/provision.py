@@ -1,0 +1,63 @@
+"""The first set-up of a run directory: passwords, keys, databases, enrolments, and the compiled gateware."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from .broker import configure, write_private
+from .world import APPROVER, World, program
+
+
+class ProvisionError(Exception):
+    """The first set-up of a run directory did not work."""
+
+
+def _command(name: str, arguments: Sequence[str], environment: dict[str, str]) -> str:
+    done = subprocess.run([program(name), *arguments], env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ProvisionError(f"{name} {' '.join(arguments)} ended with exit code {done.returncode}:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def provision(world: World, wrong_key: bool = False) -> None:
+    """Makes what the run directory does not have yet: passwords, keys, databases, enrolments. Repeating it changes nothing.
+
+    `wrong_key` enrols another key than the one that the site signs with: the fault that a demonstration can ask for.
+    """
+    settings = world.settings
+    settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings.run_dir.chmod(0o700)
+    configure(world.broker, settings.broker_port, settings.site, settings.topic_prefix)
+    done = settings.run_dir / "provisioned"
+    if done.exists():
+        return
+    cloud = json.loads(_command("thermogen-cloud", ["init"], world.cloud_environment))
+    write_private(settings.run_dir / "cloud-keys.json", json.dumps({"cloud": [cloud["public_key"]]}))
+    site = json.loads(_command("thermogen-edge", ["init", "--site", settings.site], world.edge_environment))
+    enrolled = settings.run_dir / "site-public-key.hex"
+    key = site["public_key"]
+    if wrong_key:
+        other = {**world.edge_environment, "THERMOGEN_EDGE_DIR": str(settings.run_dir / "other-edge")}
+        key = json.loads(_command("thermogen-edge", ["init", "--site", settings.site], other))["public_key"]
+    enrolled.write_text(key)
+    _command("thermogen-cloud", ["enrol-site", "--name", settings.site, "--public-key", str(enrolled)], world.cloud_environment)
+    passphrase = world.approver_passphrase_file
+    if not passphrase.exists():
+        write_private(passphrase, os.urandom(12).hex())
+    _command(
+        "thermogen-cloud",
+        ["enrol-approver", "--name", APPROVER, "--role", "approver", "--passphrase-file", str(passphrase)],
+        world.cloud_environment,
+    )
+    done.touch()
+
+
+def compile_gateware(world: World) -> None:
+    """Compiles the gateware for simulation, where it is not in the cache yet; progress goes to the terminal."""
+    arguments = ["compile", "--clocks-per-site-second", str(world.settings.clocks_per_site_second)]
+    if subprocess.run([program("thermogen-sim"), *arguments], check=False, stdout=sys.stderr).returncode != 0:
+        raise ProvisionError("the gateware could not be compiled for simulation; the reason is above")

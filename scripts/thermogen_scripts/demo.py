@@ -23,7 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from .broker import write_private
 from .cloud_client import ApiError, CloudClient
-from .launch import cut, restore, start_all
+from .launch import cut, restore, site_time, start_all
 from .processes import ProcessError, Running, Supervisor, wait_until
 from .provision import ProvisionError, compile_gateware, provision
 from .settings import RunSettings, SettingError, read_settings
@@ -80,15 +80,6 @@ class Demonstration:
     def running(self) -> list[Running]:
         return list(self.programs.values())
 
-    def site_time(self) -> int:
-        """The plant's site time, from its last status line."""
-        for line in reversed(self.programs["site"].last_lines(20).splitlines()):
-            try:
-                return int(json.loads(line)["site_time"])
-            except (ValueError, KeyError, TypeError):
-                continue
-        return self.first_epoch * EPOCH_S
-
     def batches(self) -> list[dict[str, Any]]:
         """The site's batches as the cloud knows them."""
         found: list[dict[str, Any]] = self.cloud.get(f"batches?site={self.settings.site}")
@@ -115,7 +106,7 @@ class Demonstration:
 
         def step() -> bool:
             nonlocal cut_at, restored_at
-            now = self.site_time()
+            now = site_time(self.programs["site"]) or start_s
             if not cut_at and now >= start_s + OUTAGE_AFTER_EPOCHS * EPOCH_S:
                 cut(self.programs["uplink"])
                 cut_at = now

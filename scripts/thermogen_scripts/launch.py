@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 from .broker import MOSQUITTO
@@ -54,6 +55,16 @@ def start_site(world: World, supervisor: Supervisor) -> Running:
 def start_edge(world: World, supervisor: Supervisor) -> Running:
     """The daemon."""
     return supervisor.start("edge", [program("thermogen-edge"), "run"], world.edge_environment)
+
+
+def site_time(site: Running) -> int:
+    """The plant's site time, Unix seconds, from the site's last status line; 0 before the first."""
+    for line in reversed(site.last_lines(20).splitlines()):
+        try:
+            return int(json.loads(line)["site_time"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return 0
 
 
 def cut(uplink: Running) -> None:

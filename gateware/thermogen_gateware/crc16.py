@@ -1,0 +1,28 @@
+"""CRC-16/IBM-3740 ("CCITT-FALSE"): polynomial 0x1021, initial 0xFFFF, most significant bit first, no final exclusive or.
+
+Reference: the catalogue of parametrised CRC algorithms, check value of "123456789" 0x29B1. Over data followed by its CRC the register
+ends at 0. One bit a clock, no latency.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Mux, Value
+
+POLYNOMIAL = 0x1021
+INITIAL = 0xFFFF
+
+
+def crc16(data: bytes) -> int:
+    """The CRC of some bytes, as the link's other side and its tests compute it."""
+    crc = INITIAL
+    for byte in data:
+        for bit in range(7, -1, -1):
+            feedback = (crc >> 15) ^ (byte >> bit & 1)
+            crc = (crc << 1 & 0xFFFF) ^ (POLYNOMIAL if feedback else 0)
+    return crc
+
+
+def crc16_step(crc: Value, bit: Value) -> Value:
+    """The 16-bit register after one more bit; feeding it its own top bit shifts the CRC out."""
+    shifted = (crc << 1)[:16]
+    return Mux(crc[15] ^ bit, shifted ^ POLYNOMIAL, shifted)

@@ -1,0 +1,135 @@
+"""Energies and gas volume: mean power over a site second, once per pulse, in exact integers.
+
+`electrical_energy` and `channel_power` come from the mean of all channels' currents (to 1/256 of 2 mA) × the mean bus voltage, `bus_energy` from the
+mean bus current × the mean bus voltage; each division's remainder is carried into the next second, so no rounding adds up.
+The energy of a second is power × one pulse, whatever number of clocks lay between two pulses. Signed throughout: a floor
+division is made of an unsigned one by adding a multiple of the divisor first. `electrical_energy` never runs
+backwards: reverse power has to be made good before the counter goes on. Latency `pulse` to `done` about 160 clocks after `means_done`.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .divider import SerialDivider
+
+MEAN_FRACTION_BITS = 8
+CHANNEL_POWER_DIVISOR = (1 << MEAN_FRACTION_BITS) * 1000 // 2
+"""2 mA × mV = 2 µW, in 1/256: so many in a mW."""
+BUS_POWER_DIVISOR = 100
+"""10 mA × mV = 10 µW: so many in a mW."""
+POWER_BIAS_BITS = 25
+"""Added before the division, in mW: 33 kW of reverse power stay positive."""
+SAMPLES_BITS = 20
+DIVIDEND_BITS = 48
+
+
+class Energy(wiring.Component):
+    """Adds `channel_sum` (2 mA) at each `channel_strobe`; closes the second's sum at `pulse`; at `means_done` takes the second's means.
+
+    `bus_mv`, `bus_current` (10 mA, signed) and `gas_flow` (mMcf/d = cf/d) are the second's means. Outputs, final at `done`, in their points' raw units: mJ, mJ, 1/86400 cf, mW.
+    A second without one exchange counts no channel power.
+    """
+
+    def __init__(self, sum_shape):
+        self._sum_shape = sum_shape
+        super().__init__(
+            {
+                "channel_sum": In(sum_shape),
+                "channel_strobe": In(1),
+                "pulse": In(1),
+                "means_done": In(1),
+                "bus_mv": In(16),
+                "bus_current": In(signed(16)),
+                "gas_flow": In(16),
+                "done": Out(1),
+                "electrical_energy": Out(64),
+                "bus_energy": Out(signed(64)),
+                "gas_volume": Out(48),
+                "channel_power": Out(signed(32)),
+            }
+        )
+
+    def elaborate(self, _platform):
+        m = Module()
+        m.submodules.divider = divider = SerialDivider(DIVIDEND_BITS, SAMPLES_BITS)
+        sum_bits = self._sum_shape.width
+        biased_bits = sum_bits + SAMPLES_BITS
+
+        # Channel sums, biased to be positive: sum + 2^(sum_bits - 1) each.
+        bias = 1 << (sum_bits - 1)
+        running, running_samples = Signal(biased_bits), Signal(SAMPLES_BITS)
+        closed, closed_samples = Signal(biased_bits), Signal(SAMPLES_BITS)
+        biased = Signal(sum_bits)
+        m.d.comb += biased.eq(self.channel_sum + bias)
+        with m.If(self.pulse):
+            m.d.sync += [closed.eq(running), closed_samples.eq(running_samples)]
+            m.d.sync += [running.eq(Mux(self.channel_strobe, biased, 0)), running_samples.eq(self.channel_strobe)]
+        with m.Elif(self.channel_strobe & ~running_samples.all()):
+            m.d.sync += [running.eq(running + biased), running_samples.eq(running_samples + 1)]
+
+        mean_bits = sum_bits + MEAN_FRACTION_BITS
+        mean = Signal(signed(mean_bits))
+        factor = Signal(signed(mean_bits))
+        product = Signal(signed(mean_bits + 17))
+        m.d.sync += product.eq(factor * Cat(self.bus_mv, C(0, 1)).as_signed())
+        channel_remainder = Signal(range(CHANNEL_POWER_DIVISOR))
+        bus_remainder = Signal(range(BUS_POWER_DIVISOR))
+        power = Signal(signed(32))
+        made_good = Signal(signed(64))
+        m.d.comb += power.eq(divider.quotient - (1 << POWER_BIAS_BITS))
+
+        m.d.sync += self.done.eq(0)
+        with m.FSM():
+            with m.State("IDLE"):
+                with m.If(self.means_done):
+                    m.d.sync += self.gas_volume.eq(self.gas_volume + self.gas_flow)
+                    with m.If(closed_samples == 0):
+                        m.d.sync += factor.eq(0)
+                        m.next = "MULTIPLY"
+                    with m.Else():
+                        m.next = "MEAN"
+            with m.State("MEAN"):
+                m.d.comb += [divider.start.eq(1), divider.dividend.eq(closed << MEAN_FRACTION_BITS), divider.divisor.eq(closed_samples)]
+                m.next = "MEAN_WAIT"
+            with m.State("MEAN_WAIT"):
+                m.d.comb += mean.eq(divider.quotient - (bias << MEAN_FRACTION_BITS))
+                with m.If(divider.done):
+                    m.d.sync += factor.eq(mean)
+                    m.next = "MULTIPLY"
+            with m.State("MULTIPLY"):
+                m.next = "CHANNEL_POWER"
+            with m.State("CHANNEL_POWER"):
+                m.d.comb += [
+                    divider.start.eq(1),
+                    divider.dividend.eq(product + channel_remainder + (CHANNEL_POWER_DIVISOR << POWER_BIAS_BITS)),
+                    divider.divisor.eq(CHANNEL_POWER_DIVISOR),
+                ]
+                m.next = "CHANNEL_WAIT"
+            with m.State("CHANNEL_WAIT"):
+                with m.If(divider.done):
+                    m.d.sync += [
+                        self.channel_power.eq(power),
+                        made_good.eq(made_good + power),
+                        channel_remainder.eq(divider.remainder),
+                        factor.eq(self.bus_current),
+                    ]
+                    m.next = "CHANNEL_ENERGY"
+            with m.State("CHANNEL_ENERGY"):
+                with m.If(~made_good[-1] & (made_good.as_unsigned() > self.electrical_energy)):
+                    m.d.sync += self.electrical_energy.eq(made_good)
+                m.next = "BUS_POWER"
+            with m.State("BUS_POWER"):
+                m.d.comb += [
+                    divider.start.eq(1),
+                    divider.dividend.eq(product + bus_remainder + (BUS_POWER_DIVISOR << POWER_BIAS_BITS)),
+                    divider.divisor.eq(BUS_POWER_DIVISOR),
+                ]
+                m.next = "BUS_WAIT"
+            with m.State("BUS_WAIT"):
+                with m.If(divider.done):
+                    m.d.sync += [self.bus_energy.eq(self.bus_energy + power), bus_remainder.eq(divider.remainder), self.done.eq(1)]
+                    m.next = "IDLE"
+        return m

@@ -1,0 +1,172 @@
+"""The node's twelve inputs: scans its ADS7952, gives the bus voltage at once and every input's mean over the site second.
+
+The converter is scanned without pause, 12 channels in about 1,000 clocks (50,000 samples of each input in a product's second, about ten
+in one of 10,000 clocks; the sum stops growing at 65,535 samples). At `pulse` the scan rests while each input's sum is divided by its count
+(serial divider, to a sixteenth of a sample) and scaled by its gain and offset (one multiplier): `done` at most 720 clocks after `pulse`. An input
+without a good sample in the second keeps its value. Between pulses each sample of the bus is scaled as it comes, for protection and tracker.
+Values saturate at the limits of the point's 16 bits.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from thermogen_esf.points import SITE_INPUTS
+
+from .ads7952 import Ads7952Driver
+from .calibration import DEFAULT_CALIBRATION, SIGNED_INPUTS
+from .divider import SerialDivider
+
+INPUTS = len(SITE_INPUTS)
+BUS_INPUT = SITE_INPUTS.index("bus_voltage")
+COUNT_BITS = 16
+SUM_BITS = 12 + COUNT_BITS
+FRACTION_BITS = 4
+
+
+CALIBRATION = data.StructLayout({"gain": unsigned(16), "offset": signed(16)})
+"""One input's row of the calibration table."""
+
+ACCUMULATED = data.StructLayout({"sum": unsigned(SUM_BITS), "count": unsigned(COUNT_BITS)})
+"""Samples of one input in this second."""
+
+
+class SiteInputs(wiring.Component):
+    """`site_inputs[n]` in the raw unit of point n of `SITE_INPUTS`, final from `done` to the next second's.
+
+    `bus_mv` is the newest sample of the bus (strobe `bus_strobe`), 0 until the first. `healthy`: the converter answers, for the right channels.
+    """
+
+    def __init__(self, clock_hz):
+        self._clock_hz = clock_hz
+        super().__init__(
+            {
+                "pulse": In(1),
+                "calibration_addr": In(4),
+                "calibration_gain": In(16),
+                "calibration_offset": In(signed(16)),
+                "calibration_we": In(1),
+                "site_inputs": Out(data.ArrayLayout(16, INPUTS)),
+                "done": Out(1),
+                "bus_mv": Out(16),
+                "bus_strobe": Out(1),
+                "healthy": Out(1),
+                "adc_sclk": Out(1),
+                "adc_cs_n": Out(1, init=1),
+                "adc_copi": Out(1),
+                "adc_cipo": In(1),
+            }
+        )
+
+    def elaborate(self, _platform):
+        m = Module()
+        m.submodules.driver = driver = Ads7952Driver(self._clock_hz)
+        m.d.comb += [
+            self.adc_sclk.eq(driver.adc_sclk),
+            self.adc_cs_n.eq(driver.adc_cs_n),
+            self.adc_copi.eq(driver.adc_copi),
+            driver.adc_cipo.eq(self.adc_cipo),
+            self.healthy.eq(driver.healthy),
+        ]
+
+        rows = [{"gain": row.gain, "offset": row.offset} for row in DEFAULT_CALIBRATION.values()]
+        m.submodules.table = table = Memory(shape=CALIBRATION, depth=INPUTS, init=rows)
+        table_rd, table_wr = table.read_port(), table.write_port()
+        m.d.comb += [
+            table_wr.addr.eq(self.calibration_addr),
+            table_wr.data.gain.eq(self.calibration_gain),
+            table_wr.data.offset.eq(self.calibration_offset),
+            table_wr.en.eq(self.calibration_we & (self.calibration_addr < INPUTS)),
+        ]
+        m.submodules.sums = sums = Memory(shape=ACCUMULATED, depth=INPUTS, init=[])
+        sums_rd, sums_wr = sums.read_port(), sums.write_port()
+        m.submodules.divider = divider = SerialDivider(SUM_BITS + FRACTION_BITS, COUNT_BITS)
+
+        # Scan: the driver rests only while the second is closed.
+        closing = Signal()
+        with m.If(self.pulse):
+            m.d.sync += closing.eq(1)
+        with m.If(~driver.busy & ~closing):
+            m.d.comb += driver.start.eq(1)
+            m.d.sync += driver.channel.eq(Mux(driver.channel == INPUTS - 1, 0, driver.channel + 1))
+
+        # One path from mean to point: (mean16 × gain + half) / 65536 + offset.
+        channel = Signal(4)
+        sample = Signal(12)
+        mean = Signal(12 + FRACTION_BITS)
+        product = Signal(32)
+        scaled = Signal(signed(18))
+        is_signed = Signal()
+        value = Signal(16)
+        m.d.comb += [
+            table_rd.addr.eq(channel),
+            sums_rd.addr.eq(channel),
+            sums_wr.addr.eq(channel),
+            is_signed.eq(C(SIGNED_INPUTS, INPUTS).bit_select(channel, 1)),
+            scaled.eq(((product + 0x8000) >> 16) + table_rd.data.offset),
+        ]
+        with m.If(is_signed):
+            m.d.comb += value.eq(Mux(scaled > 0x7FFF, 0x7FFF, Mux(scaled < -0x8000, 0x8000, scaled)))
+        with m.Else():
+            m.d.comb += value.eq(Mux(scaled > 0xFFFF, 0xFFFF, Mux(scaled < 0, 0, scaled)))
+        m.d.comb += [
+            divider.dividend.eq(Cat(C(0, FRACTION_BITS), sums_rd.data.sum)),
+            divider.divisor.eq(sums_rd.data.count),
+        ]
+
+        outputs = Array(self.site_inputs[n] for n in range(INPUTS))
+        m.d.sync += [self.done.eq(0), self.bus_strobe.eq(0)]
+        m.d.sync += product.eq(mean * table_rd.data.gain)
+        with m.FSM():
+            with m.State("IDLE"):
+                with m.If(driver.frame):
+                    m.d.sync += [channel.eq(driver.sample_channel), sample.eq(driver.samples[0]), mean.eq(driver.samples[0] << FRACTION_BITS)]
+                    with m.If(driver.good[0]):
+                        m.next = "FETCH"
+                with m.Elif(closing & ~driver.busy):
+                    m.d.sync += channel.eq(0)
+                    m.next = "LOAD"
+            with m.State("FETCH"):
+                m.next = "ADD"
+            with m.State("ADD"):
+                m.d.comb += [
+                    sums_wr.en.eq(~sums_rd.data.count.all()),
+                    sums_wr.data.sum.eq(sums_rd.data.sum + sample),
+                    sums_wr.data.count.eq(sums_rd.data.count + 1),
+                ]
+                m.next = "MULTIPLY"
+            with m.State("MULTIPLY"):
+                m.next = "BUS"
+            with m.State("BUS"):
+                with m.If(channel == BUS_INPUT):
+                    m.d.sync += [self.bus_mv.eq(value), self.bus_strobe.eq(1)]
+                m.next = "IDLE"
+            # Closing the second.
+            with m.State("LOAD"):
+                m.next = "DIVIDE"
+            with m.State("DIVIDE"):
+                m.d.comb += [divider.start.eq(1), sums_wr.en.eq(1)]
+                with m.If(sums_rd.data.count == 0):
+                    m.next = "NEXT"
+                with m.Else():
+                    m.next = "WAIT"
+            with m.State("WAIT"):
+                with m.If(divider.done):
+                    m.d.sync += mean.eq(divider.quotient)
+                    m.next = "SCALE"
+            with m.State("SCALE"):
+                m.next = "STORE"
+            with m.State("STORE"):
+                m.d.sync += outputs[channel].eq(value)
+                m.next = "NEXT"
+            with m.State("NEXT"):
+                with m.If(channel == INPUTS - 1):
+                    m.d.sync += [closing.eq(0), self.done.eq(1)]
+                    m.next = "IDLE"
+                with m.Else():
+                    m.d.sync += channel.eq(channel + 1)
+                    m.next = "LOAD"
+        return m

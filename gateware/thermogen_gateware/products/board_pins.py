@@ -1,0 +1,46 @@
+"""Between a board's pins and the logic: request a signal by the name in the board's table and get its buffer's logic side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import io
+
+
+class BoardPins:
+    """Requests pins of `platform` and puts their buffers into `m`. Unregistered: what samples a pin synchronises it where it is used."""
+
+    def __init__(self, m: Module, platform: Any) -> None:
+        self._m = m
+        self._platform = platform
+        self._resources: dict[tuple[str, int], Any] = {}
+
+    def input(self, resource: str, subsignal: str = "", number: int = 0) -> Signal:
+        """The logic side of an input, as wide as the board has it."""
+        port = self._port(resource, subsignal, number)
+        buffer = io.Buffer("i", port)
+        self._m.submodules[f"pin_{_name(resource, subsignal, number)}"] = buffer
+        value = Signal(len(port), name=_name(resource, subsignal, number))
+        self._m.d.comb += value.eq(buffer.i)
+        return value
+
+    def output(self, value: Value, resource: str, subsignal: str = "", number: int = 0) -> None:
+        """Drive an output; `value` is as wide as the board has it, or the pins above it are driven to 0."""
+        port = self._port(resource, subsignal, number)
+        if len(value) > len(port):
+            raise ValueError(f"{_name(resource, subsignal, number)}: {len(value)} bits for {len(port)} pins")
+        buffer = io.Buffer("o", port)
+        self._m.submodules[f"pin_{_name(resource, subsignal, number)}"] = buffer
+        self._m.d.comb += buffer.o.eq(value)
+
+    def _port(self, resource: str, subsignal: str, number: int) -> Any:
+        # A resource with subsignals is requested once, whichever of them is asked for first.
+        key = (resource, number)
+        if key not in self._resources:
+            self._resources[key] = self._platform.request(resource, number, dir="-")
+        return getattr(self._resources[key], subsignal) if subsignal else self._resources[key]
+
+
+def _name(resource: str, subsignal: str, number: int) -> str:
+    return "_".join(part for part in (resource, str(number) if number else "", subsignal) if part)

@@ -1,0 +1,81 @@
+"""The controller node as it is flashed: `Node` on the pins of `ControllerNode`, at the product's clock.
+
+Clock: the 50 MHz oscillator straight from its pin. Power: the modules' `run` wires are 0 until the node has left reset, and fall
+within 12 µs when the oscillator stops, seen by the FPGA's own one. Wires of modules that the product does not use say "stop".
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import C, Cat, ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal
+from amaranth.lib import wiring
+from thermogen_boards import ControllerNode
+from thermogen_boards.controller_node import CLOCK_HZ, MODULES
+
+from ..build.design import ClockTarget, Design
+from ..node import Node
+from .board_pins import BoardPins
+from .clock_sources import InternalOscillator
+from .clock_watch import ClockWatch, Heartbeat
+from .power_on import PowerOn
+
+CLOCKS_PER_SITE_SECOND = CLOCK_HZ
+CHANNELS = 12
+MODULES_USED = 1
+
+HOLD_CLOCKS = 64
+"""Flip-flops start as configured; the hold lets the oscillator's first, irregular periods pass."""
+
+
+class NodeTop(Elaboratable):
+    """The node on its board. `core` has the ports of `Node`, `oscillator` the port `clk`."""
+
+    def __init__(self, core: wiring.Component | None = None, oscillator: wiring.Component | None = None) -> None:
+        self._core = core or Node(CLOCKS_PER_SITE_SECOND, CHANNELS, MODULES_USED)
+        self._oscillator = oscillator or InternalOscillator()
+
+    def elaborate(self, platform):
+        m = Module()
+        pins = BoardPins(m, platform)
+
+        m.domains += ClockDomain("sync")
+        m.d.comb += ClockSignal("sync").eq(pins.input("clk50"))
+        m.submodules.power_on = power_on = PowerOn(HOLD_CLOCKS)
+        m.d.comb += [power_on.clk.eq(ClockSignal("sync")), power_on.good.eq(1), ResetSignal("sync").eq(power_on.reset)]
+
+        m.submodules.oscillator = oscillator = self._oscillator
+        m.domains += ClockDomain("watch", reset_less=True)
+        m.d.comb += ClockSignal("watch").eq(oscillator.clk)
+        m.submodules.heartbeat = heartbeat = Heartbeat()
+        m.submodules.clock_watch = clock_watch = ClockWatch()
+        m.d.comb += clock_watch.beat.eq(heartbeat.beat)
+
+        m.submodules.node = node = self._core
+        m.d.comb += [
+            node.host_sclk.eq(pins.input("host", "sclk")),
+            node.host_cs_n.eq(pins.input("host", "cs_n")),
+            node.host_copi.eq(pins.input("host", "copi")),
+            node.adc_cipo.eq(pins.input("adc", "cipo")),
+            node.pulse.eq(pins.input("pulse")),
+            node.ov_comparator.eq(pins.input("ov_comparator")),
+            node.module_cipo.eq(Cat(pins.input("module", "cipo", number) for number in range(MODULES_USED))),
+        ]
+        pins.output(node.host_cipo, "host", "cipo")
+        pins.output(node.adc_sclk, "adc", "sclk")
+        pins.output(node.adc_cs_n, "adc", "cs_n")
+        pins.output(node.adc_copi, "adc", "copi")
+        pins.output(node.module_sclk, "module_bus", "sclk")
+        pins.output(node.module_copi, "module_bus", "copi")
+        pins.output(node.led_link, "led_link")
+        pins.output(node.led_trip, "led_trip")
+        for number in range(MODULES):
+            used = number < MODULES_USED
+            pins.output(node.module_cs_n[number] if used else C(1), "module", "cs_n", number)
+            may_run = Signal(name=f"may_run_{number}")
+            if used:
+                m.d.comb += may_run.eq(node.module_run[number] & power_on.permit & clock_watch.alive)
+            pins.output(may_run, "module", "run", number)
+        return m
+
+
+DESIGN = Design("node", ControllerNode, NodeTop, (ClockTarget("clk", CLOCK_HZ), ClockTarget("watch_clk", InternalOscillator.HZ)))
+"""What `thermogen-build node` builds."""

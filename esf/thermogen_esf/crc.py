@@ -91,7 +91,7 @@ def crc32c(data: bytes | bytearray | memoryview) -> int:
     """The CRC-32C of `data`, 0 … 2**32 - 1."""
     remainder = _INITIAL
     if len(data) > _WORD * _LOOP_WORDS:
-        start = bytes(byte ^ 0xFF for byte in data[:_WORD])  # the initial value, so that the rest is linear; then leading zeros change nothing
+        start = bytes(byte ^ 0xFF for byte in data[:_WORD])  # the initial value goes in here: after that, leading zeros change nothing
         data = _fold(bytes(-len(data) % _WORD) + start + bytes(data[_WORD:]))
         remainder = 0
     table = _BYTE_TABLE

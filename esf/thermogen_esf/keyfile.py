@@ -56,12 +56,14 @@ def save_seed(path: Path, key: SigningKey) -> None:
 def load_seed(path: Path) -> SigningKey:
     """Read a key file. KeyFilePermissionsError, KeyFileContentError, or OSError where it cannot be opened."""
     path = Path(path)
-    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
+    with path.open("rb") as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
             raise KeyFileContentError(f"{path} is not a file")
         if mode & 0o077:
-            raise KeyFilePermissionsError(f"{path} has mode {stat.S_IMODE(mode):04o}, others can read it: chmod 600 it, and replace the key if others had access")
+            raise KeyFilePermissionsError(
+                f"{path} has mode {stat.S_IMODE(mode):04o}, others can read it: chmod 600 it, and replace the key if others had access"
+            )
         content = file.read(_FILE_BYTES + 1)
     digits = content.removesuffix(b"\n")
     if len(digits) == 2 * SEED_BYTES:

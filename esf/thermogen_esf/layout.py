@@ -104,4 +104,4 @@ TELEMETRY_FIELDS: tuple[Placed, ...] = tuple(Placed(POINT[identifier], offset) f
 
 FIELD: dict[str, Placed] = {placed.point.identifier: placed for placed in TELEMETRY_FIELDS}
 
-assert CHANNEL_OFFSET + CHANNELS_PER_SITE * CHANNEL_BYTES == TELEMETRY_FIELDS[0].offset
+assert TELEMETRY_FIELDS[0].offset == CHANNEL_OFFSET + CHANNELS_PER_SITE * CHANNEL_BYTES

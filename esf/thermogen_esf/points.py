@@ -154,7 +154,9 @@ class Point:
         value = round((Fraction(physical) - self.offset) / self.scale)
         low, high = self.raw_limits
         if not low <= value <= high:
-            raise ValueError(f"{self.identifier}: {float(physical)} {self.unit} does not fit {self.width} bits; give a value within its range")
+            raise ValueError(
+                f"{self.identifier}: {float(physical)} {self.unit} does not fit {self.width} bits; give a value within its range"
+            )
         return value
 
     @property
@@ -165,7 +167,7 @@ class Point:
         return 0, (1 << self.width) - 1
 
 
-def _quantity(  # noqa: PLR0913  a point has this many attributes
+def _quantity(
     number: int,
     identifier: str,
     name: str,
@@ -179,7 +181,9 @@ def _quantity(  # noqa: PLR0913  a point has this many attributes
     count: int = 1,
 ) -> Point:
     low, high = limits
-    return Point(identifier, number, name, unit, Fraction(low), Fraction(high), Fraction(scale), width, source, kind, Fraction(offset), count)
+    return Point(
+        identifier, number, name, unit, Fraction(low), Fraction(high), Fraction(scale), width, source, kind, Fraction(offset), count
+    )
 
 
 def _symbols(
@@ -208,7 +212,18 @@ _MIDSCALE = 2048
 
 POINTS: tuple[Point, ...] = (
     # Every channel: 24 bits.
-    _quantity(1, "channel_current", "channel output current", "A", (-4, 4), _CHANNEL_AMPERE, 12, _MEASURED, offset=-_MIDSCALE * _CHANNEL_AMPERE, count=CHANNELS_PER_SITE),
+    _quantity(
+        1,
+        "channel_current",
+        "channel output current",
+        "A",
+        (-4, 4),
+        _CHANNEL_AMPERE,
+        12,
+        _MEASURED,
+        offset=-_MIDSCALE * _CHANNEL_AMPERE,
+        count=CHANNELS_PER_SITE,
+    ),
     _quantity(2, "channel_duty", "channel duty", "", (0, 1), Fraction(1, PWM_COUNTS), 9, _DERIVED, count=CHANNELS_PER_SITE),
     _symbols(3, "channel_state", "channel state", ChannelState, 3, _DERIVED, count=CHANNELS_PER_SITE),
     # The twelve inputs of the node's own converter, in its channel order.

@@ -33,7 +33,9 @@ def decode(data: bytes) -> Frame:
     """The frame that `data` is, from its first byte to its last. FrameError where it is none."""
     length = envelope(data)
     if len(data) > length:
-        raise TrailingBytesError(length, "length", f"the frame ends here and {len(data) - length} more bytes follow; split_capture reads several frames")
+        raise TrailingBytesError(
+            length, "length", f"the frame ends here, {len(data) - length} bytes follow; split_capture reads several frames"
+        )
     check_crc(data)
     frame_type, _, header = parse_header(data)
     low, high = FRAME_BYTES[frame_type]

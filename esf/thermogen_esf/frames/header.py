@@ -14,6 +14,7 @@ from .errors import EncodeError, FrameTypeError, MagicError, VersionError
 from .reading import compile_fixed, read_fields
 
 _COMPILED = compile_fixed(HEADER)
+NO_FLAGS = FrameFlag(0)
 _MAGIC_BYTES = MAGIC.to_bytes(2, "big")
 
 
@@ -30,7 +31,7 @@ class Header:
     sequence: int
     time: int
     time_quality: TimeQuality
-    flags: FrameFlag = FrameFlag(0)
+    flags: FrameFlag = NO_FLAGS
 
     @property
     def live(self) -> bool:
@@ -46,14 +47,15 @@ def parse_header(data: bytes) -> tuple[FrameType, int, Header]:
     if data[3] != VERSION:
         raise VersionError(3, "version", f"{data[3]} is not {VERSION}; a newer decoder may know it")
     if frame_type not in FRAME_BYTES:
-        raise FrameTypeError(2, "type", f"{frame_type} is none of {', '.join(str(int(known)) for known in FRAME_BYTES)}; a newer decoder may know it")
+        known = ", ".join(f"{int(each)} {each.name.lower()}" for each in FRAME_BYTES)
+        raise FrameTypeError(2, "type", f"{frame_type} is none of {known}; a newer decoder may know it")
     if quality not in _QUALITIES or flags not in _FLAGS:
         read_fields(HEADER, data, 0)  # says which and why
     return FrameType(frame_type), length, Header(site, sequence, time, _QUALITIES[quality], _FLAGS[flags])
 
 
 _QUALITIES = {int(quality): quality for quality in TimeQuality}
-_FLAGS = {int(flags): flags for flags in (FrameFlag(0), FrameFlag.LIVE)}
+_FLAGS = {int(flags): flags for flags in (NO_FLAGS, FrameFlag.LIVE)}
 
 
 def build_header(frame_type: FrameType, length: int, header: Header) -> bytes:

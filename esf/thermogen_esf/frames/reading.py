@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from construct import Array, Bytes, BytesInteger, ConstructError, FormatField, Renamed, StreamError, Struct, Subconstruct
+from construct import Array, BytesInteger, ConstructError, FormatField, StreamError, Struct, Subconstruct
 
 from .errors import FieldError, TruncatedError
 

@@ -32,7 +32,7 @@ def sign_frame(frame: _Signed, key: SigningKey) -> _Signed:
 
 
 def verify_frame(frame: SignedFrame, public_key: bytes, data: bytes | None = None) -> bool:
-    """Whether the key signed the frame. `data` are the bytes that it was decoded from, where they are at hand: it saves encoding it again."""
+    """Whether the key signed the frame. `data` are the bytes that it was decoded from, if at hand: they save encoding it again."""
     if frame.key_id != key_id(public_key):
         return False
     return verify(public_key, (data or encode(frame))[:-_AFTER], frame.signature, frame_context(frame.type))

@@ -10,7 +10,17 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
-from ..layout import CHANNEL_BYTES, CHANNEL_OFFSET, FIELD, HEADER_BYTES, HEADER_OFFSET, LEAF_BYTES, RESERVED_BYTES, TELEMETRY_BYTES, TELEMETRY_FIELDS
+from ..layout import (
+    CHANNEL_BYTES,
+    CHANNEL_OFFSET,
+    FIELD,
+    HEADER_BYTES,
+    HEADER_OFFSET,
+    LEAF_BYTES,
+    RESERVED_BYTES,
+    TELEMETRY_BYTES,
+    TELEMETRY_FIELDS,
+)
 from ..points import CHANNELS_PER_SITE, POINT
 from .codes import FrameFlag, FrameType
 from .declared import CHANNEL_FIELDS, TELEMETRY
@@ -20,6 +30,9 @@ from .reading import compile_fixed
 
 _BODY = compile_fixed(TELEMETRY)
 _CURRENT_BITS, _DUTY_BITS, _STATE_BITS = (bits for _, bits in CHANNEL_FIELDS)
+
+
+_NOTHING = bytes(RESERVED_BYTES)
 
 
 class Channel(NamedTuple):
@@ -74,15 +87,17 @@ class Telemetry:
         object.__setattr__(self, "header", header)
 
     @classmethod
-    def of(cls, header: Header, raw: Mapping[str, int], channels: Sequence[Channel] = (), reserved: bytes = bytes(RESERVED_BYTES)) -> Telemetry:
+    def of(cls, header: Header, raw: Mapping[str, int], channels: Sequence[Channel] = (), reserved: bytes = _NOTHING) -> Telemetry:
         """A frame from raw values by point identifier; what is left out is 0, channels left out are absent.
 
         EncodeError for an unknown identifier, a value that does not fit or more than 108 channels.
         """
         if unknown := raw.keys() - FIELD.keys():
             raise EncodeError(min(unknown), "is not a point of the telemetry frame")
-        if len(channels) > CHANNELS_PER_SITE or len(reserved) != RESERVED_BYTES:
-            raise EncodeError("channels", f"{len(channels)} channels and {len(reserved)} reserved bytes, a frame has {CHANNELS_PER_SITE} and {RESERVED_BYTES}")
+        if len(channels) > CHANNELS_PER_SITE:
+            raise EncodeError("channels", f"{len(channels)} channels, a frame has {CHANNELS_PER_SITE}")
+        if len(reserved) != RESERVED_BYTES:
+            raise EncodeError("reserved", f"{len(reserved)} bytes, a frame has {RESERVED_BYTES}")
         values = {identifier: raw.get(identifier, 0) for identifier in FIELD}
         packed = pack_channels(channels).ljust(CHANNELS_PER_SITE * CHANNEL_BYTES, b"\0")
         try:

@@ -12,14 +12,6 @@ POLYNOMIAL = 0x1021
 INITIAL = 0xFFFF
 
 
-def crc16(data: bytes) -> int:
-    """The CRC of some bytes, as the link's other side and its tests compute it."""
-    crc = INITIAL
-    for byte in data:
-        for bit in range(7, -1, -1):
-            feedback = (crc >> 15) ^ (byte >> bit & 1)
-            crc = (crc << 1 & 0xFFFF) ^ (POLYNOMIAL if feedback else 0)
-    return crc
 
 
 def crc16_step(crc: Value, bit: Value) -> Value:

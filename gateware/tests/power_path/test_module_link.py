@@ -1,0 +1,416 @@
+"""Both ends of the module link, each against a partner in Python at its own time, then against each other."""
+
+from __future__ import annotations
+
+import random
+from binascii import crc_hqx
+
+import pytest
+from amaranth.hdl import ClockDomain, DomainRenamer, Module, Signal
+from amaranth.sim import Simulator
+from thermogen_gateware.module_link import ModuleLinkMaster, ModuleLinkSlave, ModuleStatus, frame_bytes
+
+CHANNELS = 3
+SLAVE_HZ = 48_000_000
+DUTIES = [0x123, 0xE40, 0x007]
+OTHER = [0x456, 0x0FF, 0x100]
+
+
+class SlaveBench:
+    """A slave with its node in Python; remembers the sequence it sends."""
+
+    def __init__(self, simulate, spi_node, frames, clock_hz=SLAVE_HZ, currents=(2048, 0, 4095)):
+        self.simulate, self.node, self.frames = simulate, spi_node(), frames
+        self.dut = ModuleLinkSlave(clock_hz, CHANNELS)
+        self.currents = currents
+        self.sequence = 40
+
+    async def send(self, ctx, duties=DUTIES, enable=1, **changes):
+        message = bytearray(self.frames(changes.get("sequence", self.sequence), duties, enable))
+        self.sequence += 1
+        if "flip" in changes:
+            message[changes["flip"] // 8] ^= 0x80 >> changes["flip"] % 8
+        message = message[: changes.get("length", len(message))] + bytes(max(0, changes.get("length", 0) - len(message)))
+        return await self.node.exchange(ctx, self.dut, bytes(message))
+
+    async def applied(self, ctx):
+        duties = []
+        for channel in range(CHANNELS):
+            ctx.set(self.dut.duty_addr, channel)
+            await ctx.tick()
+            duties.append(ctx.get(self.dut.duty_data))
+        return duties
+
+    async def up(self, ctx):
+        await self.send(ctx)
+        await self.send(ctx)
+        assert ctx.get(self.dut.valid) and ctx.get(self.dut.enable)
+
+    def run(self, bench):
+        async def memory(ctx):
+            async for _, _, address in ctx.tick().sample(self.dut.current_addr):
+                ctx.set(self.dut.current_data, self.currents[min(address, CHANNELS - 1)])
+
+        self.simulate(self.dut, bench, background=[memory], clock_hz=SLAVE_HZ)
+
+
+@pytest.fixture
+def slave(simulate, spi_node, frames):
+    return SlaveBench(simulate, spi_node, frames)
+
+
+def test_the_second_good_frame_is_applied_whole(slave):
+    async def bench(ctx):
+        await slave.send(ctx, OTHER)
+        assert not ctx.get(slave.dut.valid)
+        assert await slave.applied(ctx) == [0, 0, 0]
+        await slave.send(ctx, DUTIES)
+        assert ctx.get(slave.dut.valid) and ctx.get(slave.dut.enable)
+        assert await slave.applied(ctx) == DUTIES
+        await slave.send(ctx, OTHER, enable=0)
+        assert ctx.get(slave.dut.valid) and not ctx.get(slave.dut.enable)
+        assert await slave.applied(ctx) == OTHER
+
+    slave.run(bench)
+
+
+def test_the_answer_carries_last_sequence_status_and_currents(slave):
+    async def bench(ctx):
+        ctx.set(slave.dut.status, 0xC3)
+        await slave.up(ctx)
+        answer = await slave.send(ctx)
+        body = bytes([0x5A, 41, 0xC3, 1, 1, 0x08, 0x00, 0x00, 0x00, 0x0F, 0xFF])
+        assert answer == body + crc_hqx(body, 0xFFFF).to_bytes(2, "big")
+        assert len(answer) == frame_bytes(CHANNELS)
+
+    slave.run(bench)
+
+
+def test_a_frame_with_any_flipped_bit_is_never_applied(slave):
+    covered = (3 + 2 * CHANNELS + 2) * 8
+
+    async def bench(ctx):
+        chance = random.Random(7)
+        for flip in [0, covered - 1, *chance.sample(range(1, covered - 1), 10)]:
+            await slave.up(ctx)
+            before = await slave.applied(ctx)
+            await slave.send(ctx, OTHER, flip=flip)
+            assert ctx.get(slave.dut.valid)
+            assert await slave.applied(ctx) == before
+
+    slave.run(bench)
+
+
+@pytest.mark.parametrize("length", [1, 3, 10, 12, 14, 30])
+def test_a_frame_of_another_length_is_never_applied(slave, length):
+    assert length != frame_bytes(CHANNELS)
+
+    async def bench(ctx):
+        await slave.up(ctx)
+        await slave.send(ctx, OTHER, length=length)
+        assert await slave.applied(ctx) == DUTIES
+        await slave.send(ctx, OTHER)
+        assert await slave.applied(ctx) == OTHER
+
+    slave.run(bench)
+
+
+def test_an_old_sequence_is_never_applied(slave):
+    async def bench(ctx):
+        await slave.up(ctx)
+        last = slave.sequence - 1
+        for old in (last, last - 1):
+            await slave.send(ctx, OTHER, sequence=old)
+            assert await slave.applied(ctx) == DUTIES
+        await slave.send(ctx, OTHER, sequence=last + 127)
+        assert await slave.applied(ctx) == OTHER
+
+    slave.run(bench)
+
+
+def test_the_sequence_may_wrap_around(slave):
+    async def bench(ctx):
+        slave.sequence = 254
+        await slave.up(ctx)
+        await slave.send(ctx, OTHER)
+        assert await slave.applied(ctx) == OTHER
+
+    slave.run(bench)
+
+
+def test_three_bad_frames_in_a_row_turn_the_link_off_and_two_do_not(slave):
+    async def bench(ctx):
+        await slave.up(ctx)
+        for _ in range(2):
+            await slave.send(ctx, OTHER, flip=20)
+        assert ctx.get(slave.dut.enable)
+        await slave.send(ctx)
+        for _ in range(2):
+            await slave.send(ctx, OTHER, flip=20)
+        assert ctx.get(slave.dut.enable)
+        await slave.send(ctx, OTHER, flip=20)
+        assert not ctx.get(slave.dut.valid) and not ctx.get(slave.dut.enable)
+        # After a loss the first good frame only sets the sequence.
+        await slave.send(ctx)
+        assert not ctx.get(slave.dut.enable)
+        await slave.send(ctx)
+        assert ctx.get(slave.dut.enable)
+
+    slave.run(bench)
+
+
+def test_ten_milliseconds_of_silence_turn_the_link_off(simulate, spi_node, frames):
+    # Told that its clock is a hundredth, the slave counts 4,800 clocks for 10 ms.
+    slave = SlaveBench(simulate, spi_node, frames, clock_hz=SLAVE_HZ // 100)
+
+    async def bench(ctx):
+        await slave.up(ctx)
+        clocks = 0
+        while ctx.get(slave.dut.enable):
+            await ctx.tick()
+            clocks += 1
+        assert not ctx.get(slave.dut.valid)
+        assert 4_700 <= clocks <= 4_801
+
+    slave.run(bench)
+
+
+def test_a_current_stored_while_it_is_sent_is_never_torn(slave):
+    async def bench(ctx):
+        await slave.up(ctx)
+        for _ in range(3):
+            answer = await slave.send(ctx)
+            for channel in range(CHANNELS):
+                assert answer[5 + 2 * channel : 7 + 2 * channel] in (b"\x00\xff", b"\x0f\x00")
+
+    async def storing(ctx):
+        while True:
+            slave.currents = [0x0FF] * CHANNELS
+            await ctx.tick().repeat(17)
+            slave.currents = [0xF00] * CHANNELS
+            await ctx.tick().repeat(17)
+
+    async def memory(ctx):
+        async for _, _, address in ctx.tick().sample(slave.dut.current_addr):
+            ctx.set(slave.dut.current_data, slave.currents[min(address, CHANNELS - 1)])
+
+    slave.simulate(slave.dut, bench, background=[storing, memory], clock_hz=SLAVE_HZ)
+
+
+class MasterBench:
+    """A master with modules in Python."""
+
+    def __init__(self, simulate, modules):
+        self.simulate, self.modules = simulate, modules
+        self.dut = ModuleLinkMaster(50_000_000, CHANNELS, len(modules))
+        self.lines = 0
+        self.duties = (DUTIES + OTHER)[: CHANNELS * len(modules)]
+
+    async def exchange(self, ctx, module=0):
+        ctx.set(self.dut.module, module)
+        ctx.set(self.dut.start, 1)
+        await ctx.tick()
+        ctx.set(self.dut.start, 0)
+        clocks = 1
+        while not ctx.get(self.dut.done):
+            await ctx.tick()
+            clocks += 1
+        await ctx.tick().repeat(4)
+        return clocks
+
+    async def currents(self, ctx, module=0):
+        ctx.set(self.dut.module, module)
+        values = []
+        for channel in range(CHANNELS):
+            ctx.set(self.dut.current_addr, module * CHANNELS + channel)
+            await ctx.tick()
+            values.append(ctx.get(self.dut.current_data))
+        return values
+
+    def run(self, bench):
+        async def memory(ctx):
+            async for _, _, address in ctx.tick().sample(self.dut.duty_addr):
+                ctx.set(self.dut.duty_data, self.duties[min(address, len(self.duties) - 1)])
+
+        def process(number, module):
+            selected = Signal(init=1)
+
+            async def select(ctx):
+                async for (level,) in ctx.changed(self.dut.module_cs_n):
+                    ctx.set(selected, level >> number & 1)
+
+            def drive(ctx, bit):
+                self.lines = self.lines & ~(1 << number) | bit << number
+                ctx.set(self.dut.module_cipo, self.lines)
+
+            async def run(ctx):
+                await module.run(ctx, self.dut.module_sclk, selected, self.dut.module_copi, drive)
+
+            return [select, run]
+
+        background = [memory]
+        for number, module in enumerate(self.modules):
+            background += process(number, module)
+        self.simulate(self.dut, bench, background=background)
+
+
+@pytest.mark.parametrize("delay_s", [1e-9, 42e-9, 63e-9, 95e-9])
+def test_master_takes_the_currents_whatever_the_slaves_delay(simulate, spi_module, delay_s):
+    module = spi_module(CHANNELS, [2048, 4095, 1], delay_s=delay_s)
+    master = MasterBench(simulate, [module])
+
+    async def bench(ctx):
+        ctx.set(master.dut.enable, 1)
+        await master.exchange(ctx)
+        assert ctx.get(master.dut.good)
+        assert await master.currents(ctx) == [2048, 4095, 1]
+        assert ctx.get(master.dut.present) and ctx.get(master.dut.heard)
+
+    master.run(bench)
+
+
+def test_master_sends_the_documented_bytes(simulate, spi_module, frames):
+    module = spi_module(CHANNELS, [2048] * CHANNELS)
+    master = MasterBench(simulate, [module])
+
+    async def bench(ctx):
+        ctx.set(master.dut.enable, 1)
+        await master.exchange(ctx)
+        ctx.set(master.dut.enable, 0)
+        await master.exchange(ctx)
+
+    master.run(bench)
+    assert module.received == [frames(0, DUTIES, 1), frames(1, DUTIES, 0)]
+
+
+def test_a_damaged_answer_changes_no_current_and_counts_as_an_error(simulate, spi_module):
+    def damage(number, message):
+        return message if number % 2 == 0 else message[:6] + bytes([message[6] ^ 1]) + message[7:]
+
+    module = spi_module(CHANNELS, [2000, 2001, 2002], answer=damage)
+    master = MasterBench(simulate, [module])
+
+    async def bench(ctx):
+        await master.exchange(ctx)
+        module.currents = [1, 2, 3]
+        await master.exchange(ctx)
+        assert not ctx.get(master.dut.good)
+        assert await master.currents(ctx) == [2000, 2001, 2002]
+        assert ctx.get(master.dut.errors) == 1 and ctx.get(master.dut.present)
+        await master.exchange(ctx)
+        assert await master.currents(ctx) == [1, 2, 3]
+        assert ctx.get(master.dut.errors) == 1
+
+    master.run(bench)
+
+
+def test_a_module_that_answers_but_does_not_hear_counts_as_errors(simulate, spi_module):
+    module = spi_module(CHANNELS, [2048] * CHANNELS)
+    master = MasterBench(simulate, [module])
+
+    async def bench(ctx):
+        await master.exchange(ctx)
+        await master.exchange(ctx)
+        assert ctx.get(master.dut.errors) == 0
+        module.deaf = True
+        for _ in range(4):
+            await master.exchange(ctx)
+        assert ctx.get(master.dut.good) and ctx.get(master.dut.errors) == 3
+
+    master.run(bench)
+
+
+def test_a_module_that_falls_silent_is_absent_after_ten_milliseconds(simulate, spi_module):
+    module = spi_module(CHANNELS, [2048] * CHANNELS)
+    master = MasterBench(simulate, [module])
+
+    async def bench(ctx):
+        await master.exchange(ctx)
+        assert ctx.get(master.dut.present)
+        module.present = False
+        for number in range(101):
+            assert ctx.get(master.dut.present), number
+            await master.exchange(ctx)
+        assert not ctx.get(master.dut.present) and not ctx.get(master.dut.heard)
+
+    master.run(bench)
+
+
+def test_modules_take_their_own_duties_and_keep_their_own_currents(simulate, spi_module, frames):
+    modules = [spi_module(CHANNELS, [11, 12, 13]), spi_module(CHANNELS, [21, 22, 23])]
+    master = MasterBench(simulate, modules)
+
+    async def bench(ctx):
+        ctx.set(master.dut.enable, 1)
+        for number in (0, 1, 0, 1):
+            await master.exchange(ctx, number)
+        assert await master.currents(ctx, 0) == [11, 12, 13]
+        assert await master.currents(ctx, 1) == [21, 22, 23]
+
+    master.run(bench)
+    assert modules[0].received == [frames(0, DUTIES), frames(1, DUTIES)]
+    assert modules[1].received == [frames(0, OTHER), frames(1, OTHER)]
+
+
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+def test_more_channels_than_an_exchange_holds_are_refused(refuses):
+    ModuleLinkMaster(50_000_000, 36)
+    with refuses("do not fit an exchange"):
+        ModuleLinkMaster(50_000_000, 48)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slave_hz", [47_990_000, 48_000_000, 48_010_000])
+def test_master_and_slave_exchange_36_channels_between_their_own_clocks(slave_hz):
+    channels = 36
+    m = Module()
+    m.domains.module = ClockDomain(reset_less=True)
+    m.submodules.master = master = ModuleLinkMaster(50_000_000, channels)
+    slave = ModuleLinkSlave(SLAVE_HZ, channels)
+    m.submodules.slave = DomainRenamer("module")(slave)
+    m.d.comb += [
+        slave.link_sclk.eq(master.module_sclk),
+        slave.link_cs_n.eq(master.module_cs_n),
+        slave.link_copi.eq(master.module_copi),
+        master.module_cipo.eq(slave.link_cipo),
+        master.enable.eq(1),
+        slave.status.eq(ModuleStatus.LINK_VALID),
+    ]
+    duties = [(97 * channel) % 3649 for channel in range(channels)]
+    currents = [(1001 * channel) % 4096 for channel in range(channels)]
+
+    async def node_memory(ctx):
+        async for _, _, address in ctx.tick().sample(master.duty_addr):
+            ctx.set(master.duty_data, duties[min(address, channels - 1)])
+
+    async def module_memory(ctx):
+        async for _, _, address in ctx.tick("module").sample(slave.current_addr):
+            ctx.set(slave.current_data, currents[min(address, channels - 1)])
+
+    async def bench(ctx):
+        for _ in range(3):
+            ctx.set(master.start, 1)
+            await ctx.tick()
+            ctx.set(master.start, 0)
+            clocks = 1
+            while not ctx.get(master.done):
+                await ctx.tick()
+                clocks += 1
+            assert clocks < 5_000 - 5 * channels
+            assert ctx.get(master.good)
+        await ctx.tick().repeat(10)
+        assert ctx.get(slave.valid) and ctx.get(slave.enable)
+        for channel in range(channels):
+            ctx.set(master.current_addr, channel)
+            ctx.set(slave.duty_addr, channel)
+            await ctx.tick().repeat(3)
+            assert ctx.get(master.current_data) == currents[channel]
+            assert ctx.get(slave.duty_data) == duties[channel]
+
+    simulator = Simulator(m)
+    simulator.add_clock(1 / 50_000_000)
+    simulator.add_clock(1 / slave_hz, domain="module", phase=3e-9)
+    simulator.add_testbench(bench)
+    simulator.add_testbench(node_memory, background=True)
+    simulator.add_testbench(module_memory, background=True)
+    simulator.run()

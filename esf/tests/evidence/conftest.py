@@ -1,0 +1,218 @@
+"""An in-memory world: an honest synthetic site whose every value can be bent, a cloud, approvers, and the trust list that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import base58
+import pytest
+from thermogen_esf import merkle
+from thermogen_esf.evidence.approval import Approval, Decision
+from thermogen_esf.evidence.bundle import seal_bundle
+from thermogen_esf.evidence.ledger_address import TOKEN_2022_PROGRAM_ID, mint_address, mint_seed
+from thermogen_esf.evidence.ledger_record import LedgerRecord, expected_metadata
+from thermogen_esf.evidence.methodology import by_identifier
+from thermogen_esf.evidence.mint import MintRequest, propose
+from thermogen_esf.evidence.opened import OpenedBatch
+from thermogen_esf.evidence.trust import ApproverKey, CloudKey, SiteKey, TrustList
+from thermogen_esf.frames import Batch, Channel, Header, RootSource, Telemetry, encode, frame_hash, sign_frame, site_identity
+from thermogen_esf.points import TimeQuality
+from thermogen_esf.signatures import SigningKey
+
+FIRST_EPOCH = 1_990_000
+"""A quarter-hour in September 2026."""
+SINCE = FIRST_EPOCH * 900 - 10_000_000
+DEMONSTRATION_CLOCKS = 10_000
+
+Bend = Callable[[int, dict[str, int]], Mapping[str, int]]
+"""Changes a leaf's raw values, given its sequence; header fields are `time`, `time_quality`."""
+
+
+def _key(name: str) -> SigningKey:
+    return SigningKey.from_seed(name.encode().ljust(32, b"."))
+
+
+@dataclass
+class SyntheticSite:
+    """Twelve channels that give 1.05 kW from 29 kW of heat; leaves and batches come one after the other as a real site's do."""
+
+    name: str
+    key: SigningKey
+    clocks: int = DEMONSTRATION_CLOCKS
+    boot: int = 1
+    sequence: int = 0
+    number: int = 0
+    previous: bytes = bytes(32)
+    uptime: int = 0
+    energy_mj: int = 5_000_000
+    gas_raw: int = 7_000_000
+    power_mw: int = 1_050_000
+    gas_flow: int = 2_800
+    batches: list[bytes] = field(default_factory=list)
+
+    def leaf(self, time: int, bend: Bend | None = None, site: str | None = None) -> bytes:
+        """The next leaf, at `time`."""
+        self.uptime += 10
+        self.energy_mj += self.power_mw * 10
+        self.gas_raw += self.gas_flow * 10
+        raw = {
+            "bus_voltage": 50_000,
+            "hot_supply_temperature": 195 * 50,
+            "hot_return_temperature": 175 * 50,
+            "cold_supply_temperature": 45 * 50,
+            "cold_return_temperature": 55 * 50,
+            "hot_flow": 4_680,
+            "cold_flow": 4_000,
+            "gas_flow": self.gas_flow,
+            "electrical_energy": self.energy_mj,
+            "gas_volume": self.gas_raw,
+            "channel_power": self.power_mw,
+            "uptime": self.uptime,
+            "clocks_per_site_second": self.clocks,
+            "boot_count": self.boot,
+        }
+        values = {**raw, "time": time, "time_quality": int(TimeQuality.PULSE)}
+        if bend is not None:
+            values = {**values, **bend(self.sequence, values)}
+        header = Header(
+            site_identity(site or self.name),
+            values.pop("sequence", self.sequence),
+            values.pop("time"),
+            TimeQuality(values.pop("time_quality")),
+        )
+        channels = [Channel(2048 + 875, 336, 3)] * values.pop("channels", 12)
+        self.sequence += 1
+        return Telemetry.of(header, values, channels).leaf
+
+    def epoch(self, epoch: int = FIRST_EPOCH, leaves: int = 90, skip: int = 0, bend: Bend | None = None, **changes: Any) -> bytes:
+        """The batch of an epoch that the site makes next, of its leaves number `skip` on; `changes` replace fields before it is signed."""
+        made = tuple(self.leaf(epoch * 900 + 10 * (skip + index + 1), bend) for index in range(leaves))
+        return self.batch(epoch, made, **changes)
+
+    def batch(self, epoch: int, leaves: Sequence[bytes], key: SigningKey | None = None, **changes: Any) -> bytes:
+        """Sign a batch of these leaves, the last of which is the site's newest."""
+        frame = Batch(
+            header=Header(site_identity(self.name), self.number, (epoch + 1) * 900, TimeQuality.PULSE),
+            epoch=epoch,
+            boot_count=self.boot,
+            root_source=RootSource.GATEWARE,
+            first_sequence=self.sequence - len(leaves),
+            root=merkle.root(leaves),
+            previous=self.previous,
+            leaves=tuple(leaves),
+        )
+        data = encode(sign_frame(replace(frame, **changes), key or self.key))
+        self.number += 1
+        self.previous = frame_hash(data)
+        self.batches.append(data)
+        return data
+
+    def reboot(self) -> None:
+        """Power was lost: counters and uptime begin anew, sequences and batches go on."""
+        self.boot += 1
+        self.uptime = 0
+        self.energy_mj = 0
+        self.gas_raw = 0
+
+
+@dataclass
+class World:
+    """Everybody's keys, and the steps from batches to a bundle with each step's result open to change."""
+
+    site: SyntheticSite
+    other: SyntheticSite
+    cloud: SigningKey
+    alice: SigningKey
+    """Approver."""
+    oscar: SigningKey
+    """Auditor, who may not approve."""
+    eve: SigningKey
+    """In nobody's trust list."""
+
+    @property
+    def trust(self) -> TrustList:
+        """The pinned list."""
+        return TrustList(
+            sites=(self.site_key(self.site), self.site_key(self.other)),
+            cloud=(CloudKey("cloud-1", self.cloud.public_key, SINCE, None),),
+            approvers=(
+                ApproverKey("alice", "approver", self.alice.public_key, SINCE, None),
+                ApproverKey("oscar", "auditor", self.oscar.public_key, SINCE, None),
+            ),
+            demonstration=True,
+        )
+
+    def site_key(self, site: SyntheticSite, **changes: Any) -> SiteKey:
+        """The trust list's entry of a site."""
+        entry = SiteKey(site.name, site.key.public_key, SINCE, None, 1_140, 12, "therminol-vp1", "ethylene-glycol-50", DEMONSTRATION_CLOCKS)
+        return replace(entry, **changes)
+
+    def request(self, batches: Sequence[bytes], number: int = 1, previous: MintRequest | None = None) -> MintRequest:
+        """What the cloud asks an approver to approve."""
+        return propose(
+            [OpenedBatch.open(batch) for batch in batches],
+            site=self.site.name,
+            methodology=by_identifier("TZ-DISPLACED-GRID"),
+            number=number,
+            previous=previous,
+            demonstration=True,
+        )
+
+    def approval(self, request: MintRequest, **changes: Any) -> Approval:
+        """Alice's approval of a request."""
+        approval = Approval(
+            request.hash, Decision.APPROVE, "meters read, baseline evidence seen", "alice", "approver", (FIRST_EPOCH + 100) * 900
+        )
+        return replace(approval, **changes)
+
+    def ledger(self, request: MintRequest, **changes: Any) -> LedgerRecord:
+        """The ledger's record of a request's mint."""
+        base = base58.b58encode(bytes(range(32))).decode()
+        record = LedgerRecord(
+            program=TOKEN_2022_PROGRAM_ID,
+            base=base,
+            seed=mint_seed(request.hash),
+            mint=mint_address(base, request.hash),
+            supply=request.amount,
+            decimals=6,
+            transaction=base58.b58encode(bytes(range(64))).decode(),
+            metadata=expected_metadata(request),
+        )
+        return replace(record, **changes)
+
+    def bundle(self, batches: Sequence[bytes], request: MintRequest | None = None, **changes: Any) -> bytes:
+        """A credit's bundle; `changes` replace the arguments of `seal_bundle`."""
+        request = request or self.request(batches)
+        approval = changes.pop("approval", None) or self.approval(request)
+        arguments: dict[str, Any] = {
+            "request": request,
+            "methodology": by_identifier("TZ-DISPLACED-GRID"),
+            "approval": approval,
+            "approval_signature": approval.sign(self.alice),
+            "ledger": self.ledger(request),
+            "batches": batches,
+            "time": (FIRST_EPOCH + 101) * 900,
+            "key": self.cloud,
+        }
+        return seal_bundle(**{**arguments, **changes})
+
+
+@pytest.fixture
+def world() -> World:
+    """A fresh world with nothing measured yet."""
+    return World(
+        site=SyntheticSite("tz-test-01", _key("site")),
+        other=SyntheticSite("tz-test-02", _key("other site")),
+        cloud=_key("cloud"),
+        alice=_key("alice"),
+        oscar=_key("oscar"),
+        eve=_key("eve"),
+    )
+
+
+@pytest.fixture
+def first_epoch() -> int:
+    """The first epoch of the world's site."""
+    return FIRST_EPOCH

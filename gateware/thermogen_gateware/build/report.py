@@ -7,7 +7,6 @@ verdict is not used (see workaround D).
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from .design import MARGIN, ClockTarget
 from .errors import ClockWithoutTargetError, ReportError, TargetWithoutClockError
 
 AREA_NAMES = {
-    # cell type of the tool: (name that the family's engineers use, order in the table)
+    # cell type of the tool: name that the family's engineers use
     "OXIDE_COMB": "COMB",
     "OXIDE_FF": "FF",
     "OXIDE_EBR": "EBR",
@@ -32,9 +31,6 @@ AREA_NAMES = {
     "SB_IO": "IO",
 }
 """Cell types shown, in the order of the table; the rest (clock buffers, configuration blocks) says little about how full a chip is."""
-
-MAY_BE_ABSENT = {"ICESTORM_DSP"}
-"""Not in every part of the family."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,7 @@ def timing(report: Mapping[str, Any], targets: tuple[ClockTarget, ...], path: Pa
 
 def clock_name(net: str) -> str:
     """The design's name of a clock net: without the suffixes that tools add when they put it on a global network."""
-    return re.split(r"\$", net.lstrip("\\$"))[0].rpartition(".")[2]
+    return net.partition("$")[0].rpartition(".")[2]
 
 
 def critical_path(report: Mapping[str, Any], clock: str) -> list[str]:

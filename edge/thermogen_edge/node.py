@@ -1,0 +1,234 @@
+"""The controller node's FPGA, typed: status, readings, leaves, epoch records, and what is written to it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from thermogen_esf.hostlink import (
+    CALIBRATION_BASE,
+    CONTROL_REGISTERS,
+    EPOCH_BASE,
+    EPOCH_RECORD,
+    EPOCH_RECORD_WORDS,
+    EPOCH_RING,
+    LEAF_SLOTS,
+    SITE_WORDS,
+    STATUS_BASE,
+    STATUS_REGISTERS,
+    STATUS_WORDS,
+    NodeFlag,
+)
+from thermogen_esf.layout import FIELD, HEADER_OFFSET, MAGIC, TELEMETRY_FIELDS, Placed
+from thermogen_esf.points import Kind, Source
+
+from .host_link.client import HostLinkClient
+from .host_link.transport import HostLinkError
+from .profile import Profile
+
+MAP_VERSION = 1
+
+_READ_FIELDS = tuple(placed for placed in TELEMETRY_FIELDS if placed.point.source in (Source.MEASURED, Source.DERIVED))
+_READ_WORDS = range(_READ_FIELDS[0].offset // 2, (_READ_FIELDS[-1].offset + _READ_FIELDS[-1].size + 1) // 2)
+
+_IDENTITY = ("boot_count", "calibration_hash", "profile_hash")
+_SUPPLIED_FIELDS = tuple(p for p in TELEMETRY_FIELDS if p.point.source is Source.HOST and p.point.identifier not in _IDENTITY)
+_SUPPLIED_WORDS = range(_SUPPLIED_FIELDS[0].offset // 2, (_SUPPLIED_FIELDS[-1].offset + _SUPPLIED_FIELDS[-1].size) // 2)
+SUPPLIED_POINTS: frozenset[str] = frozenset(placed.point.identifier for placed in _SUPPLIED_FIELDS)
+"""Points that the daemon writes each site second; the identity is written once, before arming."""
+
+
+class WrongNodeError(HostLinkError):
+    """What answers is not a node that this daemon can speak with."""
+
+
+class NotArmedError(HostLinkError):
+    """The node did not arm."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """The status registers, in one READ. `time_s` is site time; leaves `leaf_oldest` … `leaf_next` - 1 are kept and unacknowledged."""
+
+    gateware_version: int
+    clocks_per_site_second: int
+    channels: int
+    flags: NodeFlag
+    time_s: int
+    leaf_next: int
+    leaf_oldest: int
+    epochs_sealed: int
+    faults: int
+    trip_cause: int
+    trip_bus_mv: int
+    trip_time_s: int
+
+    @property
+    def armed(self) -> bool:
+        return NodeFlag.ARMED in self.flags
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """A sealed epoch as the gateware recorded it. Words that the record does not name are read by nobody."""
+
+    epoch: int
+    first_sequence: int
+    count: int
+    boot_count: int
+    sealed_at_s: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the node is until its power goes. `site` is 8 bytes."""
+
+    site: bytes
+    boot_count: int
+    sequence_start: int
+
+
+class Node:
+    """Speaks with one node; raises HostLinkError subclasses only."""
+
+    def __init__(self, link: HostLinkClient) -> None:
+        self._link = link
+
+    def status(self) -> NodeStatus:
+        """All status registers; WrongNodeError where they are another thing's."""
+        words = self._link.read(STATUS_BASE, STATUS_WORDS)
+        value = {name: _number(words, address - STATUS_BASE, size) for name, (address, size) in STATUS_REGISTERS.items()}
+        if value["magic"] != MAGIC or value["map_version"] != MAP_VERSION:
+            raise WrongNodeError(
+                f"the node says magic {value['magic']:#06x}, register map {value['map_version']}; this daemon speaks with {MAGIC:#06x}, "
+                f"map {MAP_VERSION}: load the gateware that belongs to it"
+            )
+        return NodeStatus(
+            gateware_version=value["gateware_version"],
+            clocks_per_site_second=value["clocks_per_site_second"],
+            channels=value["channels"],
+            flags=NodeFlag(value["flags"]),
+            time_s=value["time"],
+            leaf_next=value["leaf_next"],
+            leaf_oldest=value["leaf_oldest"],
+            epochs_sealed=value["epochs_sealed"],
+            faults=value["faults"],
+            trip_cause=value["trip_cause"],
+            trip_bus_mv=value["trip_bus_mv"],
+            trip_time_s=value["trip_time"],
+        )
+
+    def readings(self) -> dict[str, int]:
+        """Raw values of the site's measured and derived points, all of the last whole site second."""
+        content = self._image(_READ_WORDS)
+        return {placed.point.identifier: _raw(content, placed, _READ_WORDS.start) for placed in _READ_FIELDS}
+
+    def identity(self) -> tuple[bytes, int]:
+        """Site identity and boot count that the node holds."""
+        (boot_count,) = self._link.read(FIELD["boot_count"].offset // 2, 1)
+        return self._image(SITE_WORDS), boot_count
+
+    def leaf(self, sequence: int) -> bytes | None:
+        """Leaf `sequence`, 506 bytes; None where its slot holds another leaf by now."""
+        leaf = self._link.leaf(sequence)
+        return leaf if leaf_sequence(leaf) == sequence else None
+
+    def acknowledge(self, stored_up_to: int) -> None:
+        """Says that the leaves before `stored_up_to` are on disk: their slots may be used again."""
+        self._control("leaf_ack", stored_up_to)
+
+    def epoch_records(self, epochs_sealed: int) -> list[EpochRecord]:
+        """The records that the ring still holds, newest first; `epochs_sealed` as the status said."""
+        return [self._epoch_record((epochs_sealed - 1 - back) % EPOCH_RING) for back in range(min(epochs_sealed, EPOCH_RING))]
+
+    def introduce(self, identity: Identity, profile: Profile) -> None:
+        """Writes who the node is and how its inputs are scaled; possible until it is armed."""
+        self._link.write(SITE_WORDS.start, struct.unpack(">4H", identity.site))
+        self._write_point("boot_count", identity.boot_count)
+        self._write_point("calibration_hash", profile.calibration_hash)
+        self._write_point("profile_hash", profile.profile_hash)
+        self._link.write(CALIBRATION_BASE, profile.calibration_words)
+        self._control("sequence_start", identity.sequence_start)
+
+    def arm(self, time_s: int) -> None:
+        """Sets site time and lets the node make leaves; NotArmedError where it does not begin to."""
+        self._control("time_set", time_s)
+        self._control("arm", 1)
+        if not self.status().armed:
+            raise NotArmedError("the node took all it was told and did not arm: power-cycle it; if it stays so, its gateware is at fault")
+
+    def set_enable(self, enable: bool) -> None:
+        """Whether the channels may switch."""
+        self._control("enable", int(enable))
+
+    def set_current_limit(self, limit_ma: int) -> None:
+        """The greatest output current of a channel, in mA."""
+        self._control("current_limit_ma", limit_ma)
+
+    def heartbeat(self, count: int) -> None:
+        """Says that the daemon lives; `count` goes round in 16 bits."""
+        self._control("heartbeat", count & 0xFFFF)
+
+    def supply(self, values: Mapping[str, int]) -> None:
+        """Writes the host-supplied points, raw, in one transaction; those not given become 0."""
+        content = bytearray(2 * len(_SUPPLIED_WORDS))
+        for placed in _SUPPLIED_FIELDS:
+            start = placed.offset - 2 * _SUPPLIED_WORDS.start
+            raw = values.get(placed.point.identifier, 0) & ((1 << placed.point.width) - 1)
+            content[start : start + placed.size] = raw.to_bytes(placed.size, "big")
+        self._link.write(_SUPPLIED_WORDS.start, struct.unpack(f">{len(_SUPPLIED_WORDS)}H", content))
+
+    def close(self) -> None:
+        """Lets go of the link."""
+        self._link.close()
+
+    def _image(self, words: range) -> bytes:
+        return struct.pack(f">{len(words)}H", *self._link.read(words.start, len(words)))
+
+    def _epoch_record(self, slot: int) -> EpochRecord:
+        words = self._link.read(EPOCH_BASE + slot * EPOCH_RECORD_WORDS, sum(EPOCH_RECORD["root"]))
+        value = {name: _number(words, start, size) for name, (start, size) in EPOCH_RECORD.items()}
+        return EpochRecord(
+            epoch=value["epoch"],
+            first_sequence=value["first_sequence"],
+            count=value["count"],
+            boot_count=value["boot_count"],
+            sealed_at_s=value["sealed_at"],
+            root=value["root"].to_bytes(32, "big"),
+        )
+
+    def _control(self, name: str, value: int) -> None:
+        address, size = CONTROL_REGISTERS[name]
+        self._link.write(address, _words(value, size))
+
+    def _write_point(self, identifier: str, raw: int) -> None:
+        placed = FIELD[identifier]
+        self._link.write(placed.offset // 2, _words(raw, placed.size // 2))
+
+
+def leaf_sequence(leaf: bytes) -> int:
+    """The sequence in a leaf's header."""
+    return int.from_bytes(leaf[HEADER_OFFSET["sequence"] : HEADER_OFFSET["sequence"] + 4], "big")
+
+
+def leaves_held(status: NodeStatus, next_sequence: int) -> range:
+    """Sequences that can still be read, from `next_sequence` on: a slot is overwritten LEAF_SLOTS leaves later."""
+    return range(max(next_sequence, status.leaf_next - LEAF_SLOTS), status.leaf_next)
+
+
+def _number(words: Sequence[int], start: int, size: int) -> int:
+    value = 0
+    for word in words[start : start + size]:
+        value = value << 16 | word
+    return value
+
+
+def _words(value: int, size: int) -> list[int]:
+    return [value >> 16 * (size - 1 - place) & 0xFFFF for place in range(size)]
+
+
+def _raw(content: bytes, placed: Placed, first_word: int) -> int:
+    start = placed.offset - 2 * first_word
+    return int.from_bytes(content[start : start + placed.size], "big", signed=placed.point.kind is Kind.SIGNED)

@@ -1,0 +1,119 @@
+"""One look at the node: take it up, empty it, follow the site, tell it what only the daemon knows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from thermogen_esf.frames import FrameError, Telemetry, encode
+from thermogen_esf.hostlink import NodeFlag
+
+from .alerts import Alerts
+from .boot import Boot
+from .buffer import BufferFullError
+from .leaf_collector import LeafCollector
+from .node import Node, NodeStatus
+from .readings import Readings
+from .site_controller import SiteController
+from .site_time import SiteTime
+
+SUPPLY_PERIOD_S = 5
+"""Site seconds between two writes of the host-supplied points: twice in a leaf's period."""
+HEARTBEAT_PERIOD_S = 1.0
+LIVE_AGE_S = 60
+"""A leaf older than this, in site time, is history and not shown as the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look brought: site time if the node has one, whether more leaves wait, and why leaves could not be stored, if so."""
+
+    time: SiteTime | None
+    more: bool = False
+    full: BufferFullError | None = None
+
+
+class NodeSession:
+    """Looks at one node. `supplied` gives the host-supplied points, raw; `publish_live` takes the newest frame for display."""
+
+    def __init__(
+        self,
+        node: Node,
+        boot: Boot,
+        collector: LeafCollector,
+        controller: SiteController,
+        alerts: Alerts,
+        supplied: Callable[[int], dict[str, int]],
+        publish_live: Callable[[bytes], None],
+    ) -> None:
+        self._node = node
+        self._boot = boot
+        self._collector = collector
+        self._controller = controller
+        self._alerts = alerts
+        self._supplied = supplied
+        self._publish_live = publish_live
+        self._recognised = False
+        self._followed_at_s = -1
+        self._supplied_at_s = -SUPPLY_PERIOD_S
+        self._beats = 0
+        self._beat_at_s = 0.0
+        self._host_points: dict[str, int] = {}
+
+    def lost(self) -> None:
+        """The link broke: what is known of the node may no longer be so."""
+        self._recognised = False
+        self._followed_at_s = -1
+        self._supplied_at_s = -SUPPLY_PERIOD_S
+        self._controller.forget()
+
+    def look(self) -> Seen:
+        """Once round. HostLinkError, ClockError or BufferError where it did not work."""
+        status = self._node.status()
+        if not status.armed:
+            self._controller.power_cycled()
+            self._boot.arm()
+            self.lost()
+            status = self._node.status()
+        if not self._recognised:
+            self._boot.recognise(status)
+            self._recognised = True
+        now = SiteTime.of(status)
+        if now is not None:
+            self._alerts.now = now
+        self._follow(status)
+        full = None
+        more = False
+        try:
+            collected = self._collector.collect(status)
+            more = collected.more
+            self._show(collected.newest, status.time_s)
+        except BufferFullError as error:
+            full = error  # the site is still to be watched; the node keeps its leaves for a while
+        return Seen(now, more, full)
+
+    def _follow(self, status: NodeStatus) -> None:
+        if status.time_s != self._followed_at_s:
+            self._followed_at_s = status.time_s
+            measured = self._node.readings()
+            self._controller.follow(Readings(status.time_s, {**self._host_points, **measured}, NodeFlag.TRIPPED in status.flags))
+        self._controller.steer()
+        if not 0 <= status.time_s - self._supplied_at_s < SUPPLY_PERIOD_S:
+            self._supplied_at_s = status.time_s
+            self._host_points = self._supplied(status.time_s)
+            self._node.supply(self._host_points)
+        if time.monotonic() - self._beat_at_s >= HEARTBEAT_PERIOD_S:
+            self._beat_at_s = time.monotonic()
+            self._beats += 1
+            self._node.heartbeat(self._beats)
+
+    def _show(self, leaf: bytes | None, now_s: int) -> None:
+        if leaf is None:
+            return
+        try:
+            newest = Telemetry(leaf)
+        except FrameError:
+            return  # stored as the gateware hashed it; nothing to show
+        if now_s - newest.header.time <= LIVE_AGE_S:
+            self._publish_live(encode(newest.as_live()))

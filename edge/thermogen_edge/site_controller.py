@@ -1,0 +1,65 @@
+"""Watching and steering the site: readings into alerts and state, state into what the node may do."""
+
+from __future__ import annotations
+
+import logging
+
+from .alerts import Alerts
+from .buffer import Buffer
+from .monitors import Watch
+from .node import Node
+from .profile import Profile
+from .readings import Readings
+from .state_machine import OUTPUTS, StateMachine
+
+_log = logging.getLogger(__name__)
+
+
+class SiteController:
+    """Follows one site. What it asks of the node is written when it changes, and again when the node may have forgotten."""
+
+    def __init__(self, node: Node, buffer: Buffer, profile: Profile, alerts: Alerts) -> None:
+        self._node = node
+        self._buffer = buffer
+        self._limits = profile.limits
+        self._alerts = alerts
+        self._machine = StateMachine(buffer.site_state, profile.limits)
+        self._watch = Watch(profile.limits)
+        self._written: tuple[bool, int] | None = None
+
+    def forget(self) -> None:
+        """The link was lost: what the node holds is unknown."""
+        self._written = None
+
+    def power_cycled(self) -> None:
+        """The node lost its power."""
+        self._machine.power_cycled()
+        self._buffer.set_site_state(self._machine.state)
+        self._written = None
+
+    def follow(self, now: Readings) -> None:
+        """Takes the readings of a site second."""
+        for alarm in self._watch.follow(now):
+            self._alerts.raise_(alarm)
+        before = self._machine.state
+        event = self._machine.follow(now)
+        if event is not None:
+            _log.info("%s: %s becomes %s", event.value, before.name.lower(), self._machine.state.name.lower())
+            self._buffer.set_site_state(self._machine.state)
+
+    def steer(self) -> None:
+        """Brings the node to what state and commands ask for; HostLinkError where it does not hear."""
+        output, asked = OUTPUTS[self._machine.state], self._buffer.setpoints
+        limit_ma = self._limits.throttled_current_limit_ma if output.throttled else self._limits.current_limit_ma
+        if asked.current_limit_ma is not None:
+            limit_ma = min(limit_ma, asked.current_limit_ma)
+        wanted = (output.enable and asked.enable, limit_ma)
+        if wanted != self._written:
+            self._node.set_current_limit(limit_ma)
+            self._node.set_enable(wanted[0])
+            self._written = wanted
+
+    @property
+    def state(self) -> int:
+        """The site's state, as its point's raw value."""
+        return int(self._machine.state)

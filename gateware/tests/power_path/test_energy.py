@@ -1,0 +1,159 @@
+"""Energies against exact rational arithmetic: no rounding may add up over many seconds."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from math import floor
+
+import pytest
+from amaranth.hdl import signed
+from thermogen_gateware.energy import Energy
+
+SUM_SHAPE = signed(17)
+
+
+class Bench:
+    """Feeds seconds and keeps the exact account."""
+
+    def __init__(self, simulate):
+        self.simulate = simulate
+        self.dut = Energy(SUM_SHAPE)
+        self.channel_mj = Fraction(0)
+        self.bus_mj = Fraction(0)
+        self.gas = 0
+
+    async def second(self, ctx, sums, bus_mv, bus_current=0, gas_flow=0):
+        dut = self.dut
+        for value in sums:
+            ctx.set(dut.channel_sum, value)
+            ctx.set(dut.channel_strobe, 1)
+            await ctx.tick()
+        ctx.set(dut.channel_strobe, 0)
+        ctx.set(dut.pulse, 1)
+        await ctx.tick()
+        ctx.set(dut.pulse, 0)
+        ctx.set(dut.bus_mv, bus_mv)
+        ctx.set(dut.bus_current, bus_current)
+        ctx.set(dut.gas_flow, gas_flow)
+        ctx.set(dut.means_done, 1)
+        await ctx.tick()
+        ctx.set(dut.means_done, 0)
+        clocks = 1
+        while not ctx.get(dut.done):
+            await ctx.tick()
+            clocks += 1
+        assert clocks <= 160
+        # The mean current is kept to 1/256 of a step, downwards; from there on all is exact.
+        mean = Fraction(floor(Fraction(sum(sums), len(sums)) * 256), 256) if sums else Fraction(0)
+        self.channel_mj += mean * 2 * bus_mv / 1000
+        self.bus_mj += Fraction(bus_current * bus_mv, 100)
+        self.gas += gas_flow
+
+    def check(self, ctx):
+        assert ctx.get(self.dut.electrical_energy) == max(0, floor(self.channel_mj))
+        assert ctx.get(self.dut.bus_energy) == floor(self.bus_mj)
+        assert ctx.get(self.dut.gas_volume) == self.gas
+
+    def run(self, testbench):
+        self.simulate(self.dut, testbench)
+
+
+@pytest.fixture
+def bench(simulate):
+    return Bench(simulate)
+
+
+def test_energies_are_exact_over_many_seconds(bench):
+    chance = random.Random(3)
+
+    async def testbench(ctx):
+        for _ in range(60):
+            sums = [chance.randint(0, 24_564) for _ in range(chance.randint(1, 12))]
+            await bench.second(ctx, sums, chance.randint(0, 65_535), chance.randint(-32_768, 32_767), chance.randint(0, 10_000))
+            bench.check(ctx)
+
+    bench.run(testbench)
+
+
+def test_bus_energy_and_power_are_exact_at_the_signed_extremes(bench):
+    async def testbench(ctx):
+        for current in (-32_768, 32_767, -1, 1, -32_768, -32_768):
+            await bench.second(ctx, [0], 65_535, current)
+            bench.check(ctx)
+        assert ctx.get(bench.dut.bus_energy) < 0
+
+    bench.run(testbench)
+
+
+def test_channel_power_is_the_seconds_mean_and_signed(bench):
+    async def testbench(ctx):
+        # 950 steps of 2 mA at 50 V = 95 W; half of the time none.
+        await bench.second(ctx, [950] * 4, 50_000)
+        assert ctx.get(bench.dut.channel_power) == 95_000
+        await bench.second(ctx, [950, 0, 950, 0], 50_000)
+        assert ctx.get(bench.dut.channel_power) == 47_500
+        await bench.second(ctx, [-10], 50_000)
+        assert ctx.get(bench.dut.channel_power) == -1_000
+
+    bench.run(testbench)
+
+
+def test_electrical_energy_never_runs_backwards_and_reverse_power_is_made_good_first(bench):
+    async def testbench(ctx):
+        seen = []
+        for value in (100, -50, -50, 30, 70, 100):
+            await bench.second(ctx, [value], 50_000)
+            seen.append(ctx.get(bench.dut.electrical_energy))
+        assert seen == [10_000, 10_000, 10_000, 10_000, 10_000, 20_000]
+
+    bench.run(testbench)
+
+
+def test_a_second_counts_once_however_many_exchanges_it_had(bench):
+    async def testbench(ctx):
+        for count in (1, 2, 7, 100):
+            await bench.second(ctx, [500] * count, 48_000)
+            assert ctx.get(bench.dut.channel_power) == 48_000
+        assert ctx.get(bench.dut.electrical_energy) == 4 * 48_000
+        await bench.second(ctx, [], 48_000)
+        assert ctx.get(bench.dut.channel_power) == 0
+
+    bench.run(testbench)
+
+
+def test_an_exchange_at_the_pulse_itself_belongs_to_the_next_second(bench):
+    dut = bench.dut
+
+    async def testbench(ctx):
+        ctx.set(dut.channel_sum, 1000)
+        ctx.set(dut.channel_strobe, 1)
+        await ctx.tick()
+        ctx.set(dut.channel_sum, 3000)
+        ctx.set(dut.pulse, 1)
+        await ctx.tick()
+        ctx.set(dut.pulse, 0)
+        ctx.set(dut.channel_strobe, 0)
+        ctx.set(dut.bus_mv, 50_000)
+        ctx.set(dut.means_done, 1)
+        await ctx.tick()
+        ctx.set(dut.means_done, 0)
+        await ctx.tick().repeat(200)
+        assert ctx.get(dut.channel_power) == 100_000
+        await bench.second(ctx, [], 50_000)
+        assert ctx.get(dut.channel_power) == 300_000
+
+    bench.run(testbench)
+
+
+@pytest.mark.slow
+def test_a_products_second_of_ten_thousand_exchanges_at_full_scale_does_not_overflow(simulate):
+    bench = Bench(simulate)
+
+    async def testbench(ctx):
+        await bench.second(ctx, [65_535] * 10_000, 65_535)
+        bench.check(ctx)
+        await bench.second(ctx, [-65_536] * 10_000, 65_535)
+        assert ctx.get(bench.dut.channel_power) == floor(Fraction(-65_536 * 2 * 65_535, 1000) + Fraction(65_535 * 2 * 65_535, 1000) % 1)
+
+    bench.run(testbench)

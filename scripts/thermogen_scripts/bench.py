@@ -1,0 +1,65 @@
+"""`make bench`: every figure of one run, as a table and as build/bench.json, with its ratio to what one would use instead."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from .benchmarks import encoding, site
+from .benchmarks.measurement import Row
+from .processes import ProcessError
+from .provision import ProvisionError
+from .settings import SettingError
+
+RESULT = Path("build/bench.json")
+PARTS: tuple[tuple[str, Callable[[], list[Row]]], ...] = (
+    ("encoding a frame", encoding.measure),
+    ("a whole site and its cloud", site.measure),
+)
+
+
+def table(rows: list[Row]) -> Table:
+    """The rows as a person reads them."""
+    shown = Table(title="make bench: one run on this machine; rates per CPU second unless the simulation's, which are per second")
+    for heading in ("topic", "what"):
+        shown.add_column(heading)
+    for heading in ("value", "unit", "ratio"):
+        shown.add_column(heading, justify="right" if heading == "value" else "left")
+    topic = ""
+    for row in rows:
+        shown.add_row(
+            row.topic if row.topic != topic else "",
+            row.subject,
+            f"{row.value:,.4g}" if row.value < 1000 else f"{row.value:,.0f}",
+            row.unit,
+            row.ratio,
+        )
+        topic = row.topic
+    return shown
+
+
+def main() -> int:
+    """Measures, prints and writes; exit code 1 when a part cannot run."""
+    progress = Console(stderr=True)
+    rows: list[Row] = []
+    for name, measure in PARTS:
+        with progress.status(f"measuring {name}…"):
+            try:
+                rows += measure()
+            except (ProcessError, ProvisionError, SettingError) as error:
+                print(f"bench: {name}: {error}", file=sys.stderr)
+                return 1
+    Console(width=140).print(table(rows))
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,7 +9,7 @@ again below 300 mA. `driver_enable` and all gates are 0 unless the link is valid
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.memory import Memory
@@ -94,12 +94,12 @@ class Pcm(wiring.Component):
             m.d.sync += scan.eq(Mux(scan == CONVERTER_CHANNELS - 1, 0, scan + 1))
 
         # Store: one converter's sample a clock.
-        bank_words = 1 << (CONVERTER_CHANNELS - 1).bit_length()
-        m.submodules.currents = currents = Memory(shape=CURRENT_BITS, depth=channels, init=[CURRENT_ZERO] * channels)
+        depth = 1 << (channels + CONVERTER_CHANNELS - 1).bit_length()
+        m.submodules.currents = currents = Memory(shape=CURRENT_BITS, depth=depth, init=[CURRENT_ZERO] * channels)
         current_rd, current_wr = currents.read_port(), currents.write_port()
         m.d.comb += [current_rd.addr.eq(link.current_addr), link.current_data.eq(current_rd.data)]
         lane = Signal(range(self._converters + 1), init=self._converters)
-        channel = Signal(range(self._converters * CONVERTER_CHANNELS + 1))
+        channel = Signal(range(depth))
         sample = Signal(CURRENT_BITS)
         good = Signal()
         low_side = Signal(channels)

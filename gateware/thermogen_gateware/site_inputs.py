@@ -73,7 +73,8 @@ class SiteInputs(wiring.Component):
         ]
 
         rows = [{"gain": row.gain, "offset": row.offset} for row in DEFAULT_CALIBRATION.values()]
-        m.submodules.table = table = Memory(shape=CALIBRATION, depth=INPUTS, init=rows)
+        depth = 1 << (INPUTS - 1).bit_length()
+        m.submodules.table = table = Memory(shape=CALIBRATION, depth=depth, init=rows)
         table_rd, table_wr = table.read_port(), table.write_port()
         m.d.comb += [
             table_wr.addr.eq(self.calibration_addr),
@@ -81,7 +82,7 @@ class SiteInputs(wiring.Component):
             table_wr.data.offset.eq(self.calibration_offset),
             table_wr.en.eq(self.calibration_we & (self.calibration_addr < INPUTS)),
         ]
-        m.submodules.sums = sums = Memory(shape=ACCUMULATED, depth=INPUTS, init=[])
+        m.submodules.sums = sums = Memory(shape=ACCUMULATED, depth=depth, init=[])
         sums_rd, sums_wr = sums.read_port(), sums.write_port()
         m.submodules.divider = divider = SerialDivider(SUM_BITS + FRACTION_BITS, COUNT_BITS)
 

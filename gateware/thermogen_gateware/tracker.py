@@ -108,11 +108,13 @@ class Tracker(wiring.Component):
         total = channels * modules
         measure = self._measure_rounds
 
-        m.submodules.records = records = Memory(shape=RECORD, depth=total, init=[])
+        # Whole powers of two: no address can lie outside.
+        depth = 1 << (total - 1).bit_length()
+        m.submodules.records = records = Memory(shape=RECORD, depth=depth, init=[])
         record_rd, record_wr = records.read_port(), records.write_port()
-        m.submodules.duties = duties = Memory(shape=DUTY_BITS, depth=total, init=[])
+        m.submodules.duties = duties = Memory(shape=DUTY_BITS, depth=depth, init=[])
         duty_rd, duty_wr = duties.read_port(), duties.write_port()
-        m.submodules.words = words = Memory(shape=24, depth=total, init=[])
+        m.submodules.words = words = Memory(shape=24, depth=depth, init=[])
         word_rd, word_wr = words.read_port(), words.write_port()
         in_range = Signal()
         m.d.sync += in_range.eq(self.channel_index < total)

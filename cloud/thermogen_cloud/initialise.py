@@ -1,0 +1,45 @@
+"""`thermogen-cloud init`: the keys, the trust list and the databases of a new cloud. Repeating it changes nothing."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from thermogen_esf.evidence.trust import CloudKey
+from thermogen_esf.keyfile import KeyFileError, load_seed, save_seed
+from thermogen_esf.signatures import SigningKey
+
+from .directory import CloudDirectory, replace_file
+from .errors import OperatorError
+from .registry import Registry
+from .trust_file import TrustFile
+
+CLOUD_NAME = "cloud"
+DEMONSTRATION_VALID_FROM = 0
+"""A demonstration's site time may lie in the past."""
+
+
+def initialise(directory: CloudDirectory, demonstration: bool, now: Callable[[], int]) -> SigningKey:
+    """Makes what is not there yet; the cloud's key."""
+    directory.create()
+    for path in (directory.ledger_authority_key, directory.ledger_holder_key):
+        if not path.exists():
+            save_seed(path, SigningKey.generate())  # 32 random bytes: an ML-DSA seed and an Ed25519 seed look alike
+    if not directory.viewer_password.exists():
+        replace_file(directory.viewer_password, secrets.token_urlsafe(18).encode() + b"\n")
+    if not directory.cloud_key.exists():
+        save_seed(directory.cloud_key, SigningKey.generate())
+    key = read_key(directory.cloud_key)
+    Registry(directory.registry).close()
+    valid_from = DEMONSTRATION_VALID_FROM if demonstration else now()
+    TrustFile(directory).begin(CloudKey(CLOUD_NAME, key.public_key, valid_from, None), demonstration)
+    return key
+
+
+def read_key(path: Path) -> SigningKey:
+    """The key in a plain key file of the directory; OperatorError where the file is no good."""
+    try:
+        return load_seed(path)
+    except (KeyFileError, OSError) as error:
+        raise OperatorError(f"{path}: {error}", "restore the key from a backup: what it signed cannot be signed by another") from error

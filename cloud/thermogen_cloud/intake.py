@@ -1,0 +1,227 @@
+"""What is done with each message that arrives: it is on the disk when the method returns, whatever it was.
+
+Every method may be called again with the same bytes, in any order and by several threads: the outcome is that of one call. A message
+that cannot be read is put aside with the reason; nothing here waits for another message or refuses to take one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import Session
+from thermogen_esf import frames
+from thermogen_esf.points import TimeQuality
+from thermogen_esf.signatures import SigningKey
+
+from .registry import Acknowledgement, Alert, Batch, BatchStatus, LiveFrame, Quarantined, Receipt, Registry, Site
+from .trust_file import TrustFile
+
+KEPT_WHOLE = 1_000
+"""Unreadable messages whose bytes are kept; of older ones the hash and the reason stay."""
+KEPT_AT_ALL = 10_000
+"""Unreadable messages that are remembered."""
+MOST_KEPT_BYTES = 131_072
+"""Of one unreadable message: twice the largest frame."""
+
+NOT_DECIDED: dict[str, object] = {"name": "judged", "passed": None, "detail": "not judged yet", "reason": None, "numbers": {}}
+
+
+_MOST_MW = 10**12
+"""Claims of more are shown as this much: what arrives is judged elsewhere."""
+
+
+class _UnreadableError(Exception):
+    """A message that is not what its topic is for."""
+
+
+class Intake:
+    """Takes messages of sites into the registry. `clock` gives Unix seconds, UTC. Threads may share it."""
+
+    def __init__(self, registry: Registry, key: SigningKey, trust: TrustFile, clock: Callable[[], int]) -> None:
+        self._registry = registry
+        self._key = key
+        self._trust = trust
+        self._clock = clock
+
+    def batch(self, sender: str, message: bytes) -> bytes:
+        """Stores a batch, or whatever came in its place, and returns the receipt frame for `sender`: the same one on a repeat."""
+        digest = frames.frame_hash(message)
+        with self._registry.reading() as session:
+            given = _receipt(session, sender, digest)
+        if given is not None:
+            return given
+        try:
+            batch, unreadable = _decoded(message, frames.Batch), ""
+        except _UnreadableError as error:
+            batch, unreadable = None, str(error)
+        with self._registry.writing() as session:
+            given = _receipt(session, sender, digest)
+            if given is not None:
+                return given
+            self._seen(session, sender)
+            if batch is not None:
+                session.execute(insert(Batch).values(**self._row(sender, message, batch)).on_conflict_do_nothing())
+            else:
+                self._put_aside(session, sender, "batch", message, unreadable)
+            number = 1 + (session.scalar(select(func.max(Receipt.number))) or 0)
+            frame = self._sign(sender, number, digest, batch)
+            session.add(Receipt(number=number, site=sender, batch_hash=digest, frame=frame))
+            return frame
+
+    def live(self, sender: str, message: bytes) -> None:
+        """Keeps the newest live frame of `sender`."""
+        try:
+            frame = _decoded(message, frames.Telemetry)
+            if not frame.header.live:
+                raise _UnreadableError("telemetry without the live flag: evidence comes in batches")
+            _own(sender, frame.header)
+        except _UnreadableError as error:
+            return self._refuse(sender, "live", message, str(error))
+        row = {"site": sender, "time": frame.header.time, "received_at": self._clock(), "frame": message}
+        with self._registry.writing() as session:
+            self._seen(session, sender)
+            session.execute(insert(LiveFrame).values(**row).on_conflict_do_update(index_elements=["site"], set_=row))
+        return None
+
+    def alert(self, sender: str, message: bytes) -> None:
+        """Stores an alert; the same alert again, by itself or in a batch, changes nothing."""
+        try:
+            alert = _decoded(message, frames.Alert)
+            _own(sender, alert.header)
+        except _UnreadableError as error:
+            return self._refuse(sender, "alert", message, str(error))
+        with self._registry.writing() as session:
+            self._seen(session, sender)
+            store_alert(session, sender, alert, self._clock())
+        return None
+
+    def acknowledgement(self, sender: str, message: bytes) -> None:
+        """Stores a site's answer to a command, once per command and result."""
+        try:
+            answer = _decoded(message, frames.Acknowledgement)
+            _own(sender, answer.header)
+            keys = self._trust.current().sites_named(answer.header.site)
+            if not any(frames.verify_frame(answer, key.public_key, message) for key in keys):
+                raise _UnreadableError(f"not signed by a key of {sender} that the trust list names")
+        except _UnreadableError as error:
+            return self._refuse(sender, "ack", message, str(error))
+        row = {
+            "site": sender,
+            "command": answer.command_sequence,
+            "result": int(answer.result),
+            "text": answer.text,
+            "received_at": self._clock(),
+            "frame": message,
+        }
+        with self._registry.writing() as session:
+            self._seen(session, sender)
+            session.execute(insert(Acknowledgement).values(**row).on_conflict_do_nothing())
+        return None
+
+    def _row(self, sender: str, message: bytes, batch: frames.Batch) -> dict[str, object]:
+        return {
+            "hash": frames.frame_hash(message),
+            "identity": batch.header.site,
+            "sender": sender,
+            "number": batch.header.sequence,
+            "epoch": batch.epoch,
+            "previous": batch.previous,
+            "root": batch.root,
+            "boot_count": batch.boot_count,
+            "first_sequence": batch.first_sequence,
+            "frame_count": len(batch.leaves),
+            "alert_count": len(batch.alerts),
+            "sealed_at": batch.header.time,
+            "received_at": self._clock(),
+            "mean_power_mw": _mean_power_mw(batch),
+            "status": BatchStatus.STORED,
+            "checks": [NOT_DECIDED],
+            "body": message,
+        }
+
+    def _sign(self, sender: str, number: int, digest: bytes, batch: frames.Batch | None) -> bytes:
+        header = frames.Header(frames.site_identity(sender), number, self._clock(), TimeQuality.FREE_RUNNING)
+        epoch, first, last = (0, 0, 0) if batch is None else (batch.epoch, batch.first_sequence, batch.last_sequence)
+        return frames.encode(frames.sign_frame(frames.Receipt(header, digest, epoch, first, last), self._key))
+
+    def _refuse(self, sender: str, topic: str, message: bytes, reason: str) -> None:
+        with self._registry.writing() as session:
+            self._put_aside(session, sender, topic, message, reason)
+
+    def _put_aside(self, session: Session, sender: str, topic: str, message: bytes, reason: str) -> None:
+        number = 1 + (session.scalar(select(func.max(Quarantined.number))) or 0)
+        row = {
+            "number": number,
+            "site": sender,
+            "topic": topic,
+            "hash": hashlib.sha3_256(message).digest(),
+            "size": len(message),
+            "reason": reason[:500],
+            "received_at": self._clock(),
+            "body": message if len(message) <= MOST_KEPT_BYTES else None,
+        }
+        session.execute(insert(Quarantined).values(**row).on_conflict_do_nothing())
+        session.execute(update(Quarantined).where(Quarantined.number == number - KEPT_WHOLE).values(body=None))
+        session.execute(delete(Quarantined).where(Quarantined.number <= number - KEPT_AT_ALL))
+
+    def _seen(self, session: Session, sender: str) -> None:
+        now = self._clock()
+        row = {"name": sender, "identity": frames.site_identity(sender), "first_seen": now, "last_seen": now}
+        session.execute(insert(Site).values(**row).on_conflict_do_update(index_elements=["name"], set_={"last_seen": now}))
+
+
+def store_alert(session: Session, site: str, alert: frames.Alert, received_at: int) -> None:
+    """One row for one alert, however often and by whichever way it comes."""
+    row = {
+        "hash": frames.frame_hash(frames.encode(alert)),
+        "site": site,
+        "time": alert.header.time,
+        "code": alert.code,
+        "severity": int(alert.severity),
+        "raised": alert.raised,
+        "point": alert.point,
+        "value": alert.value,
+        "threshold": alert.threshold,
+        "text": alert.text,
+        "received_at": received_at,
+    }
+    session.execute(insert(Alert).values(**row).on_conflict_do_nothing())
+
+
+_Kind = TypeVar("_Kind", frames.Batch, frames.Telemetry, frames.Alert, frames.Acknowledgement)
+
+
+def _decoded(message: bytes, kind: type[_Kind]) -> _Kind:
+    try:
+        frame = frames.decode(message)
+    except frames.FrameError as error:
+        raise _UnreadableError(f"cannot be read: {error}") from error
+    if not isinstance(frame, kind):
+        raise _UnreadableError(f"{frame.type.name.lower()} where {kind.type.name.lower()} belongs")
+    return frame
+
+
+def _own(sender: str, header: frames.Header) -> None:
+    if header.site != frames.site_identity(sender):
+        raise _UnreadableError(f"names the site {header.site.hex()}, which is not {sender}")
+
+
+def _receipt(session: Session, sender: str, digest: bytes) -> bytes | None:
+    return session.scalar(select(Receipt.frame).where(Receipt.site == sender, Receipt.batch_hash == digest))
+
+
+def _mean_power_mw(batch: frames.Batch) -> int:
+    """For the page: energy over time from the first leaf to the last; 0 where the leaves do not say."""
+    try:
+        first, last = frames.Telemetry(batch.leaves[0]), frames.Telemetry(batch.leaves[-1])
+    except frames.FrameError:
+        return 0
+    seconds = last.header.time - first.header.time
+    if seconds <= 0:
+        return last.raw["channel_power"]
+    mean = (last.raw["electrical_energy"] - first.raw["electrical_energy"]) // seconds
+    return max(-_MOST_MW, min(mean, _MOST_MW))

@@ -1,0 +1,35 @@
+"""The registry: what arrived, what was believed and why, what was asked for, approved and minted."""
+
+from .database import Registry
+from .tables import (
+    Acknowledgement,
+    Alert,
+    Approval,
+    Batch,
+    BatchStatus,
+    ConsumedEpoch,
+    Credit,
+    LiveFrame,
+    MintRequest,
+    MintState,
+    Quarantined,
+    Receipt,
+    Site,
+)
+
+__all__ = [
+    "Acknowledgement",
+    "Alert",
+    "Approval",
+    "Batch",
+    "BatchStatus",
+    "ConsumedEpoch",
+    "Credit",
+    "LiveFrame",
+    "MintRequest",
+    "MintState",
+    "Quarantined",
+    "Receipt",
+    "Registry",
+    "Site",
+]

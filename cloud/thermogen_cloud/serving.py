@@ -1,0 +1,119 @@
+"""`thermogen-cloud serve`: the parts of the cloud put together, the receiver on its own thread, API and page on the main one."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+
+from .accounting import UnbalancedBooksError, balanced
+from .api import Services, application
+from .directory import CloudDirectory
+from .errors import OperatorError
+from .initialise import read_key
+from .intake import Intake
+from .judging import Judge
+from .ledger import Token2022Ledger
+from .minting import Minting
+from .receiver import Receiver
+from .registry import Registry
+from .settings import Settings
+from .trust_file import TrustFile
+
+log = logging.getLogger(__name__)
+
+ADDRESS = "127.0.0.1"
+STOP_S = 10.0
+
+
+class PortInUseError(OperatorError):
+    """Another program has the port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """The parts of a running cloud."""
+
+    services: Services
+    receiver: Receiver
+
+
+def unix_seconds() -> int:
+    """The wall clock."""
+    return int(time.time())
+
+
+@contextmanager
+def opened(settings: Settings, clock: Callable[[], int] = unix_seconds) -> Iterator[Cloud]:
+    """Opens a cloud's directory for this process alone, brings interrupted mints to their end, and checks the books."""
+    directory = CloudDirectory(settings.directory)
+    directory.require()
+    with directory.serving():
+        key = read_key(directory.cloud_key)
+        trust = TrustFile(directory)
+        trust.current()
+        registry = Registry(directory.registry)
+        ledger = Token2022Ledger(
+            directory.ledger, read_key(directory.ledger_authority_key).seed, read_key(directory.ledger_holder_key).seed
+        )
+        try:
+            minting = Minting(registry, ledger, trust, key, clock)
+            minting.recover()
+            try:
+                balanced(registry, ledger)
+            except UnbalancedBooksError as error:
+                log.critical("the books do not balance: %s; %s", error, error.remedy)
+            judge = Judge(registry, trust, clock)
+            receiver = Receiver(
+                settings.broker, settings.broker_password, settings.topic_prefix, Intake(registry, key, trust, clock), judge
+            )
+            yield Cloud(Services(directory, registry, ledger, trust, minting, lambda: receiver.health, clock), receiver)
+        finally:
+            ledger.close()
+            registry.close()
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGINT or SIGTERM. OperatorError where it cannot begin."""
+    listening = _listen(settings.port)
+    with listening, opened(settings) as cloud:
+        receiving = threading.Thread(target=cloud.receiver.run, name="receiver")
+        server = uvicorn.Server(
+            uvicorn.Config(application(cloud.services), log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5)
+        )
+        # uvicorn takes these over while it runs and raises them again when it has ended: then there is nothing left to do.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        receiving.start()
+        log.info("the page is at http://%s:%d/", ADDRESS, settings.port)
+        try:
+            server.run(sockets=[listening])
+        finally:
+            cloud.receiver.stop()
+            receiving.join(STOP_S)
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((ADDRESS, port))
+        listening.listen()
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUseError(
+                f"port {port} on {ADDRESS} is in use", "stop the program that has it, or set THERMOGEN_CLOUD_PORT"
+            ) from error
+        raise OperatorError(
+            f"cannot listen on {ADDRESS}:{port}: {error}", "set THERMOGEN_CLOUD_PORT to a port that this user may open"
+        ) from error
+    return listening

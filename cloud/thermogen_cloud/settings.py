@@ -1,0 +1,110 @@
+"""What the cloud can be told, all by environment; the defaults need nothing but a broker."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .errors import OperatorError
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One environment variable: its name, default and meaning."""
+
+    variable: str
+    default: str
+    meaning: str
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("THERMOGEN_CLOUD_DIR", "run/cloud", "directory (mode 0700) of the databases, keys and the trust list"),
+    Setting("THERMOGEN_CLOUD_PORT", "8080", "port of the page and the API, on 127.0.0.1"),
+    Setting("THERMOGEN_BROKER", "mqtt://cloud@127.0.0.1:1883", "MQTT 5 broker, as mqtt:// or mqtts://user@host:port"),
+    Setting("THERMOGEN_BROKER_PASSWORD_FILE", "", "file (mode 0600) with the broker's password; empty: no password"),
+    Setting("THERMOGEN_TOPIC_PREFIX", "tz/v1", "first levels of every MQTT topic"),
+    Setting("THERMOGEN_CLOUD_DEMONSTRATION", "0", "1: trust lists are written as demonstration, so that credits are marked so"),
+)
+
+
+class SettingError(OperatorError):
+    """A setting cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the broker is and who we are to it."""
+
+    host: str
+    port: int
+    user: str | None
+    tls: bool
+
+    def __str__(self) -> str:
+        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The cloud's settings, checked."""
+
+    directory: Path
+    port: int
+    broker: Broker
+    broker_password_file: Path | None
+    topic_prefix: str
+    demonstration: bool
+
+    def broker_password(self) -> str | None:
+        """The broker's password without its line end; SettingError where the file cannot be read."""
+        if self.broker_password_file is None:
+            return None
+        try:
+            return self.broker_password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(
+                f"THERMOGEN_BROKER_PASSWORD_FILE={self.broker_password_file}: {error}", "name a readable file that holds the password alone"
+            ) from error
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from `environment` (default: the process's); SettingError names the variable and what it should be."""
+    given = os.environ if environment is None else environment
+    text = {setting.variable: given.get(setting.variable) or setting.default for setting in SETTINGS}
+
+    port = text["THERMOGEN_CLOUD_PORT"]
+    if not port.isdecimal() or not 1 <= int(port) <= 65_535:
+        raise SettingError(f"THERMOGEN_CLOUD_PORT={port} is not a port", "give a whole number from 1 to 65535")
+    prefix = text["THERMOGEN_TOPIC_PREFIX"].strip("/")
+    if not prefix or any(symbol in prefix for symbol in "+#\0"):
+        raise SettingError(f"THERMOGEN_TOPIC_PREFIX={prefix} is not a topic", "give topic levels without + and #, as tz/v1")
+    demonstration = text["THERMOGEN_CLOUD_DEMONSTRATION"]
+    if demonstration not in ("0", "1"):
+        raise SettingError(f"THERMOGEN_CLOUD_DEMONSTRATION={demonstration} is neither 0 nor 1", "give 1 for a demonstration, else 0")
+    password_file = text["THERMOGEN_BROKER_PASSWORD_FILE"]
+    return Settings(
+        directory=Path(text["THERMOGEN_CLOUD_DIR"]).absolute(),
+        port=int(port),
+        broker=_broker(text["THERMOGEN_BROKER"]),
+        broker_password_file=Path(password_file) if password_file else None,
+        topic_prefix=prefix,
+        demonstration=demonstration == "1",
+    )
+
+
+def _broker(url: str) -> Broker:
+    remedy = "give mqtt://user@host:port or mqtts://user@host:port"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise SettingError(f"THERMOGEN_BROKER={url}: {error}", remedy) from error
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path not in ("", "/"):
+        raise SettingError(f"THERMOGEN_BROKER={url} is not a broker's address", remedy)
+    if parts.password is not None:
+        raise SettingError("THERMOGEN_BROKER holds a password, which any process can read", "put it into THERMOGEN_BROKER_PASSWORD_FILE")
+    tls = parts.scheme == "mqtts"
+    return Broker(parts.hostname, port or (8883 if tls else 1883), parts.username, tls)

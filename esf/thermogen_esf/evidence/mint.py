@@ -174,7 +174,8 @@ def propose(
     amount, carry_out = methodology.amount(energy_mj, carry_in)
     if amount < methodology.least_mint:
         raise BelowLeastMintError(
-            f"{energy_mj} mJ are worth {amount} units of 1e-6 t CO2e; the least mint of {methodology.identifier} is {methodology.least_mint}:"
+            f"{energy_mj} mJ are worth {tonnes(amount)} t CO2e;"
+            f" the least mint of {methodology.identifier} is {tonnes(methodology.least_mint)} t:"
             " wait for more epochs and request them together"
         )
     vintage = vintages.pop()
@@ -262,7 +263,10 @@ def _carry_in(request: MintRequest, methodology: Methodology, previous: MintRequ
             return refused(name, Reason.WRONG_CARRY, f"names no previous request and carries {request.carry_in} parts in", **numbers)
         return passed(name, "the site's first request under this methodology: nothing is carried in", **numbers)
     if previous is None:
-        text = f"{request.carry_in} of {methodology.parts_per_unit} parts (below one unit) are taken from request {request.previous.hex()}, whose bundle was not given"
+        text = (
+            f"{request.carry_in} of {methodology.parts_per_unit} parts, less than one unit,"
+            f" are taken from request {request.previous.hex()}, whose bundle was not given"
+        )
         return undecided(name, text, **numbers)
     wrong = _differences(request, previous)
     if wrong:

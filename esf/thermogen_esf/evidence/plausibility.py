@@ -136,7 +136,10 @@ def _heat(span: Span, site: SiteKey, heat_mw: Sequence[int]) -> Check:
     limit_mj = modules_mj * HEAT_TOLERANCE_PERCENT // 100 + site.nameplate_w * 1_000 * JUNCTION_LAG_S
     name = "energy within heat and module efficiency"
     numbers = {"energy_mj": energy_mj, "limit_mj": limit_mj, "heat_mj": heat_mj, "modules_mj": modules_mj}
-    text = f"{_joules(energy_mj)} from {_joules(heat_mj)} of heat; the modules' curve gives {_joules(modules_mj)}, with tolerance {_joules(limit_mj)}"
+    text = (
+        f"{_joules(energy_mj)} from {_joules(heat_mj)} of heat;"
+        f" the modules' curve gives {_joules(modules_mj)}, with tolerance {_joules(limit_mj)}"
+    )
     return passed(name, text, **numbers) if energy_mj <= limit_mj else refused(name, Reason.ABOVE_HEAT, text, **numbers)
 
 

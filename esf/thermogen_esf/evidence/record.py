@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 
 from .canonical import Value
@@ -10,6 +11,10 @@ from .errors import EvidenceError
 
 MAX_UNIX_S = 2**32 - 1
 """Last second that a frame's time can hold."""
+
+
+_INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+"""Unicode categories that could rewrite a terminal's line or the order in which text is read."""
 
 
 class RecordError(EvidenceError):
@@ -62,15 +67,15 @@ class Record:
         return value
 
     def text(self, name: str, longest: int = 200, pattern: str | None = None) -> str:
-        """Text of 1 to `longest` bytes in UTF-8, without control characters, matching `pattern` as a whole where one is given."""
+        """Text of 1 to `longest` bytes in UTF-8, without control or invisible characters; as a whole of the form `pattern`, if given."""
         value = self.take(name)
         if not isinstance(value, str):
             raise self._wrong(name, "text is needed")
+        if any(unicodedata.category(character) in _INVISIBLE for character in value):
+            raise self._wrong(name, "control and invisible characters are not allowed: what is signed is what is seen")
         size = len(value.encode("utf-8"))
         if not 1 <= size <= longest:
             raise self._wrong(name, f"{size} bytes of text; 1 to {longest} are allowed")
-        if any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
-            raise self._wrong(name, "control characters are not allowed")
         if pattern is not None and re.fullmatch(pattern, value) is None:
             raise self._wrong(name, f"{value!r} does not have the form {pattern}")
         return value

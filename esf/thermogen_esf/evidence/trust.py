@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import sha3_256
 from itertools import combinations
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 from ..frames import site_identity
 from ..signatures import PUBLIC_KEY_BYTES, key_id
-from .canonical import Value, canonical, parse
+from .canonical import Value
+from .document import Document
 from .errors import EvidenceError
 from .fluids import FLUIDS
 from .record import Record
 
-VERSION = 1
 PRODUCT_CLOCKS_PER_SITE_SECOND = 50_000_000
 """Clocks of a site second in every product; another value only runs in a simulator."""
 
@@ -117,8 +116,11 @@ def validity(key: SiteKey | CloudKey | ApproverKey) -> str:
 
 
 @dataclass(frozen=True)
-class TrustList:
+class TrustList(Document):
     """What a verifier pins. TrustError where the entries contradict one another."""
+
+    what: ClassVar[str] = "trust list"
+    error: ClassVar[type[EvidenceError]] = TrustError
 
     sites: tuple[SiteKey, ...]
     cloud: tuple[CloudKey, ...]
@@ -127,10 +129,9 @@ class TrustList:
     """Whether demonstration credits are believed, and sites whose second has fewer clocks than a product's."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         everyone: list[SiteKey | CloudKey | ApproverKey] = [*self.sites, *self.cloud, *self.approvers]
         for key in everyone:
-            if len(key.public_key) != PUBLIC_KEY_BYTES:
-                raise TrustError(f"the key of {key.name} has {len(key.public_key)} bytes; an ML-DSA-87 public key has {PUBLIC_KEY_BYTES}")
             if key.valid_to is not None and key.valid_to < key.valid_from:
                 raise TrustError(f"the key of {key.name} ends at {key.valid_to}, before it begins at {key.valid_from}")
         _refuse_shared_keys(everyone)
@@ -140,36 +141,33 @@ class TrustList:
         for site in self.sites:
             if site.clocks_per_site_second != PRODUCT_CLOCKS_PER_SITE_SECOND and not self.demonstration:
                 raise TrustError(
-                    f"site {site.name} has {site.clocks_per_site_second} clocks a site second; only a demonstration list may name another value"
-                    f" than a product's {PRODUCT_CLOCKS_PER_SITE_SECOND}"
+                    f"site {site.name} has {site.clocks_per_site_second} clocks a site second; only a demonstration list may name"
+                    f" another value than a product's {PRODUCT_CLOCKS_PER_SITE_SECOND}"
                 )
 
-    @classmethod
-    def parse(cls, data: bytes) -> TrustList:
-        """The list that a file holds; TrustError unless it is strict canonical JSON of version 1."""
-        try:
-            return _read(Record(parse(data), "trust list"))
-        except TrustError:
-            raise
-        except EvidenceError as error:
-            raise TrustError(f"not a trust list: {error}") from None
+    def values(self) -> dict[str, Value]:
+        """The fields as JSON values."""
+        return {
+            "demonstration": self.demonstration,
+            "sites": [_site_value(key) for key in self.sites],
+            "cloud": [_key_value(key) for key in self.cloud],
+            "approvers": [{**_key_value(key), "role": key.role} for key in self.approvers],
+        }
 
-    def encode(self) -> bytes:
-        """The file's bytes."""
-        return canonical(
-            {
-                "version": VERSION,
-                "demonstration": self.demonstration,
-                "sites": [_site_value(key) for key in self.sites],
-                "cloud": [_key_value(key) for key in self.cloud],
-                "approvers": [{**_key_value(key), "role": key.role} for key in self.approvers],
-            }
-        )
+    @classmethod
+    def fields(cls, record: Record) -> dict[str, Any]:
+        """The fields from JSON values."""
+        return {
+            "demonstration": record.boolean("demonstration"),
+            "sites": tuple(_read_site(entry) for entry in record.records("sites", MAX_ENTRIES)),
+            "cloud": tuple(_read_cloud(entry) for entry in record.records("cloud", MAX_ENTRIES)),
+            "approvers": tuple(_read_approver(entry) for entry in record.records("approvers", MAX_ENTRIES)),
+        }
 
     @property
     def fingerprint(self) -> bytes:
-        """SHA3-256 of the file, 32 bytes."""
-        return sha3_256(self.encode()).digest()
+        """SHA3-256 of the file, 32 bytes: the pin."""
+        return self.hash
 
     def site_key(self, identifier: bytes) -> SiteKey | None:
         """The site key whose key identifier (8 bytes) this is."""
@@ -228,16 +226,6 @@ def _site_value(key: SiteKey) -> dict[str, Value]:
         "cold_fluid": key.cold_fluid,
         "clocks_per_site_second": key.clocks_per_site_second,
     }
-
-
-def _read(record: Record) -> TrustList:
-    record.integer("version", VERSION, VERSION)
-    demonstration = record.boolean("demonstration")
-    sites = [_read_site(entry) for entry in record.records("sites", MAX_ENTRIES)]
-    cloud = [_read_cloud(entry) for entry in record.records("cloud", MAX_ENTRIES)]
-    approvers = [_read_approver(entry) for entry in record.records("approvers", MAX_ENTRIES)]
-    record.end()
-    return TrustList(tuple(sites), tuple(cloud), tuple(approvers), demonstration)
 
 
 def _read_site(record: Record) -> SiteKey:

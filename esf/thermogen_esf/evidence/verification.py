@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha3_256
@@ -10,7 +11,7 @@ from typing import TypeVar
 from ..frames import FrameError
 from ..signatures import verify
 from .approval import Approval, judge_approval
-from .belief import Verdict, judge_batch
+from .belief import judge_batch
 from .bundle import CONTEXT, Bundle
 from .check import Check, Reason, passed, refused, undecided
 from .errors import EvidenceError
@@ -24,12 +25,20 @@ from .trust import PRODUCT_CLOCKS_PER_SITE_SECOND, SiteKey, TrustList, valid_at,
 _Document = TypeVar("_Document")
 
 
+class PartKind(enum.Enum):
+    """Whether a part is about one epoch or about the credit as a whole."""
+
+    CREDIT = "credit"
+    EPOCH = "epoch"
+
+
 @dataclass(frozen=True)
 class Part:
     """A part of the verification and its steps, in the order in which they were made."""
 
     title: str
     checks: tuple[Check, ...]
+    kind: PartKind = PartKind.CREDIT
 
     @property
     def believed(self) -> bool:
@@ -105,8 +114,8 @@ class _Verification:
     ledger: LedgerRecord | None = None
     rests_on: list[str] = field(default_factory=list)
 
-    def add(self, title: str, checks: Sequence[Check]) -> bool:
-        self.parts.append(Part(title, tuple(checks)))
+    def add(self, title: str, checks: Sequence[Check], kind: PartKind = PartKind.CREDIT) -> bool:
+        self.parts.append(Part(title, tuple(checks), kind))
         return self.parts[-1].believed
 
     def report(self) -> Report:
@@ -144,8 +153,10 @@ class _Verification:
         for batch in batches:
             follows = before is not None and (before.site, before.number) == (batch.site, batch.number - 1)
             verdict = judge_batch(batch, self.trust, before if follows else None)
-            checks = [*verdict.checks, _of_site(verdict, request)]
-            if self.add(f"epoch {batch.epoch}", checks) and verdict.site is not None:
+            checks = list(verdict.checks)
+            if verdict.site is not None:
+                checks.append(_of_site(verdict.site, request))
+            if self.add(f"epoch {batch.epoch}", checks, PartKind.EPOCH) and verdict.site is not None:
                 sites.append(verdict.site)
             before = batch
         return sites if len(sites) == len(batches) else []
@@ -193,7 +204,8 @@ class _Verification:
         say(f"Baseline {methodology.baseline}: {methodology.statement} That is declared, not measured.")
         if request.previous is not None and before is None:
             say(
-                f"{request.carry_in} parts of a unit were carried in from request {request.previous.hex()}; give its bundle with --previous to follow them."
+                f"{request.carry_in} parts of a unit were carried in from request {request.previous.hex()}:"
+                " give that credit's bundle with --previous to follow them."
             )
         say("The ledger itself was not asked: that the mint account exists with this supply is said by the cloud's signature.")
         say("That no other credit claims the same epochs cannot be seen from one bundle.")
@@ -236,10 +248,9 @@ def _demonstration(request: MintRequest, trust: TrustList) -> list[Check]:
     return [*checks, passed("demonstration list", "the trust list believes demonstration credits")]
 
 
-def _of_site(verdict: Verdict, request: MintRequest) -> Check:
-    if verdict.site is None or verdict.site.name != request.site:
-        whose = "nobody known" if verdict.site is None else verdict.site.name
-        return refused("of the request's site", Reason.OTHER_SITE, f"the batch is of {whose}, the request of {request.site}")
+def _of_site(site: SiteKey, request: MintRequest) -> Check:
+    if site.name != request.site:
+        return refused("of the request's site", Reason.OTHER_SITE, f"the batch is of {site.name}, the request of {request.site}")
     return passed("of the request's site", request.site)
 
 

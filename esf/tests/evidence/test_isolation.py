@@ -1,0 +1,40 @@
+"""The rules of belief depend on no server: they import no other room, open no socket and write no file."""
+
+import subprocess
+import sys
+
+_PROGRAM = """
+import sys
+
+def watch(event, arguments):
+    writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
+    if event.startswith(("socket.", "urllib.")) or writes:
+        raise AssertionError(f"{event} {arguments}")
+
+sys.dont_write_bytecode = True
+sys.addaudithook(watch)
+from thermogen_esf.evidence.command import main
+status = main(sys.argv[1:])
+rooms = {name.split(".")[0] for name in sys.modules if name.startswith("thermogen_")}
+assert rooms == {"thermogen_esf"}, rooms
+forbidden = {"socket", "ssl", "sqlite3", "asyncio", "fastapi", "sqlalchemy", "solders", "paho"} & set(sys.modules)
+assert not forbidden, forbidden
+sys.exit(status)
+"""
+
+
+def test_a_verification_touches_nothing_but_the_two_files(world, six_hours, tmp_path):
+    (tmp_path / "credit.bundle").write_bytes(world.bundle(six_hours))
+    (tmp_path / "trust.json").write_bytes(world.trust.encode())
+    arguments = [str(tmp_path / "credit.bundle"), "--trust", str(tmp_path / "trust.json")]
+    # Without a PATH no compiler is found, which ctypes would ask where a shared library lies.
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={"PATH": ""},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout

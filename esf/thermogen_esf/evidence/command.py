@@ -1,0 +1,124 @@
+"""`thermogen-verify`: judge a credit's bundle by a pinned trust list, offline.
+
+Exit status 0: believed. 1: refused, with the steps that refused. 2: the bundle or the trust list cannot be read as one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .bundle import MAX_BUNDLE_BYTES
+from .check import Check
+from .errors import EvidenceError
+from .mint import tonnes
+from .trust import TrustList
+from .verification import Part, PartKind, Report, verify_bundle
+
+BELIEVED, REFUSED, UNREADABLE = 0, 1, 2
+
+_MARK = {True: "✓", False: "✗", None: "–"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without ✓ shows ?, it does not stop a verification
+    try:
+        trust = TrustList.parse(_content(options.trust))
+        data = _content(options.bundle)
+        previous = None if options.previous is None else _content(options.previous)
+        report = verify_bundle(data, trust, previous)
+    except (EvidenceError, OSError) as error:
+        if options.json:
+            print(json.dumps({"believed": False, "unreadable": str(error)}, ensure_ascii=False, indent=2))
+        print(f"thermogen-verify: cannot be read: {error}", file=sys.stderr)
+        return UNREADABLE
+    if options.json:
+        print(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(_lines(report, options, trust)))
+    return BELIEVED if report.believed else REFUSED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="thermogen-verify",
+        description="Recompute a carbon credit from its bundle, believing only the keys of a trust list. Needs no network.",
+        epilog="exit status: 0 believed, 1 refused, 2 unreadable",
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the credit's bundle")
+    parser.add_argument(
+        "--trust",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the trust list to believe; compare the fingerprint printed with its publisher's",
+    )
+    parser.add_argument(
+        "--previous", type=Path, metavar="BUNDLE", help="bundle of the site's previous credit, to follow what was carried over from it"
+    )
+    parser.add_argument("--json", action="store_true", help="every step as one JSON object on standard output")
+    parser.add_argument("--all", action="store_true", help="show each step of every epoch, not only those that did not pass")
+    return parser
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(MAX_BUNDLE_BYTES + 1)
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise EvidenceError(f"{path}: more than {MAX_BUNDLE_BYTES} bytes; no bundle is that long")
+    return data
+
+
+def _lines(report: Report, options: argparse.Namespace, trust: TrustList) -> list[str]:
+    kind = "demonstration list" if trust.demonstration else "list for real credits"
+    lines = [
+        f"trust list  {options.trust}: {kind}, SHA3-256 {report.trust_fingerprint.hex()}",
+        f"bundle      {options.bundle}: SHA3-256 {report.bundle_hash.hex()}",
+    ]
+    epochs = [part for part in report.parts if part.kind is PartKind.EPOCH]
+    for part in report.parts:
+        if part.kind is not PartKind.EPOCH or options.all:
+            lines += ["", part.title, *(_line(check) for check in part.checks)]
+            continue
+        if part is epochs[0]:
+            lines += ["", f"epochs, each by: {', '.join(check.name for check in part.checks)}"]
+        lines += _summary(part)
+    return [*lines, "", *_result(report)]
+
+
+def _line(check: Check, indent: str = "  ") -> str:
+    code = f" [{check.reason}]" if check.reason else ""
+    return f"{indent}{_MARK[check.passed]} {check.name}: {check.detail}{code}"
+
+
+def _summary(part: Part) -> list[str]:
+    """An epoch in one line, and each of its steps that did not pass."""
+    passed = sum(check.passed is True for check in part.checks)
+    open_steps = [check for check in part.checks if check.passed is not True]
+    return [
+        f"  {_MARK[part.believed]} {part.title}: {passed} of {len(part.checks)} steps pass",
+        *(_line(check, "      ") for check in open_steps),
+    ]
+
+
+def _result(report: Report) -> list[str]:
+    if not report.believed:
+        return [f"REFUSED: {len(report.refusals)} of {len(report.checks)} steps refuse", *(_line(check) for check in report.refusals)]
+    request = report.request
+    assert request is not None, "a believed report has a request"
+    return [
+        f"BELIEVED: {request.serial}, {tonnes(request.amount)} t CO2e of {request.site}, {len(report.checks)} steps",
+        "This rests on:",
+        *(f"  - {sentence}" for sentence in report.rests_on),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

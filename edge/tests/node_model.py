@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
@@ -286,10 +287,8 @@ class NodeServer:
         self._closing = True
         self._listener.shutdown(socket.SHUT_RDWR)
         if self._client is not None:
-            try:
+            with contextlib.suppress(OSError):
                 self._client.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         self._thread.join(5)
         self._listener.close()
 
@@ -300,10 +299,8 @@ class NodeServer:
             except OSError:
                 return
             with self._client as client:
-                try:
+                with contextlib.suppress(OSError):
                     self._serve(client)
-                except OSError:
-                    pass
             self._client = None
 
     def _serve(self, client: socket.socket) -> None:

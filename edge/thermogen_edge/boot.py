@@ -65,6 +65,6 @@ class Boot:
         unix_s = self._clock.fresh()
         if unix_s < self._buffer.last_time_s:
             raise ClockError(
-                f"the clock says {unix_s}, less than the last leaf's {self._buffer.last_time_s}: set the clock right, no second is lived twice"
+                f"the clock says {unix_s}, less than the last leaf's {self._buffer.last_time_s}: set it right, no second is lived twice"
             )
         return unix_s

@@ -18,7 +18,7 @@ from thermogen_esf.keyfile import KeyFileError, KeyFileExistsError, load_seed, s
 from thermogen_esf.signatures import SigningKey
 
 from . import version
-from .buffer import Buffer
+from .buffer import Buffer, open_buffer
 from .clock_source import open_clock
 from .cloud_keys import load_cloud_keys
 from .daemon import Daemon
@@ -133,7 +133,7 @@ def run(settings: Settings) -> None:
             profile=profile,
             key=key,
             cloud_keys=cloud_keys,
-            buffer=Buffer(settings.buffer_path, settings.buffer_bytes),
+            buffer=open_buffer(settings.buffer_path, settings.buffer_bytes),
             node=Node(HostLinkClient(_transport(settings))),
             clock=open_clock(settings.clock),
             sensors=SiteSensors(settings.rtu, max(settings.poll_s, 0.1)) if settings.rtu else None,

@@ -27,7 +27,7 @@ from thermogen_esf.frames import (
 from thermogen_esf.signatures import SigningKey
 
 from .alerts import Alerts, shortened
-from .buffer import Buffer
+from .buffer import Buffer, CommandLog
 from .cloud_keys import CloudKeys
 from .monitors import Alarm
 from .profile import MAX_CURRENT_LIMIT_MA
@@ -44,7 +44,7 @@ class Allowed:
     within: Callable[[int, int], bool]
     bounds: str
     text: str
-    effect: Callable[[Buffer, int, int], None]
+    effect: Callable[[Buffer, CommandLog, int, int], object]
 
 
 _ALLOWED: dict[int, Allowed] = {
@@ -52,19 +52,19 @@ _ALLOWED: dict[int, Allowed] = {
         lambda first, last: 0 <= first <= last <= _MAX_EPOCH,
         "give first and last epoch, the first not after the last",
         "epochs {} to {}: what is still held is sent again",
-        lambda buffer, first, last: buffer.want_again(first, last),
+        lambda buffer, _, first, last: buffer.want_again(first, last),
     ),
     CommandCode.SET_CURRENT_LIMIT: Allowed(
         lambda limit_ma, zero: 0 <= limit_ma <= MAX_CURRENT_LIMIT_MA and zero == 0,
         f"give 0 to {MAX_CURRENT_LIMIT_MA} mA, and 0",
         "{} mA at most, less where the site's state asks for it",
-        lambda buffer, limit_ma, _: buffer.set_current_limit(limit_ma),
+        lambda _, log, limit_ma, __: log.set_current_limit(limit_ma),
     ),
     CommandCode.SET_ENABLE: Allowed(
         lambda enable, zero: enable in (0, 1) and zero == 0,
         "give 0 or 1, and 0",
         "enable is {}; the site's state still has to allow it",
-        lambda buffer, enable, _: buffer.set_enable(bool(enable)),
+        lambda _, log, enable, __: log.set_enable(bool(enable)),
     ),
 }
 """Every remote write there is. What is not here, or out of these bounds, is refused."""
@@ -75,6 +75,7 @@ class Commands:
 
     def __init__(self, buffer: Buffer, site: bytes, key: SigningKey, cloud_keys: CloudKeys, alerts: Alerts) -> None:
         self._buffer = buffer
+        self._log = CommandLog(buffer.database)
         self._site = site
         self._key = key
         self._cloud_keys = cloud_keys
@@ -96,16 +97,16 @@ class Commands:
 
     def _answer(self, command: Command, now: SiteTime) -> None:
         sequence = command.header.sequence
-        earlier = self._buffer.command_result(command.key_id, sequence)
+        earlier = self._log.result(command.key_id, sequence)
         if earlier is not None:
             text = f"came before; the result was {Result(earlier).name.lower()}"
-            self._buffer.record_answer(self._acknowledgement(sequence, Result.REPEATED, text, now))
+            self._log.answer(self._acknowledgement(sequence, Result.REPEATED, text, now))
             return
         result, text, effect = self._judge(command, now)
         _log.info("command %d (%d): %s, %s", sequence, command.code, result.name.lower(), text)
-        self._buffer.record_command(command.key_id, sequence, result, effect, self._acknowledgement(sequence, result, text, now))
+        self._log.record(command.key_id, sequence, result, effect, self._acknowledgement(sequence, result, text, now))
 
-    def _judge(self, command: Command, now: SiteTime) -> tuple[Result, str, Callable[[], None]]:
+    def _judge(self, command: Command, now: SiteTime) -> tuple[Result, str, Callable[[], object]]:
         if now.unix_s > command.expires_at:
             return Result.EXPIRED, f"its life ended {now.unix_s - command.expires_at} s ago", _nothing
         allowed = _ALLOWED.get(command.code)
@@ -114,7 +115,7 @@ class Commands:
         first, second = command.arguments
         if not allowed.within(first, second):
             return Result.REFUSED, allowed.bounds, _nothing
-        return Result.DONE, allowed.text.format(first, second), lambda: allowed.effect(self._buffer, first, second)
+        return Result.DONE, allowed.text.format(first, second), lambda: allowed.effect(self._buffer, self._log, first, second)
 
     def _acknowledgement(self, sequence: int, result: Result, text: str, now: SiteTime) -> Callable[[int], bytes]:
         def make(number: int) -> bytes:

@@ -103,7 +103,7 @@ class Daemon:
         now, more = self._look()
         try:
             self._uplink.step(now)
-            for record in self._buffer.take_set_aside():
+            for record in self._buffer.database.take_reports():
                 text = f"{record.kind} {record.number} is put aside: {record.reason}"
                 self._alerts.raise_(Alarm(AlertCode.RECORD_SET_ASIDE, Severity.CRITICAL, text, value=record.number))
         except BufferError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from .alerts import Alerts
-from .buffer import Buffer
+from .buffer import Buffer, CommandLog
 from .monitors import Watch
 from .node import Node
 from .profile import Profile
@@ -21,6 +21,7 @@ class SiteController:
     def __init__(self, node: Node, buffer: Buffer, profile: Profile, alerts: Alerts) -> None:
         self._node = node
         self._buffer = buffer
+        self._commands = CommandLog(buffer.database)
         self._limits = profile.limits
         self._alerts = alerts
         self._machine = StateMachine(buffer.site_state, profile.limits)
@@ -49,7 +50,7 @@ class SiteController:
 
     def steer(self) -> None:
         """Brings the node to what state and commands ask for; HostLinkError where it does not hear."""
-        output, asked = OUTPUTS[self._machine.state], self._buffer.setpoints
+        output, asked = OUTPUTS[self._machine.state], self._commands.setpoints
         limit_ma = self._limits.throttled_current_limit_ma if output.throttled else self._limits.current_limit_ma
         if asked.current_limit_ma is not None:
             limit_ma = min(limit_ma, asked.current_limit_ma)

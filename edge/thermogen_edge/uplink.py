@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from paho.mqtt.client import MQTTMessageInfo
 
-from .buffer import Buffer, BufferError
+from .buffer import Buffer, BufferError, CommandLog
 from .commands import Commands
 from .mqtt_link import Incoming, MqttLink
 from .receipts import Receipts
@@ -39,6 +39,7 @@ class Uplink:
     def __init__(self, link: MqttLink, buffer: Buffer, receipts: Receipts, commands: Commands, retry_s: float) -> None:
         self._link = link
         self._buffer = buffer
+        self._command_log = CommandLog(buffer.database)
         self._receipts = receipts
         self._commands = commands
         self._retry_s = retry_s
@@ -81,10 +82,10 @@ class Uplink:
             _log.exception("a %s of %d bytes could not be dealt with and is skipped", message.kind, len(message.payload))
 
     def _send_answers(self) -> None:
-        for number, frame in self._buffer.acknowledgements(WINDOW):
+        for number, frame in self._command_log.answers(WINDOW):
             sent = self._answers.get(number)
             if sent is not None and sent.info.is_published():
-                self._buffer.drop_acknowledgement(number)
+                self._command_log.drop_answer(number)
                 del self._answers[number]
             elif sent is None and (info := self._link.publish("ack", frame, 1)) is not None:
                 self._answers[number] = _Sent(info, self._link.connections, time.monotonic(), self._retry_s)

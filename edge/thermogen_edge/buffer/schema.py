@@ -1,0 +1,63 @@
+"""The buffer's tables. A change makes a new version, and a step from the old one."""
+
+from __future__ import annotations
+
+VERSION = 1
+
+TABLES = ("counters", "leaves", "batches", "batch_frames", "alerts", "commands", "acknowledgements", "set_aside")
+
+CREATE = """
+CREATE TABLE counters (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    boot_count INTEGER NOT NULL DEFAULT 0,
+    next_sequence INTEGER NOT NULL DEFAULT 0,
+    next_batch INTEGER NOT NULL DEFAULT 0,
+    previous_hash BLOB NOT NULL DEFAULT (zeroblob(32)),
+    next_alert INTEGER NOT NULL DEFAULT 0,
+    next_acknowledgement INTEGER NOT NULL DEFAULT 0,
+    last_time INTEGER NOT NULL DEFAULT 0,
+    site_state INTEGER NOT NULL DEFAULT 0,
+    current_limit_ma INTEGER,
+    enable INTEGER NOT NULL DEFAULT 1
+) STRICT;
+INSERT INTO counters (id) VALUES (1);
+CREATE TABLE leaves (
+    sequence INTEGER PRIMARY KEY,
+    boot_count INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    leaf BLOB NOT NULL
+) STRICT;
+CREATE TABLE batches (
+    number INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,
+    epoch INTEGER NOT NULL,
+    boot_count INTEGER NOT NULL,
+    first_sequence INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    first_time INTEGER NOT NULL,
+    receipted INTEGER NOT NULL DEFAULT 0,
+    wanted INTEGER NOT NULL DEFAULT 1,
+    UNIQUE (epoch, boot_count)
+) STRICT;
+CREATE INDEX batches_wanted ON batches (number) WHERE wanted;
+CREATE INDEX batches_unreceipted ON batches (count, first_time) WHERE NOT receipted;
+CREATE INDEX batches_receipted ON batches (number, count) WHERE receipted;
+CREATE TABLE batch_frames (number INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT;
+CREATE TABLE alerts (number INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT;
+CREATE TABLE commands (
+    key_id BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    result INTEGER NOT NULL,
+    PRIMARY KEY (key_id, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE acknowledgements (number INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT;
+CREATE TABLE set_aside (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    content BLOB NOT NULL
+) STRICT;
+"""

@@ -83,7 +83,7 @@ def _decode(options: argparse.Namespace) -> int:
             failures += 1
             _show_error(captured.offset, len(captured.data), captured.frame, as_json=options.json)
         elif options.json:
-            print(json.dumps({"offset": captured.offset, **_frame_json(captured.frame, captured.data)}, ensure_ascii=False))
+            print(json.dumps({"offset": captured.offset, **_frame_json(captured.frame, captured.data)}))
         else:
             _show(captured.frame, captured.data, captured.offset, whole=options.leaves)
     return _NOT_FRAMES if failures else _OK

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
+from thermogen_esf import hostlink
+from thermogen_esf.crc import crc32c
+from thermogen_esf.layout import LEAF_BYTES
 
 
 class Streams:
@@ -49,3 +54,87 @@ class Streams:
 @pytest.fixture
 def streams() -> type[Streams]:
     return Streams
+
+
+class SpiHost:
+    """The Linux side's SPI controller: mode 0, SCLK at one eighth of the clock, CIPO taken as SCLK rises."""
+
+    HALF_PERIOD_CLOCKS = 4
+
+    def __init__(self, ctx, sclk, cs_n, copi, cipo):
+        self._ctx = ctx
+        self._sclk, self._cs_n, self._copi, self._cipo = sclk, cs_n, copi, cipo
+
+    async def exchange(self, sent: bytes, bits: int | None = None) -> bytes:
+        """One transaction of these bytes, or of their first `bits` bits."""
+        ctx = self._ctx
+        bits = 8 * len(sent) if bits is None else bits
+        taken = 0
+        ctx.set(self._cs_n, 0)
+        for bit in range(bits):
+            ctx.set(self._copi, sent[bit // 8] >> (7 - bit % 8) & 1)
+            await ctx.tick().repeat(self.HALF_PERIOD_CLOCKS)
+            taken = taken << 1 | ctx.get(self._cipo)
+            ctx.set(self._sclk, 1)
+            await ctx.tick().repeat(self.HALF_PERIOD_CLOCKS)
+            ctx.set(self._sclk, 0)
+        await ctx.tick().repeat(self.HALF_PERIOD_CLOCKS)
+        ctx.set(self._cs_n, 1)
+        await ctx.tick().repeat(self.HALF_PERIOD_CLOCKS)
+        return (taken << (-bits % 8)).to_bytes(-(-bits // 8), "big")
+
+
+class Requests:
+    """What the daemon sends over the host link, and what it makes of the answers."""
+
+    TAG = 0x6D
+
+    @classmethod
+    def request(cls, opcode: int, address: int, count: int, words=()) -> bytes:
+        """A whole request, its CRC included."""
+        head = struct.pack(">BBHH", opcode, cls.TAG, address, count) + struct.pack(f">{len(words)}H", *words)
+        return head + struct.pack(">I", crc32c(head))
+
+    @classmethod
+    def padded(cls, request: bytes, answer_bytes: int = 0) -> bytes:
+        """A request and the clocks for its answer of so many data bytes."""
+        return request + bytes(hostlink.TURNAROUND_BYTES + 2 + answer_bytes + 4)
+
+    @classmethod
+    def answer(cls, request: bytes, received: bytes) -> tuple[hostlink.Status, bytes]:
+        """Status and data of an answer whose tag and CRC are right."""
+        answer = received[len(request) + hostlink.TURNAROUND_BYTES :]
+        status = hostlink.Status(answer[0])
+        # Where the node does not say OK there are no data, whatever was asked for.
+        covered = answer[:-4] if status is hostlink.Status.OK else answer[:2]
+        assert answer[1] == cls.TAG
+        assert answer[len(covered) : len(covered) + 4] == struct.pack(">I", crc32c(covered))
+        return status, covered[2:]
+
+    @classmethod
+    async def ask(cls, spi: SpiHost, opcode: int, address: int, count: int = 0, words=()) -> tuple[hostlink.Status, bytes]:
+        """One whole transaction."""
+        request = cls.request(opcode, address, count, words)
+        answer_bytes = {hostlink.Opcode.READ: 2 * count, hostlink.Opcode.LEAF: LEAF_BYTES}.get(hostlink.Opcode(opcode), 0)
+        return cls.answer(request, await spi.exchange(cls.padded(request, answer_bytes)))
+
+    @classmethod
+    async def read(cls, spi: SpiHost, address: int, count: int) -> list[int]:
+        status, data = await cls.ask(spi, hostlink.Opcode.READ, address, count)
+        assert status is hostlink.Status.OK
+        return list(struct.unpack(f">{count}H", data))
+
+    @classmethod
+    async def write(cls, spi: SpiHost, address: int, words) -> hostlink.Status:
+        status, _ = await cls.ask(spi, hostlink.Opcode.WRITE, address, len(words), words)
+        return status
+
+
+@pytest.fixture
+def spi_host() -> type[SpiHost]:
+    return SpiHost
+
+
+@pytest.fixture
+def requests() -> type[Requests]:
+    return Requests

@@ -1,52 +1,230 @@
 """The controller node: everything between its pins, on one 50 MHz clock.
 
-Parts: the power path (converters, tracker, protection, energy), the site clock, the snapshot into the register file, the leaf
-store with its Merkle tree, and the SPI host link. All pins are logic level; every asynchronous one is synchronised where it enters.
+The site clock begins a second; the power path closes the second's means and energies; the snapshot makes them the newest image; where the
+calendar says so, the image becomes a leaf. The host link reads and writes the register file. All pins are logic level. Asynchronous are:
+the host's three SPI wires (synchronised in `spi_target.py`), the pulse (`site_clock.py`), and what enters the power path.
+Area, LIFCL, with 12 channels: {area}.
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from thermogen_esf.points import SITE_INPUTS, Fault, TimeQuality
+
+from .epoch_calendar import EpochCalendar
+from .host_link import HostLink
+from .leaf import LeafRecorder, LeafStore
+from .merkle import MerkleTree
+from .power_path import PowerPath
+from .register_file import RegisterFile
+from .sha3 import Sha3
+from .site_clock import SiteClock
+from .snapshot import Snapshot
 
 CLOCK_HZ = 50_000_000
+GATEWARE_VERSION = 0x0001_0000
+"""0.1.0: major u8, minor u8, patch u16."""
+HEARTBEAT_S = 5
+"""Clock seconds that the link light stays on after the daemon's last heartbeat."""
+
+_POWER_PATH_PINS = (
+    "adc_sclk",
+    "adc_cs_n",
+    "adc_copi",
+    "adc_cipo",
+    "module_sclk",
+    "module_cs_n",
+    "module_copi",
+    "module_cipo",
+    "module_run",
+    "ov_comparator",
+)
 
 
 class Node(wiring.Component):
     """The controller node between its pins.
 
-    `clocks_per_site_second` is 50,000,000 in products and fewer in simulation, `channels` the power channels that are built (up to 108),
-    `modules` the power modules on the module link.
+    `clocks_per_site_second` is 50,000,000 in products and fewer in simulation (at least 10,000), `channels` the power channels that are
+    built on each module, `modules` the power modules on the module link. Out of reset `module_run` is 0 until the host enables it.
+    `power_path` stands in for PowerPath where only the record is of interest.
     """
 
-    def __init__(self, clocks_per_site_second: int = CLOCK_HZ, channels: int = 12, modules: int = 1):
-        self.clocks_per_site_second = clocks_per_site_second
-        self.channels = channels
-        self.modules = modules
+    def __init__(
+        self, clocks_per_site_second: int = CLOCK_HZ, channels: int = 12, modules: int = 1, power_path: wiring.Component | None = None
+    ):
+        self._clocks_per_site_second = clocks_per_site_second
+        self._channels = channels * modules
+        self._power_path = power_path or PowerPath(CLOCK_HZ, channels, modules, clocks_per_site_second)
         super().__init__(
             {
                 "host_sclk": In(1),
                 "host_cs_n": In(1, init=1),
                 "host_copi": In(1),
                 "host_cipo": Out(1),
-                "module_sclk": Out(1),
-                "module_cs_n": Out(modules, init=(1 << modules) - 1),
-                "module_copi": Out(1),
-                "module_cipo": In(modules),
-                "module_run": Out(modules),
-                "adc_sclk": Out(1),
-                "adc_cs_n": Out(1, init=1),
-                "adc_copi": Out(1),
-                "adc_cipo": In(1),
                 "pulse": In(1),
-                "ov_comparator": In(1),
                 "led_link": Out(1),
                 "led_trip": Out(1),
+                **{name: self._power_path.signature.members[name] for name in _POWER_PATH_PINS},
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, _platform):
         m = Module()
-        m.d.sync += self.led_link.eq(self.pulse)
+        m.submodules.power_path = power = self._power_path
+        m.submodules.site_clock = clock = SiteClock(self._clocks_per_site_second)
+        m.submodules.calendar = calendar = EpochCalendar()
+        m.submodules.snapshot = snapshot = Snapshot(GATEWARE_VERSION, self._clocks_per_site_second)
+        m.submodules.registers = registers = RegisterFile(GATEWARE_VERSION, self._clocks_per_site_second, self._channels)
+        m.submodules.host_link = host_link = HostLink()
+        m.submodules.recorder = recorder = LeafRecorder()
+        m.submodules.store = store = LeafStore()
+        m.submodules.tree = tree = MerkleTree()
+        m.submodules.sha3 = sha3 = Sha3()
+        wiring.connect(m, tree.hash, sha3)
+        wiring.connect(m, recorder.leaf, tree.leaf)
+        wiring.connect(m, tree.root, recorder.root)
+
+        for name in _POWER_PATH_PINS:
+            pin, inner = getattr(self, name), getattr(power, name)
+            m.d.comb += inner.eq(pin) if self.signature.members[name].flow == In else pin.eq(inner)
+        m.d.comb += [
+            host_link.sclk.eq(self.host_sclk),
+            host_link.cs_n.eq(self.host_cs_n),
+            host_link.copi.eq(self.host_copi),
+            self.host_cipo.eq(host_link.cipo),
+            clock.pulse.eq(self.pulse),
+        ]
+
+        # The host's orders.
+        m.d.comb += [
+            clock.set.eq(registers.time_set),
+            clock.set_time.eq(registers.value),
+            clock.armed.eq(registers.armed),
+            recorder.value.eq(registers.value),
+            recorder.set_next.eq(registers.sequence_start),
+            recorder.acknowledge.eq(registers.leaf_ack),
+            power.enable.eq(registers.enable),
+            power.current_limit_ma.eq(registers.current_limit_ma),
+            power.trip_clear.eq(registers.trip_clear),
+            power.calibration_addr.eq(registers.calibration_addr),
+            power.calibration_gain.eq(registers.calibration_gain),
+            power.calibration_offset.eq(registers.calibration_offset),
+            power.calibration_we.eq(registers.calibration_we),
+        ]
+
+        # The second that just ended: its time is kept from its end to its image.
+        time, quality = Signal(32), Signal(8)
+        with m.If(clock.second):
+            m.d.sync += [time.eq(clock.time), quality.eq(clock.quality)]
+        m.d.comb += [
+            power.pulse.eq(clock.second),
+            calendar.start.eq(clock.second),
+            calendar.time.eq(clock.time),
+            calendar.cancel.eq(registers.time_set),
+        ]
+
+        faults, own_faults = (
+            Signal(32),
+            {
+                Fault.PULSE_MISSING: clock.pulse_missing,
+                Fault.PULSE_OUT_OF_TOLERANCE: clock.pulse_out_of_tolerance,
+                Fault.LEAVES_LOST: recorder.losing,
+            },
+        )
+        m.d.comb += faults.eq(power.faults)
+        for fault, level in own_faults.items():
+            m.d.comb += faults[fault.bit_length() - 1].eq(level)
+
+        m.d.comb += [
+            snapshot.start.eq(power.ready),
+            snapshot.hold.eq(registers.committing),
+            snapshot.sequence.eq(recorder.next),
+            snapshot.time.eq(time),
+            snapshot.time_quality.eq(quality),
+            snapshot.electrical_energy.eq(power.electrical_energy),
+            snapshot.bus_energy.eq(power.bus_energy),
+            snapshot.gas_volume.eq(power.gas_volume),
+            snapshot.channel_power.eq(power.channel_power),
+            snapshot.uptime.eq(clock.uptime),
+            snapshot.faults.eq(faults),
+            snapshot.module_link_errors.eq(power.module_link_errors),
+            snapshot.host_link_errors.eq(host_link.errors),
+            snapshot.leaves_lost.eq(recorder.lost),
+            power.channel_index.eq(snapshot.channel_index),
+            snapshot.channel_word.eq(power.channel_word),
+        ]
+        for channel, identifier in enumerate(SITE_INPUTS):
+            m.d.comb += getattr(snapshot, identifier).eq(power.site_inputs[channel])
+
+        m.d.comb += [
+            registers.image_address.eq(snapshot.image_address),
+            registers.image_data.eq(snapshot.image_data),
+            registers.image_write.eq(snapshot.image_write),
+            registers.image_show.eq(snapshot.done),
+            registers.busy.eq(snapshot.busy),
+            registers.supplied_address.eq(snapshot.supplied_address),
+            snapshot.supplied_data.eq(registers.supplied_data),
+        ]
+
+        # One clock after the image is shown it is the newest.
+        shown = Signal()
+        m.d.sync += shown.eq(snapshot.done)
+        m.d.comb += [
+            recorder.record.eq(shown & calendar.leaf_due & registers.armed & (quality != TimeQuality.UNSET)),
+            recorder.epoch.eq(calendar.epoch),
+            recorder.last_of_epoch.eq(calendar.last_of_epoch),
+            recorder.time.eq(time),
+            registers.newest_address.eq(recorder.image_address),
+            recorder.image_data.eq(registers.newest_data),
+            store.write.eq(recorder.store_write),
+            store.write_address.eq(recorder.store_address),
+            store.write_data.eq(recorder.store_data),
+            store.hash_fetch.eq(recorder.fetch),
+            store.hash_address.eq(recorder.fetch_address),
+            recorder.fetch_taken.eq(store.hash_taken),
+            recorder.fetch_done.eq(store.hash_done),
+            recorder.fetch_data.eq(store.hash_data),
+            tree.seal.eq(recorder.seal),
+            recorder.tree_idle.eq(tree.idle),
+            recorder.tree_count.eq(tree.count),
+            registers.record_address.eq(recorder.record_address),
+            registers.record_data.eq(recorder.record_data),
+            registers.record_write.eq(recorder.record_write),
+        ]
+
+        wiring.connect(m, host_link.registers, registers.bus)
+        m.d.comb += [
+            store.host_fetch.eq(host_link.leaves.fetch),
+            store.host_address.eq(Cat(host_link.leaves.word, host_link.leaves.slot)),
+            host_link.leaves.data.eq(store.host_data),
+            recorder.slot.eq(host_link.leaves.slot),
+            host_link.leaves.status.eq(recorder.slot_status),
+        ]
+
+        trip_time = Signal(32)
+        with m.If(power.trip_strobe):
+            m.d.sync += trip_time.eq(clock.time)
+        m.d.comb += [
+            registers.flag_time_valid.eq(clock.valid),
+            registers.flag_tripped.eq(power.tripped),
+            registers.flag_module_present.eq(power.module_present.any()),
+            registers.flag_pulse_good.eq(clock.pulse_good & ~clock.pulse_missing),
+            registers.time.eq(clock.time),
+            registers.leaf_next.eq(recorder.next),
+            registers.leaf_oldest.eq(recorder.oldest),
+            registers.epochs_sealed.eq(recorder.sealed),
+            registers.faults.eq(faults),
+            registers.trip_cause.eq(power.trip_cause),
+            registers.trip_bus_mv.eq(power.trip_bus_mv),
+            registers.trip_time.eq(trip_time),
+        ]
+
+        lit = Signal(range(HEARTBEAT_S * CLOCK_HZ + 1))
+        with m.If(registers.heartbeat):
+            m.d.sync += lit.eq(HEARTBEAT_S * CLOCK_HZ)
+        with m.Elif(lit != 0):
+            m.d.sync += lit.eq(lit - 1)
+        m.d.comb += [self.led_link.eq(lit != 0), self.led_trip.eq(power.tripped)]
         return m

@@ -1,0 +1,290 @@
+"""The registers of the node as the host sees them: the image of the last site second, status, controls, calibration, epoch records.
+
+Reference: `thermogen_esf.hostlink`, `thermogen_esf.layout` (addresses). The image has three banks in one block memory: the newest, the
+one that a transaction reads, and the one that the snapshot writes, because a transaction may take longer than a site second. Status
+registers are copied as a request completes. Epoch records have twice the ring in memory, so that the four which a transaction sees
+stay as they were. What the host supplies waits in a memory of its own for the next snapshot.
+Latency: a word two clocks after its address. Area, LIFCL: {area}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from thermogen_esf.hostlink import (
+    CALIBRATION_BASE,
+    CALIBRATION_WORDS,
+    CONTROL_REGISTERS,
+    EPOCH_BASE,
+    EPOCH_RECORD_WORDS,
+    EPOCH_RING,
+    IMAGE_WORDS,
+    LOCKED_WHEN_ARMED,
+    REGISTERS_END,
+    STATUS_BASE,
+    STATUS_REGISTERS,
+    STATUS_WORDS,
+    TRIP_CLEAR_KEYS,
+    WRITABLE_IMAGE_WORDS,
+    NodeFlag,
+    Status,
+)
+from thermogen_esf.layout import MAGIC
+from thermogen_esf.points import POINT
+
+from .host_link import RegisterBusSignature
+
+MAP_VERSION = 1
+IMAGE_ADDRESS_BITS = 8
+WORD_BITS = 16
+CURRENT_LIMIT_MAX_MA = int(POINT["channel_current"].maximum * 1000)
+CURRENT_LIMIT_RESET_MA = 3_000
+"""What a channel may give before the host has said anything: its rated 95 W at 44 V, and half as much again."""
+
+RECORD_ADDRESS_BITS = (2 * EPOCH_RING * EPOCH_RECORD_WORDS - 1).bit_length()
+
+_IMAGE, _STATUS, _EPOCHS = 1, 2, 3
+"""Regions, for the bus."""
+_LIVE_STATUS = {
+    "time": 32,
+    "leaf_next": 32,
+    "leaf_oldest": 32,
+    "epochs_sealed": 16,
+    "faults": 32,
+    "trip_cause": 32,
+    "trip_bus_mv": 16,
+    "trip_time": 32,
+}
+
+
+class RegisterFile(wiring.Component):
+    """Between the host link's `bus` and the node.
+
+    `flag_*` and the members named as status registers are what the host reads; `time` and `leaf_next` also decide what may be written.
+    The snapshot writes words of the image with `image_write` and shows them with `image_show`, reads host-supplied words through
+    `supplied_*`, and is `busy` meanwhile; while `committing`, it must not begin. The leaf is read from the newest image through
+    `newest_*`. Both give their word one clock after its address. `record_*` writes epoch records: a record's word at (epochs sealed before it mod 8) × 32.
+
+    Out go the control registers: levels, and a strobe where a register is an order. `calibration_*` writes one input's scaling.
+    """
+
+    def __init__(self, gateware_version: int, clocks_per_site_second: int, channels: int):
+        self._constants = {
+            "magic": MAGIC,
+            "map_version": MAP_VERSION,
+            "gateware_version": gateware_version,
+            "clocks_per_site_second": clocks_per_site_second,
+            "channels": channels,
+        }
+        super().__init__(
+            {
+                "bus": In(RegisterBusSignature()),
+                **{f"flag_{flag.name.lower()}": In(1) for flag in NodeFlag if flag is not NodeFlag.ARMED},
+                **{name: In(width) for name, width in _LIVE_STATUS.items()},
+                "image_address": In(IMAGE_ADDRESS_BITS),
+                "image_data": In(WORD_BITS),
+                "image_write": In(1),
+                "image_show": In(1),
+                "busy": In(1),
+                "committing": Out(1),
+                "supplied_address": In(IMAGE_ADDRESS_BITS),
+                "supplied_data": Out(WORD_BITS),
+                "newest_address": In(IMAGE_ADDRESS_BITS),
+                "newest_data": Out(WORD_BITS),
+                "record_address": In(RECORD_ADDRESS_BITS),
+                "record_data": In(WORD_BITS),
+                "record_write": In(1),
+                "armed": Out(1),
+                "enable": Out(1),
+                "current_limit_ma": Out(16, init=CURRENT_LIMIT_RESET_MA),
+                "value": Out(32),
+                "time_set": Out(1),
+                "sequence_start": Out(1),
+                "leaf_ack": Out(1),
+                "trip_clear": Out(1),
+                "heartbeat": Out(1),
+                "calibration_addr": Out(4),
+                "calibration_gain": Out(16),
+                "calibration_offset": Out(signed(16)),
+                "calibration_we": Out(1),
+            }
+        )
+
+    def elaborate(self, _platform):
+        m = Module()
+        bus = self.bus
+        m.d.comb += [self.committing.eq(bus.committing), bus.blocked.eq(self.busy)]
+
+        newest, held, written = Signal(2), Signal(2), Signal(2)
+        m.submodules.image = image = Memory(shape=WORD_BITS, depth=4 << IMAGE_ADDRESS_BITS, init=[])
+        image_write, host_read, newest_read = image.write_port(), image.read_port(), image.read_port()
+        m.d.comb += [
+            image_write.addr.eq(Cat(self.image_address, written)),
+            image_write.data.eq(self.image_data),
+            image_write.en.eq(self.image_write),
+            host_read.addr.eq(Cat(bus.address[:IMAGE_ADDRESS_BITS], held)),
+            newest_read.addr.eq(Cat(self.newest_address, newest)),
+            self.newest_data.eq(newest_read.data),
+        ]
+        with m.If(bus.freeze):
+            m.d.sync += held.eq(newest)
+        with m.If(self.image_show):
+            m.d.sync += newest.eq(written)
+        with m.If(~self.busy):
+            # Any bank that is neither shown nor read; a transaction that begins from here on takes the newest.
+            for bank in reversed(range(3)):
+                with m.If((newest != bank) & (held != bank)):
+                    m.d.sync += written.eq(bank)
+
+        m.submodules.supplied = supplied = Memory(shape=WORD_BITS, depth=1 << IMAGE_ADDRESS_BITS, init=[])
+        supplied_write, supplied_read = supplied.write_port(), supplied.read_port()
+        m.d.comb += [supplied_read.addr.eq(self.supplied_address), self.supplied_data.eq(supplied_read.data)]
+
+        m.submodules.records = records = Memory(shape=WORD_BITS, depth=1 << RECORD_ADDRESS_BITS, init=[])
+        record_write, record_read = records.write_port(), records.read_port()
+        m.d.comb += [
+            record_write.addr.eq(self.record_address),
+            record_write.data.eq(self.record_data),
+            record_write.en.eq(self.record_write),
+        ]
+
+        # Reading. Region numbers as the bus wants them.
+        frozen = self._frozen_status(m)
+        last_sealed, record, slot = Signal(3), Signal(3), Signal(2)
+        m.d.comb += [
+            # Record n is at slot n mod 4, in memory at n mod 8: of the two, the younger that was sealed.
+            slot.eq((bus.address - EPOCH_BASE) >> (EPOCH_RECORD_WORDS - 1).bit_length()),
+            last_sealed.eq(frozen["epochs_sealed"] - 1),
+            record.eq(last_sealed - (last_sealed - slot)[:2]),
+            record_read.addr.eq(Cat(bus.address[: (EPOCH_RECORD_WORDS - 1).bit_length()], record)),
+        ]
+        status_word = Signal(WORD_BITS)
+        with m.Switch(bus.address):
+            for name, (address, size) in STATUS_REGISTERS.items():
+                value = Value.cast(frozen.get(name, self._constants.get(name)))
+                for place in range(size):
+                    with m.Case(address + place):
+                        m.d.sync += status_word.eq(value >> WORD_BITS * (size - 1 - place))
+            with m.Default():
+                m.d.sync += status_word.eq(0)
+        with m.If(bus.address < IMAGE_WORDS):
+            m.d.comb += bus.region.eq(_IMAGE)
+        with m.Elif((bus.address >= STATUS_BASE) & (bus.address < STATUS_BASE + STATUS_WORDS)):
+            m.d.comb += bus.region.eq(_STATUS)
+        with m.Elif((bus.address >= EPOCH_BASE) & (bus.address < REGISTERS_END)):
+            m.d.comb += bus.region.eq(_EPOCHS)
+        region = Signal.like(bus.region)
+        m.d.sync += region.eq(bus.region)
+        with m.Switch(region):
+            with m.Case(_IMAGE):
+                m.d.comb += bus.read_data.eq(host_read.data)
+            with m.Case(_STATUS):
+                m.d.comb += bus.read_data.eq(status_word)
+            with m.Case(_EPOCHS):
+                m.d.comb += bus.read_data.eq(record_read.data)
+
+        # Writing.
+        upper = Signal(WORD_BITS)
+        with m.If(bus.offered):
+            m.d.sync += upper.eq(bus.write_data)
+        m.d.comb += self.value.eq(Cat(bus.write_data, upper))
+        supplied_here = _is_one_of(bus.address, WRITABLE_IMAGE_WORDS)
+        m.d.comb += [
+            bus.verdict.eq(self._verdict(m, supplied_here)),
+            supplied_write.addr.eq(bus.address),
+            supplied_write.data.eq(bus.write_data),
+            supplied_write.en.eq(bus.offered & bus.commit & supplied_here),
+        ]
+        self._apply(m)
+        return m
+
+    def _frozen_status(self, m: Module) -> dict[str, Signal]:
+        """The live status registers as they were when the present request was complete."""
+        flags = Signal(WORD_BITS)
+        for flag in NodeFlag:
+            live = self.armed if flag is NodeFlag.ARMED else getattr(self, f"flag_{flag.name.lower()}")
+            m.d.comb += flags[flag.bit_length() - 1].eq(live)
+        frozen = {}
+        for name, live in [("flags", flags), *((name, getattr(self, name)) for name in _LIVE_STATUS)]:
+            frozen[name] = Signal.like(live, name=f"frozen_{name}")
+            with m.If(self.bus.freeze):
+                m.d.sync += frozen[name].eq(live)
+        return frozen
+
+    def _verdict(self, m: Module, supplied_here: Value) -> Value:
+        """What the word on the bus would meet: OK, REFUSED (it is there, but not for this or not now) or BAD_ADDRESS."""
+        bus = self.bus
+        verdict = Signal(8)
+        refused = Signal()
+        m.d.comb += verdict.eq(Mux(refused, Status.REFUSED, Status.OK))
+        # A value of two words comes whole, in one request.
+        half = Signal()
+        with m.If(bus.region == _IMAGE):
+            m.d.comb += refused.eq(~supplied_here | (self.armed & _is_one_of(bus.address, LOCKED_WHEN_ARMED)))
+        with m.Elif(bus.region != 0):
+            m.d.comb += refused.eq(1)
+        with m.Elif(_in_calibration(bus.address)):
+            m.d.comb += [half.eq(Mux(bus.address[0], bus.first, bus.last)), refused.eq(self.armed | half)]
+        with m.Else():
+            limits = {
+                "time_set": (self.value == 0) | (self.armed & (self.value < self.time)),
+                "sequence_start": self.armed,
+                "arm": bus.write_data != 1,
+                "enable": bus.write_data > 1,
+                "leaf_ack": self.value > self.leaf_next,
+                "trip_clear": ~_is_one_of(bus.write_data, TRIP_CLEAR_KEYS),
+                "current_limit_ma": bus.write_data > CURRENT_LIMIT_MAX_MA,
+                "heartbeat": False,
+            }
+            with m.Switch(bus.address):
+                for name, (address, size) in CONTROL_REGISTERS.items():
+                    if size == 2:
+                        with m.Case(address):
+                            m.d.comb += refused.eq(bus.last)
+                    with m.Case(address + size - 1):
+                        m.d.comb += refused.eq(limits[name] | (bus.first if size == 2 else 0))
+                with m.Default():
+                    m.d.comb += verdict.eq(Status.BAD_ADDRESS)
+        return verdict
+
+    def _apply(self, m: Module) -> None:
+        """Gives a committed word to its register."""
+        bus = self.bus
+        order = {name: Signal(name=f"write_{name}") for name in CONTROL_REGISTERS}
+        with m.If(bus.offered & bus.commit), m.Switch(bus.address):
+            for name, (address, size) in CONTROL_REGISTERS.items():
+                with m.Case(address + size - 1):
+                    m.d.comb += order[name].eq(1)
+        m.d.comb += [self.time_set.eq(order["time_set"]), self.sequence_start.eq(order["sequence_start"])]
+        m.d.comb += [self.leaf_ack.eq(order["leaf_ack"]), self.heartbeat.eq(order["heartbeat"])]
+        with m.If(order["arm"]):
+            m.d.sync += self.armed.eq(1)
+        with m.If(order["enable"]):
+            m.d.sync += self.enable.eq(bus.write_data[0])
+        with m.If(order["current_limit_ma"]):
+            m.d.sync += self.current_limit_ma.eq(bus.write_data)
+
+        # Both keys, with no other word written between them.
+        first_key = Signal()
+        with m.If(bus.offered & bus.commit):
+            m.d.sync += first_key.eq(order["trip_clear"] & (bus.write_data == TRIP_CLEAR_KEYS[0]))
+        m.d.comb += self.trip_clear.eq(order["trip_clear"] & first_key & (bus.write_data == TRIP_CLEAR_KEYS[1]))
+
+        m.d.comb += [
+            self.calibration_addr.eq((bus.address - CALIBRATION_BASE) >> 1),
+            self.calibration_gain.eq(self.value[WORD_BITS:]),
+            self.calibration_offset.eq(self.value[:WORD_BITS].as_signed()),
+            self.calibration_we.eq(bus.offered & bus.commit & _in_calibration(bus.address) & bus.address[0]),
+        ]
+
+
+def _is_one_of(value: Value, numbers: Iterable[int]) -> Value:
+    return value.matches(*sorted(numbers))
+
+
+def _in_calibration(address: Value) -> Value:
+    return (address >= CALIBRATION_BASE) & (address < CALIBRATION_BASE + CALIBRATION_WORDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import base58
@@ -30,13 +31,14 @@ Bend = Callable[[int, dict[str, int]], Mapping[str, int]]
 """Changes a leaf's raw values, given its sequence; header fields are `time`, `time_quality`."""
 
 
+@cache
 def _key(name: str) -> SigningKey:
     return SigningKey.from_seed(name.encode().ljust(32, b"."))
 
 
 @dataclass
 class SyntheticSite:
-    """Twelve channels that give 1.05 kW from 29 kW of heat; leaves and batches come one after the other as a real site's do."""
+    """Channels that give 1.05 kW from 29 kW of heat, `scale` times; leaves and batches come one after the other as a real site's do."""
 
     name: str
     key: SigningKey
@@ -50,25 +52,27 @@ class SyntheticSite:
     gas_raw: int = 7_000_000
     power_mw: int = 1_050_000
     gas_flow: int = 2_800
+    scale: int = 1
     batches: list[bytes] = field(default_factory=list)
+    """All batches that it made."""
 
     def leaf(self, time: int, bend: Bend | None = None, site: str | None = None) -> bytes:
         """The next leaf, at `time`."""
         self.uptime += 10
-        self.energy_mj += self.power_mw * 10
-        self.gas_raw += self.gas_flow * 10
+        self.energy_mj += self.power_mw * 10 * self.scale
+        self.gas_raw += self.gas_flow * 10 * self.scale
         raw = {
             "bus_voltage": 50_000,
             "hot_supply_temperature": 195 * 50,
             "hot_return_temperature": 175 * 50,
             "cold_supply_temperature": 45 * 50,
             "cold_return_temperature": 55 * 50,
-            "hot_flow": 4_680,
+            "hot_flow": 4_680 * self.scale,
             "cold_flow": 4_000,
-            "gas_flow": self.gas_flow,
+            "gas_flow": self.gas_flow * self.scale,
             "electrical_energy": self.energy_mj,
             "gas_volume": self.gas_raw,
-            "channel_power": self.power_mw,
+            "channel_power": self.power_mw * self.scale,
             "uptime": self.uptime,
             "clocks_per_site_second": self.clocks,
             "boot_count": self.boot,
@@ -146,7 +150,9 @@ class World:
 
     def site_key(self, site: SyntheticSite, **changes: Any) -> SiteKey:
         """The trust list's entry of a site."""
-        entry = SiteKey(site.name, site.key.public_key, SINCE, None, 1_140, 12, "therminol-vp1", "ethylene-glycol-50", DEMONSTRATION_CLOCKS)
+        entry = SiteKey(
+            site.name, site.key.public_key, SINCE, None, 1_140 * site.scale, 12, "therminol-vp1", "ethylene-glycol-50", DEMONSTRATION_CLOCKS
+        )
         return replace(entry, **changes)
 
     def request(self, batches: Sequence[bytes], number: int = 1, previous: MintRequest | None = None) -> MintRequest:
@@ -212,19 +218,27 @@ def world() -> World:
     )
 
 
-@pytest.fixture(scope="session")
-def _site_after_six_hours() -> SyntheticSite:
-    site = SyntheticSite("tz-test-01", _key("site"))
-    for index in range(24):
+@cache
+def _site_after(epochs: int, scale: int) -> SyntheticSite:
+    site = SyntheticSite("tz-test-01", _key("site"), scale=scale)
+    for index in range(epochs):
         site.epoch(FIRST_EPOCH + index)
     return site
 
 
 @pytest.fixture
-def six_hours(world: World, _site_after_six_hours: SyntheticSite) -> list[bytes]:
-    """24 epochs of the world's site, which stands after them; made once for all tests."""
-    world.site = replace(_site_after_six_hours, batches=list(_site_after_six_hours.batches))
-    return list(world.site.batches)
+def six_hours(world: World) -> list[bytes]:
+    """24 epochs of a site of 1.05 kW, just enough for a credit; the world's site stands after them. Made once for all tests."""
+    world.site = replace(_site_after(24, 1), batches=[])
+    return list(_site_after(24, 1).batches)
+
+
+@pytest.fixture
+def credit(world: World) -> list[bytes]:
+    """Three epochs of a site of 9.45 kW, enough for a credit; the world's site stands after them. Made once for all tests."""
+    world.site = replace(_site_after(3, 9), batches=[])
+    world.other.scale = 9
+    return list(_site_after(3, 9).batches)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(_VALUES)
 def test_what_is_encoded_reads_back(value):
     assert parse(canonical(value)) == value

@@ -23,8 +23,8 @@ sys.exit(status)
 """
 
 
-def test_a_verification_touches_nothing_but_the_two_files(world, six_hours, tmp_path):
-    (tmp_path / "credit.bundle").write_bytes(world.bundle(six_hours))
+def test_a_verification_touches_nothing_but_the_two_files(world, credit, tmp_path):
+    (tmp_path / "credit.bundle").write_bytes(world.bundle(credit))
     (tmp_path / "trust.json").write_bytes(world.trust.encode())
     arguments = [str(tmp_path / "credit.bundle"), "--trust", str(tmp_path / "trust.json")]
     # Without a PATH no compiler is found, which ctypes would ask where a shared library lies.

@@ -31,6 +31,7 @@ def test_a_believed_bundle_exits_with_0_and_shows_each_step(files, world, capsys
     for step in ("cloud's signature", "approval signature", "energy recomputed", "amount recomputed", "ledger address recomputed"):
         assert f"✓ {step}" in shown
     assert "not sealed, not witnessed" in shown
+    assert "✓ epoch 1990001: batch 1, 90 leaves, counter 8604500000 to 17015000000 mJ; 19 of 19 steps pass" in shown
     assert "✗" not in shown
 
 

@@ -77,7 +77,7 @@ def _content(path: Path) -> bytes:
 
 
 def _lines(report: Report, options: argparse.Namespace, trust: TrustList) -> list[str]:
-    kind = "demonstration list" if trust.demonstration else "list for real credits"
+    kind = "demonstration list" if trust.demonstration else "not a demonstration list"
     lines = [
         f"trust list  {options.trust}: {kind}, SHA3-256 {report.trust_fingerprint.hex()}",
         f"bundle      {options.bundle}: SHA3-256 {report.bundle_hash.hex()}",
@@ -88,7 +88,7 @@ def _lines(report: Report, options: argparse.Namespace, trust: TrustList) -> lis
             lines += ["", part.title, *(_line(check) for check in part.checks)]
             continue
         if part is epochs[0]:
-            lines += ["", f"epochs, each by: {', '.join(check.name for check in part.checks)}"]
+            lines += ["", f"epochs, each by: {', '.join(dict.fromkeys(check.name for epoch in epochs for check in epoch.checks))}"]
         lines += _summary(part)
     return [*lines, "", *_result(report)]
 
@@ -103,7 +103,7 @@ def _summary(part: Part) -> list[str]:
     passed = sum(check.passed is True for check in part.checks)
     open_steps = [check for check in part.checks if check.passed is not True]
     return [
-        f"  {_MARK[part.believed]} {part.title}: {passed} of {len(part.checks)} steps pass",
+        f"  {_MARK[part.believed]} {part.title}: {part.summary}; {passed} of {len(part.checks)} steps pass",
         *(_line(check, "      ") for check in open_steps),
     ]
 

@@ -12,7 +12,7 @@ from ..frames import FrameError
 from ..signatures import verify
 from .approval import Approval, judge_approval
 from .belief import judge_batch
-from .bundle import CONTEXT, Bundle
+from .bundle import CONTEXT, Bundle, BundleError
 from .check import Check, Reason, passed, refused, undecided
 from .errors import EvidenceError
 from .ledger_record import LedgerRecord, judge_ledger
@@ -39,6 +39,8 @@ class Part:
     title: str
     checks: tuple[Check, ...]
     kind: PartKind = PartKind.CREDIT
+    summary: str = ""
+    """What the part is about, in numbers; for epochs."""
 
     @property
     def believed(self) -> bool:
@@ -87,7 +89,9 @@ class Report:
             "amount": None if request is None else request.amount,
             "energy_mj": None if request is None else request.energy_mj,
             "mint": None if ledger is None else ledger.mint,
-            "parts": [{"title": part.title, "checks": [check.to_json() for check in part.checks]} for part in self.parts],
+            "parts": [
+                {"title": part.title, "summary": part.summary, "checks": [check.to_json() for check in part.checks]} for part in self.parts
+            ],
             "rests_on": list(self.rests_on),
         }
 
@@ -114,8 +118,8 @@ class _Verification:
     ledger: LedgerRecord | None = None
     rests_on: list[str] = field(default_factory=list)
 
-    def add(self, title: str, checks: Sequence[Check], kind: PartKind = PartKind.CREDIT) -> bool:
-        self.parts.append(Part(title, tuple(checks), kind))
+    def add(self, title: str, checks: Sequence[Check], kind: PartKind = PartKind.CREDIT, summary: str = "") -> bool:
+        self.parts.append(Part(title, tuple(checks), kind, summary))
         return self.parts[-1].believed
 
     def report(self) -> Report:
@@ -128,16 +132,15 @@ class _Verification:
         request = self.request = _read(checks, "mint request", MintRequest.parse, bundle.request)
         approval = _read(checks, "approval", Approval.parse, bundle.approval)
         ledger = self.ledger = _read(checks, "ledger record", LedgerRecord.parse, bundle.ledger)
-        batches = [_read(checks, f"batch {index}", OpenedBatch.open, batch) for index, batch in enumerate(bundle.batches)]
-        opened = [batch for batch in batches if batch is not None]
+        opened = _open_batches(checks, bundle.batches)
         self.add("documents", checks)
-        if request is None or approval is None or ledger is None or len(opened) != len(batches):
+        if request is None or approval is None or ledger is None or len(opened) != len(bundle.batches):
             return
         self.add("demonstration", _demonstration(request, self.trust))
+        methodology = self._judge_methodology(request, bundle.methodology)
         self.add("approval", judge_approval(approval, bundle.approval_signature, request.hash, self.trust))
         self.add("ledger", judge_ledger(ledger, request))
         sites = self._judge_batches(request, opened)
-        methodology = self._judge_methodology(request, bundle.methodology)
         if methodology is None:
             return
         before = self._previous_request(previous)
@@ -156,7 +159,7 @@ class _Verification:
             checks = list(verdict.checks)
             if verdict.site is not None:
                 checks.append(_of_site(verdict.site, request))
-            if self.add(f"epoch {batch.epoch}", checks, PartKind.EPOCH) and verdict.site is not None:
+            if self.add(f"epoch {batch.epoch}", checks, PartKind.EPOCH, _in_numbers(batch)) and verdict.site is not None:
                 sites.append(verdict.site)
             before = batch
         return sites if len(sites) == len(batches) else []
@@ -179,7 +182,11 @@ class _Verification:
     def _previous_request(self, previous: bytes | None) -> MintRequest | None:
         if previous is None:
             return None
-        report = verify_bundle(previous, self.trust)
+        try:
+            report = verify_bundle(previous, self.trust)
+        except BundleError as error:
+            self.add("previous credit", [refused("previous bundle", Reason.PREVIOUS_REFUSED, f"the bundle given cannot be read: {error}")])
+            return None
         if report.request is None or not report.believed:
             why = "; ".join(check.detail for check in report.refusals)
             self.add("previous credit", [refused("previous bundle", Reason.PREVIOUS_REFUSED, f"the bundle given is refused: {why}")])
@@ -230,11 +237,29 @@ def _signature(bundle: Bundle, trust: TrustList) -> list[Check]:
 def _read(checks: list[Check], what: str, parse: Callable[[bytes], _Document], data: bytes) -> _Document | None:
     try:
         document = parse(data)
-    except (EvidenceError, FrameError) as error:
+    except EvidenceError as error:
         checks.append(refused(f"{what} reads", Reason.UNREADABLE, str(error), bytes=len(data)))
         return None
     checks.append(passed(f"{what} reads", f"{len(data)} bytes, SHA3-256 {sha3_256(data).hexdigest()}", bytes=len(data)))
     return document
+
+
+def _open_batches(checks: list[Check], batches: Sequence[bytes]) -> list[OpenedBatch]:
+    opened = []
+    for index, batch in enumerate(batches):
+        try:
+            opened.append(OpenedBatch.open(batch))
+        except FrameError as error:
+            checks.append(refused("batches read", Reason.UNREADABLE, f"batch {index}: {error}", batch=index, offset=error.offset))
+            return opened
+    size, leaves = sum(map(len, batches)), sum(len(batch.frame.leaves) for batch in opened)
+    checks.append(passed("batches read", f"{len(batches)} batches, {size} bytes, {leaves} leaves", batches=len(batches), leaves=leaves))
+    return opened
+
+
+def _in_numbers(batch: OpenedBatch) -> str:
+    energy = batch.columns.raw["electrical_energy"]
+    return f"batch {batch.number}, {len(energy)} leaves, counter {energy[0]} to {energy[-1]} mJ"
 
 
 def _demonstration(request: MintRequest, trust: TrustList) -> list[Check]:

@@ -54,6 +54,9 @@ class NodeModel:
         """Every leaf that was ever made, by boot count and sequence."""
         self.damaged_answers = 0
         """So many of the next answers arrive with a bit flipped."""
+        self.introduced: list[tuple[int, int]] = []
+        """Power-up and boot count of each arming."""
+        self.power_ups = 0
         self.wrong_roots = False
         """The Merkle accumulator is broken."""
         self.writes: list[tuple[str, int]] = []
@@ -78,16 +81,20 @@ class NodeModel:
             self.current_limit_ma = 0
             self.calibration = [0] * CALIBRATION_WORDS
             self.written = bytearray(LEAF_BYTES)
+            self.shown = bytes(LEAF_BYTES)
+            """What was written, as of the last site second: the image shows no more."""
             self.slots: dict[int, bytes] = {}
             self.records = [bytes(2 * EPOCH_RECORD_WORDS)] * EPOCH_RING
             self.running: list[bytes] = []
             self.writes.clear()
+            self.power_ups += 1
 
     def tick(self, seconds: int = 1) -> None:
         """Lives `seconds` of site time."""
         with self.lock:
             for _ in range(seconds):
                 self.plant_time_s += 1
+                self.shown = bytes(self.written)
                 if NodeFlag.TIME_VALID not in self.flags:
                     continue
                 self.time_s += 1
@@ -118,7 +125,7 @@ class NodeModel:
 
     def image(self) -> bytes:
         """The telemetry image as of now."""
-        image = bytearray(self.written)
+        image = bytearray(self.shown)
         struct.pack_into(">HBBI", image, 0, MAGIC, 1, 1, TELEMETRY_BYTES)
         struct.pack_into(">II", image, HEADER_OFFSET["sequence"], self.leaf_next, self.time_s)
         image[HEADER_OFFSET["time_quality"]] = TimeQuality.PULSE
@@ -213,7 +220,7 @@ class NodeModel:
                 return Status.REFUSED
             struct.pack_into(f">{len(words)}H", self.written, 2 * address, *words)
             return Status.OK
-        if CALIBRATION_BASE <= address and addresses.stop <= CALIBRATION_BASE + CALIBRATION_WORDS:
+        if address >= CALIBRATION_BASE and addresses.stop <= CALIBRATION_BASE + CALIBRATION_WORDS:
             if armed:
                 return Status.REFUSED
             start = address - CALIBRATION_BASE
@@ -240,6 +247,8 @@ class NodeModel:
         elif name == "arm":
             if NodeFlag.TIME_VALID not in self.flags or not any(self.written[2 * SITE_WORDS.start : 2 * SITE_WORDS.stop]):
                 return Status.REFUSED
+            if not armed:
+                self.introduced.append((self.power_ups, self.raw("boot_count")))
             self.flags |= NodeFlag.ARMED
         elif name == "enable":
             self.enabled = bool(value)
@@ -298,9 +307,8 @@ class NodeServer:
                 self._client, _ = self._listener.accept()
             except OSError:
                 return
-            with self._client as client:
-                with contextlib.suppress(OSError):
-                    self._serve(client)
+            with self._client as client, contextlib.suppress(OSError):
+                self._serve(client)
             self._client = None
 
     def _serve(self, client: socket.socket) -> None:

@@ -48,9 +48,11 @@ class Boot:
         text = f"the node had lost its power: boot {boot_count}"
         self._alerts.raise_(Alarm(AlertCode.NODE_RESTARTED, Severity.WARNING, text, point="boot_count", value=boot_count))
 
-    def recognise(self, status: NodeStatus) -> None:
-        """Makes sure that an armed node is this site's; WrongNodeError where it is not."""
+    def recognise(self, status: NodeStatus) -> bool:
+        """Makes sure that an armed node is this site's, WrongNodeError where it is not; False where it does not show yet whose it is."""
         site, boot_count = self._node.identity()
+        if not any(site):
+            return False  # armed within this site second, by a daemon that was killed
         if site != self._site:
             raise WrongNodeError(f"the node is armed for site {site.hex()}, this daemon serves {self._site.hex()}: power-cycle the node")
         if boot_count != self._buffer.boot_count:
@@ -60,6 +62,7 @@ class Boot:
             raise WrongNodeError(
                 f"the node counts leaf {status.leaf_next}, the buffer has leaf {self._buffer.next_sequence - 1}: power-cycle the node"
             )
+        return True
 
     def _now(self) -> int:
         unix_s = self._clock.fresh()

@@ -126,9 +126,10 @@ class Node:
         return {placed.point.identifier: _raw(content, placed, _READ_WORDS.start) for placed in _READ_FIELDS}
 
     def identity(self) -> tuple[bytes, int]:
-        """Site identity and boot count that the node holds."""
+        """Site identity and boot count that the image shows: what was written shows from the next site second on, both at once."""
+        site = self._image(SITE_WORDS)
         (boot_count,) = self._link.read(FIELD["boot_count"].offset // 2, 1)
-        return self._image(SITE_WORDS), boot_count
+        return site, boot_count
 
     def leaf(self, sequence: int) -> bytes | None:
         """Leaf `sequence`, 506 bytes; None where its slot holds another leaf by now."""

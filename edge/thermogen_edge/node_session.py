@@ -75,10 +75,12 @@ class NodeSession:
             self._controller.power_cycled()
             self._boot.arm()
             self.lost()
+            self._recognised = True  # its image will show who it is from the next site second on
             status = self._node.status()
         if not self._recognised:
-            self._boot.recognise(status)
-            self._recognised = True
+            self._recognised = self._boot.recognise(status)
+            if not self._recognised:
+                return Seen(None)
         now = SiteTime.of(status)
         if now is not None:
             self._alerts.now = now

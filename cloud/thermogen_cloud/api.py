@@ -298,5 +298,5 @@ def list_credits(services: Services, serial: str | None = None) -> list[CreditVi
     if serial is not None:
         rows = rows.where(Credit.serial == serial)
     with services.registry.reading() as session:
-        sizes: dict[str, int] = dict(session.execute(select(Credit.serial, func.length(Credit.bundle))).tuples().all())
+        sizes = {row.serial: row.bytes for row in session.execute(select(Credit.serial, func.length(Credit.bundle).label("bytes")))}
         return credit_views(session.scalars(rows), sizes.__getitem__, holdings)

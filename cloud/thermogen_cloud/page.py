@@ -190,8 +190,10 @@ def _context(services: Services) -> dict[str, Any]:
         decided = session.scalars(requests.where(MintRequest.state != MintState.REQUESTED).limit(DECIDED_SHOWN))
         counts = session.execute(select(Batch.status, func.count()).group_by(Batch.status)).all()
         batches = session.scalars(select(Batch).order_by(Batch.epoch.desc(), Batch.received_at.desc()).limit(BATCHES_SHOWN))
+        sites = site_views(session, trust, now)
         context = {
-            "sites": [_with_chart(session, view) for view in site_views(session, trust, now)],
+            "sites": sites,
+            "charts": {view.name: _chart_of(session, view) for view in sites},
             "waiting": [mint_view(session, row) for row in waiting],
             "decided": [mint_view(session, row) for row in decided],
             "batches": [batch_detail(row, trust) for row in batches],
@@ -221,14 +223,14 @@ def _books(services: Services) -> Books:
         return Books(None, f"{error}; {error.remedy}")
 
 
-def _with_chart(session: Session, view: SiteView) -> dict[str, Any]:
+def _chart_of(session: Session, view: SiteView) -> Chart:
     rows = session.execute(
         select(Batch.epoch, Batch.status, Batch.mean_power_mw)
         .where(Batch.identity == bytes.fromhex(view.identity))
         .order_by(Batch.epoch.desc(), Batch.received_at.desc())
         .limit(BARS)
-    ).all()
-    return {**view.model_dump(), "alerts": view.alerts, "chart": _chart([(epoch, status, power) for epoch, status, power in rows])}
+    )
+    return _chart([(row.epoch, row.status, row.mean_power_mw) for row in rows])
 
 
 def _chart(rows: Sequence[tuple[int, BatchStatus, int]]) -> Chart:
@@ -263,6 +265,7 @@ def _templates() -> Environment:
         tonnes=tonnes,
         number=_number,
         moment=_moment,
+        minute=_minute,
         clock=_clock,
         duration=_duration,
         words=lambda text: str(text).replace("_", " "),
@@ -279,6 +282,10 @@ def _number(value: float, digits: int) -> str:
 
 def _moment(unix_s: int) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _minute(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _clock(unix_s: int) -> str:

@@ -16,7 +16,6 @@ from __future__ import annotations
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
 from thermogen_esf.points import PWM_COUNTS
 
 PWM_HZ = 100_000
@@ -35,11 +34,15 @@ class BuckPwm(wiring.Component):
 
     def __init__(self, clock_hz=48_000_000, channels=12, dead_time_ns=100):
         if clock_hz // PWM_HZ != PWM_COUNTS:
-            raise ValueError(f"{clock_hz} Hz gives {clock_hz // PWM_HZ} counts a period; the duties are in {PWM_COUNTS}: use {PWM_COUNTS * PWM_HZ} Hz")
+            raise ValueError(
+                f"{clock_hz} Hz gives {clock_hz // PWM_HZ} counts a period; the duties are in {PWM_COUNTS}: use {PWM_COUNTS * PWM_HZ} Hz"
+            )
         self._dead_clocks = -(-dead_time_ns * clock_hz // 1_000_000_000)
         limit = (PWM_COUNTS - 1 - DUTY_MAX_COUNTS) // 2
         if not 1 <= self._dead_clocks <= limit:
-            raise ValueError(f"dead time {dead_time_ns} ns is {self._dead_clocks} clocks; beside a duty of 0.95 there is room for 1 to {limit}")
+            raise ValueError(
+                f"dead time {dead_time_ns} ns is {self._dead_clocks} clocks; beside a duty of 0.95 there is room for 1 to {limit}"
+            )
         self._channels = channels
         super().__init__(
             {
@@ -109,12 +112,10 @@ class BuckPwm(wiring.Component):
             m.d.sync += armed.eq(1)
         high = Signal(self._channels)
         low = Signal(self._channels)
-        for k in range(self._channels):
-            duty = active[k]
-            m.d.sync += [
-                high[k].eq(ramp < duty),
-                low[k].eq((ramp_low >= duty) & (duty >= LOW_SIDE_MIN_COUNTS) & self.low_side[k]),
-            ]
+        m.d.sync += [
+            high.eq(Cat(ramp < duty for duty in active)),
+            low.eq(self.low_side & Cat((ramp_low >= duty) & (duty >= LOW_SIDE_MIN_COUNTS) for duty in active)),
+        ]
         gate = Signal()
         m.d.comb += [
             gate.eq(armed & self.enable & self.run),

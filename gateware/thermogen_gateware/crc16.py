@@ -12,8 +12,6 @@ POLYNOMIAL = 0x1021
 INITIAL = 0xFFFF
 
 
-
-
 def crc16_step(crc: Value, bit: Value) -> Value:
     """The 16-bit register after one more bit; feeding it its own top bit shifts the CRC out."""
     shifted = (crc << 1)[:16]

@@ -83,14 +83,13 @@ class Energy(wiring.Component):
 
         m.d.sync += self.done.eq(0)
         with m.FSM():
-            with m.State("IDLE"):
-                with m.If(self.means_done):
-                    m.d.sync += self.gas_volume.eq(self.gas_volume + self.gas_flow)
-                    with m.If(closed_samples == 0):
-                        m.d.sync += factor.eq(0)
-                        m.next = "MULTIPLY"
-                    with m.Else():
-                        m.next = "MEAN"
+            with m.State("IDLE"), m.If(self.means_done):
+                m.d.sync += self.gas_volume.eq(self.gas_volume + self.gas_flow)
+                with m.If(closed_samples == 0):
+                    m.d.sync += factor.eq(0)
+                    m.next = "MULTIPLY"
+                with m.Else():
+                    m.next = "MEAN"
             with m.State("MEAN"):
                 m.d.comb += [divider.start.eq(1), divider.dividend.eq(closed << MEAN_FRACTION_BITS), divider.divisor.eq(closed_samples)]
                 m.next = "MEAN_WAIT"
@@ -108,15 +107,14 @@ class Energy(wiring.Component):
                     divider.divisor.eq(CHANNEL_POWER_DIVISOR),
                 ]
                 m.next = "CHANNEL_WAIT"
-            with m.State("CHANNEL_WAIT"):
-                with m.If(divider.done):
-                    m.d.sync += [
-                        self.channel_power.eq(power),
-                        made_good.eq(made_good + power),
-                        channel_remainder.eq(divider.remainder),
-                        factor.eq(self.bus_current),
-                    ]
-                    m.next = "CHANNEL_ENERGY"
+            with m.State("CHANNEL_WAIT"), m.If(divider.done):
+                m.d.sync += [
+                    self.channel_power.eq(power),
+                    made_good.eq(made_good + power),
+                    channel_remainder.eq(divider.remainder),
+                    factor.eq(self.bus_current),
+                ]
+                m.next = "CHANNEL_ENERGY"
             with m.State("CHANNEL_ENERGY"):
                 with m.If(~made_good[-1] & (made_good.as_unsigned() > self.electrical_energy)):
                     m.d.sync += self.electrical_energy.eq(made_good)
@@ -128,8 +126,7 @@ class Energy(wiring.Component):
                     divider.divisor.eq(BUS_POWER_DIVISOR),
                 ]
                 m.next = "BUS_WAIT"
-            with m.State("BUS_WAIT"):
-                with m.If(divider.done):
-                    m.d.sync += [self.bus_energy.eq(self.bus_energy + power), bus_remainder.eq(divider.remainder), self.done.eq(1)]
-                    m.next = "IDLE"
+            with m.State("BUS_WAIT"), m.If(divider.done):
+                m.d.sync += [self.bus_energy.eq(self.bus_energy + power), bus_remainder.eq(divider.remainder), self.done.eq(1)]
+                m.next = "IDLE"
         return m

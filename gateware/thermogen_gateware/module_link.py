@@ -237,7 +237,9 @@ class ModuleLinkMaster(wiring.Component):
         self._modules = modules
         self._lost_exchanges = max(1, int(LOST_AFTER_S * EXCHANGE_HZ) // modules)
         if frame_bytes(channels) * 8 * SCLK_DIVIDER + 2 * CHIP_SELECT_LEAD_CLOCKS > clock_hz // EXCHANGE_HZ:
-            raise ValueError(f"{channels} channels do not fit an exchange of {clock_hz // EXCHANGE_HZ} clocks; use fewer channels a module or a faster clock")
+            raise ValueError(
+                f"{channels} channels do not fit an exchange of {clock_hz // EXCHANGE_HZ} clocks; use fewer channels a module or a faster clock"
+            )
         super().__init__(
             {
                 "start": In(1),
@@ -319,18 +321,17 @@ class ModuleLinkMaster(wiring.Component):
         take = Signal(2)
         m.d.sync += take.eq(Cat(bit_end, take[0]))
         with m.FSM():
-            with m.State("IDLE"):
-                with m.If(self.start):
-                    m.d.sync += [
-                        self.module_cs_n.eq(~(1 << self.module)),
-                        phase.eq(0),
-                        bit.eq(0),
-                        index.eq(0),
-                        shift.eq(DOWN_START),
-                        crc.eq(INITIAL),
-                        tx_channel.eq(0),
-                    ]
-                    m.next = "LEAD"
+            with m.State("IDLE"), m.If(self.start):
+                m.d.sync += [
+                    self.module_cs_n.eq(~(1 << self.module)),
+                    phase.eq(0),
+                    bit.eq(0),
+                    index.eq(0),
+                    shift.eq(DOWN_START),
+                    crc.eq(INITIAL),
+                    tx_channel.eq(0),
+                ]
+                m.next = "LEAD"
             with m.State("LEAD"):
                 m.d.sync += phase.eq(phase + 1)
                 with m.If(phase == CHIP_SELECT_LEAD_CLOCKS - 1):

@@ -31,7 +31,9 @@ class Pcm(wiring.Component):
 
     def __init__(self, channels=12, converters=1, dead_time_ns=100):
         if not (converters - 1) * CONVERTER_CHANNELS < channels <= converters * CONVERTER_CHANNELS:
-            raise ValueError(f"{channels} channels need {-(-channels // CONVERTER_CHANNELS)} converters of {CONVERTER_CHANNELS}, not {converters}")
+            raise ValueError(
+                f"{channels} channels need {-(-channels // CONVERTER_CHANNELS)} converters of {CONVERTER_CHANNELS}, not {converters}"
+            )
         self._channels = channels
         self._converters = converters
         self._dead_time_ns = dead_time_ns

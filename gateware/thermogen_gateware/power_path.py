@@ -6,10 +6,9 @@ Exchanges with the modules every 1/10,000 s of clock time, in turn; the tracker 
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-
 from thermogen_esf.points import SITE_INPUTS, Fault
 
 from .energy import Energy
@@ -28,7 +27,9 @@ class PowerPath(wiring.Component):
 
     def __init__(self, clock_hz=50_000_000, channels=12, modules=1, clocks_per_site_second=50_000_000):
         if clocks_per_site_second < 2 * (clock_hz // EXCHANGE_HZ):
-            raise ValueError(f"{clocks_per_site_second} clocks a site second hold less than two exchanges; use at least {2 * (clock_hz // EXCHANGE_HZ)}")
+            raise ValueError(
+                f"{clocks_per_site_second} clocks a site second hold less than two exchanges; use at least {2 * (clock_hz // EXCHANGE_HZ)}"
+            )
         self._clock_hz = clock_hz
         self._channels = channels
         self._modules = modules
@@ -163,19 +164,20 @@ class PowerPath(wiring.Component):
         module_converter_fault = Signal()
         with m.If(link.done & link.good):
             m.d.sync += module_converter_fault.eq((link.status & ModuleStatus.CONVERTER_FAULT) != 0)
-        caused = protection.trip_cause & protection.tripped.replicate(32)
+
+        def latched(fault):
+            return protection.tripped & protection.trip_cause[fault.bit_length() - 1]
+
         raised = {
             Fault.BUS_WARNING: protection.warning,
             Fault.BUS_SHED: protection.shed,
-            Fault.BUS_COMPARATOR: protection.comparator,
+            Fault.BUS_TRIP: latched(Fault.BUS_TRIP),
+            Fault.BUS_COMPARATOR: protection.comparator | latched(Fault.BUS_COMPARATOR),
             Fault.MODULE_LINK: ~(link.present & link.heard).all(),
             Fault.SITE_CONVERTER: ~inputs.healthy,
             Fault.MODULE_CONVERTER: module_converter_fault,
             Fault.CHANNEL_OVERCURRENT: tracker.overcurrent,
             Fault.REVERSE_CURRENT: tracker.reverse,
         }
-        m.d.comb += self.faults.eq(caused)
-        for fault, level in raised.items():
-            bit = fault.bit_length() - 1
-            m.d.comb += self.faults[bit].eq(caused[bit] | level)
+        m.d.comb += self.faults.eq(Cat(raised.get(Fault(1 << bit), C(0, 1)) for bit in range(32)))
         return m

@@ -12,7 +12,6 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
-
 from thermogen_esf.points import Fault
 
 WARNING_MV = 52_000

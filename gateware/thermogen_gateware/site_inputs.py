@@ -13,7 +13,6 @@ from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
 from thermogen_esf.points import SITE_INPUTS
 
 from .ads7952 import Ads7952Driver
@@ -118,13 +117,18 @@ class SiteInputs(wiring.Component):
             divider.divisor.eq(sums_rd.data.count),
         ]
 
-        outputs = Array(self.site_inputs[n] for n in range(INPUTS))
+        outputs = Array(Signal(16, name=f"input_{n}") for n in range(INPUTS))
+        m.d.comb += [self.site_inputs[n].eq(output) for n, output in enumerate(outputs)]
         m.d.sync += [self.done.eq(0), self.bus_strobe.eq(0)]
         m.d.sync += product.eq(mean * table_rd.data.gain)
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(driver.frame):
-                    m.d.sync += [channel.eq(driver.sample_channel), sample.eq(driver.samples[0]), mean.eq(driver.samples[0] << FRACTION_BITS)]
+                    m.d.sync += [
+                        channel.eq(driver.sample_channel),
+                        sample.eq(driver.samples[0]),
+                        mean.eq(driver.samples[0] << FRACTION_BITS),
+                    ]
                     with m.If(driver.good[0]):
                         m.next = "FETCH"
                 with m.Elif(closing & ~driver.busy):
@@ -154,10 +158,9 @@ class SiteInputs(wiring.Component):
                     m.next = "NEXT"
                 with m.Else():
                     m.next = "WAIT"
-            with m.State("WAIT"):
-                with m.If(divider.done):
-                    m.d.sync += mean.eq(divider.quotient)
-                    m.next = "SCALE"
+            with m.State("WAIT"), m.If(divider.done):
+                m.d.sync += mean.eq(divider.quotient)
+                m.next = "SCALE"
             with m.State("SCALE"):
                 m.next = "STORE"
             with m.State("STORE"):

@@ -1,71 +1,43 @@
-"""Perturb and observe for every channel, by one time-multiplexed engine with its state in block RAM.
+"""The tracker of all channels: one engine that passes over them in turn, with their state in block RAM.
 
-After each exchange with a module the engine passes over that module's channels, five clocks each: it stores the new current, moves the duty
-towards its target by at most 4 counts (the string's 47 µF discharge through the converter, so a jump would be an over-current),
-and sums currents in the measuring window, the last 1.6 ms of each step of 7.5 ms. The step is longer than three times 47 µF × 48 ohm, and
-the window begins 2.6 times 47 µF × 48 ohm after the change. At the step's end power = sum of currents × mean bus voltage is compared
-with the step before: better, go on the same way, twice as far after three in a row (at most 8 counts); not better, turn round, half
-as far (at least 1 count). Equal counts as better, so that a converter's step of 2 mA is crossed instead of waited at.
-State by state (points.ChannelState): OFF, not allowed; SEEK, from a duty of 0.70 upwards until current flows; TRACK; HOLD while the bus
-is above its warning level; LIMIT above the current limit or the bus's shed level: the duty falls 4 counts a step, which moves the string towards
-open circuit; FAULT after over-current or reverse current, until not allowed; ABSENT where no module answers.
-Reference: perturb and observe as in Femia et al., IEEE Trans. Power Electron. 20(4), 2005. Latency of a pass: 5 clocks a channel + 1.
+After each exchange with a module the engine passes over that module's channels: it stores the new current, adds it to the sum of the measuring
+window, and writes what PerturbObserve makes of it. A step is 7.5 ms of clock time, more than three times the 47 µF × 48 ohm at a
+channel's input; its last 1.6 ms are measured, 2.6 time constants after the change. Power is the window's sum of currents × its mean
+bus voltage, so 16 samples of a 2 mA converter are compared, not one. Currents outside the channel's rating (3.9 A, −100 mA mean) switch it off.
+Latency of a pass: 5 clocks a channel + 1.
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, C, Module, Mux, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, signed
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from thermogen_esf.points import PWM_COUNTS, ChannelState
-
-from .buck_pwm import DITHER_BITS, DUTY_BITS, DUTY_MAX_COUNTS
+from .buck_pwm import DITHER_BITS, DUTY_BITS
 from .module_link import CURRENT_BITS, CURRENT_ZERO, EXCHANGE_HZ
+from .perturb_observe import BUS_BITS, POWER_BITS, RECORD, SUM_BITS, PerturbObserve
 
-MILLIAMPERES_PER_STEP = 2
 STEP_S = 7.5e-3
 MEASURE_S = 1.6e-3
-SLEW_COUNTS = 4
-START_COUNTS = PWM_COUNTS * 70 // 100
-DUTY_MIN_COUNTS = 48
-COARSEST_LOG2_COUNTS = 3
-STREAK_TO_DOUBLE = 3
-LIMIT_STEP_COUNTS = 4
+MEASURE_ROUNDS_MAX = 16
+PASS_CLOCKS_PER_CHANNEL = 5
+
+MILLIAMPERES_PER_STEP = 2
 FLOWING_MA = 20
 """Mean current from which a channel is tracked; below half of it the source is lost."""
 OVERCURRENT_MA = 3_900
 REVERSE_MA = 100
 DEFAULT_CURRENT_LIMIT_MA = 3_000
-BUS_BITS = 18
-SUM_BITS = 17
-POWER_BITS = SUM_BITS + BUS_BITS
-
-
-RECORD = data.StructLayout(
-    {
-        "state": 3,
-        "down": 1,
-        "step_log2": 2,
-        "streak": 2,
-        "target": DUTY_BITS,
-        "applied": DUTY_BITS,
-        "current_sum": signed(SUM_BITS),
-        "power": signed(POWER_BITS),
-    }
-)
-"""What the engine knows of a channel. Duties in eighths of a count, currents in 2 mA."""
-
-CHANNEL_WORD = data.StructLayout({"state": 3, "duty": 9, "current": CURRENT_BITS})
-"""The 24 bits of a channel in the telemetry image."""
+BUS_SUM_BITS = BUS_BITS + 2
 
 
 class Tracker(wiring.Component):
-    """`start` begins a pass over `module`; `busy` until it has ended. One pass for each module makes a round, `last_module` ends it.
+    """`start` begins a pass over `module`, `busy` lasts until it has ended with `pass_done`. A pass over each module makes a round.
 
-    `current_addr`/`current_data` and `duty_addr`/`duty_data` are memory ports (one clock). `channel_sum`: latest currents of all channels
-    added, in 2 mA, new at `pass_done`. `channel_index` → `channel_word` one clock later.
+    `current_addr`/`current_data` and `duty_addr`/`duty_data` are memory ports (data one clock after the address). `channel_sum`: the newest
+    currents of all channels added, in 2 mA, new at `pass_done`. `channel_index` → `channel_word` one clock later, in the
+    telemetry's packing, 0 for what does not exist. `overcurrent`, `reverse`: a channel is off for that reason; until not `allowed`.
     """
 
     def __init__(self, channels, modules=1, *, step_s=STEP_S, measure_s=MEASURE_S):
@@ -74,8 +46,11 @@ class Tracker(wiring.Component):
         rounds_per_s = EXCHANGE_HZ / modules
         self._step_rounds = round(step_s * rounds_per_s)
         self._measure_rounds = round(measure_s * rounds_per_s)
-        if not 1 <= self._measure_rounds < self._step_rounds or self._measure_rounds > 16:
-            raise ValueError(f"a step of {step_s} s with {measure_s} s of measuring is {self._measure_rounds} of {self._step_rounds} exchanges; give 1 to 16 of more")
+        if not 1 <= self._measure_rounds < self._step_rounds or self._measure_rounds > MEASURE_ROUNDS_MAX:
+            raise ValueError(
+                f"a step of {step_s} s with {measure_s} s of measuring has {self._step_rounds} exchanges and measures {self._measure_rounds}; "
+                f"measure 1 to {MEASURE_ROUNDS_MAX} of more"
+            )
         total = channels * modules
         self.sum_shape = signed(CURRENT_BITS + 1 + (total - 1).bit_length())
         super().__init__(
@@ -116,28 +91,24 @@ class Tracker(wiring.Component):
         duty_rd, duty_wr = duties.read_port(), duties.write_port()
         m.submodules.words = words = Memory(shape=24, depth=depth, init=[])
         word_rd, word_wr = words.read_port(), words.write_port()
-        in_range = Signal()
-        m.d.sync += in_range.eq(self.channel_index < total)
+        exists = Signal()
+        m.d.sync += exists.eq(self.channel_index < total)
         m.d.comb += [
             duty_rd.addr.eq(self.duty_addr),
             self.duty_data.eq(duty_rd.data),
             word_rd.addr.eq(self.channel_index),
-            self.channel_word.eq(Mux(in_range, word_rd.data, 0)),
+            self.channel_word.eq(Mux(exists, word_rd.data, 0)),
         ]
 
-        # Rounds: a step is `step_rounds` of them, the last `measure` are summed.
         round_index = Signal(range(self._step_rounds))
-        window_first, window, step_end = Signal(), Signal(), Signal()
+        window_first, step_end = Signal(), Signal()
         m.d.comb += [
             window_first.eq(round_index == self._step_rounds - measure),
-            window.eq(round_index >= self._step_rounds - measure),
             step_end.eq(round_index == self._step_rounds - 1),
         ]
-        bus_sum = Signal(20)
-        bus_mean = Signal(BUS_BITS)
-        m.d.comb += bus_mean.eq(bus_sum >> 2)
+        bus_sum = Signal(BUS_SUM_BITS)
 
-        # Each pass works under one view of what is allowed.
+        # One pass works under one view of what is present and allowed.
         module = Signal.like(self.module)
         present, allowed, hold, shed = Signal(), Signal(), Signal(), Signal()
         channel = Signal(range(channels + 1))
@@ -145,73 +116,57 @@ class Tracker(wiring.Component):
         bases = Array(C(k * channels, range(total + 1)) for k in range(modules))
         module_sums = Array(Signal(self.sum_shape, name=f"module_sum_{k}") for k in range(modules))
         pass_sum = Signal(self.sum_shape)
-        m.d.comb += [record_rd.addr.eq(index), self.current_addr.eq(index)]
-        m.d.comb += self.channel_sum.eq(sum(module_sums[1:], module_sums[0]))
+        m.d.comb += [
+            record_rd.addr.eq(index),
+            self.current_addr.eq(index),
+            self.channel_sum.eq(sum(module_sums[1:], module_sums[0])),
+        ]
 
         raw = Signal(CURRENT_BITS)
         record = Signal(RECORD)
         current = Signal(signed(CURRENT_BITS + 1))
-        sum_next = Signal(signed(SUM_BITS))
+        current_sum = Signal(signed(SUM_BITS))
         power = Signal(signed(POWER_BITS))
-        over_limit, under_limit = Signal(), Signal()
-        limit = Signal(signed(SUM_BITS))
         limit_ma = Signal(16)
+        limit = Signal(signed(SUM_BITS))
         m.d.comb += [
             limit_ma.eq(Mux(self.current_limit_ma > OVERCURRENT_MA, OVERCURRENT_MA, self.current_limit_ma)),
             limit.eq((limit_ma // MILLIAMPERES_PER_STEP) * measure),
         ]
-
-        next_record = Signal(RECORD)
-        word = Signal(CHANNEL_WORD)
-        m.d.comb += [
-            record_wr.addr.eq(index),
-            record_wr.data.eq(next_record),
-            duty_wr.addr.eq(index),
-            duty_wr.data.eq(next_record.applied),
-            word_wr.addr.eq(index),
-            word_wr.data.eq(Mux(present, word, 0)),
-            word.state.eq(next_record.state),
-            word.duty.eq(next_record.applied[DITHER_BITS:]),
-            word.current.eq(raw),
-        ]
+        over_limit, under_limit = Signal(), Signal()
 
         m.d.sync += self.pass_done.eq(0)
         with m.FSM() as fsm:
             m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
-            with m.State("IDLE"):
-                with m.If(self.start):
-                    m.d.sync += [
-                        module.eq(self.module),
-                        present.eq(self.present.bit_select(self.module, 1)),
-                        allowed.eq(self.allowed),
-                        hold.eq(self.hold),
-                        shed.eq(self.shed),
-                        channel.eq(0),
-                        index.eq(bases[self.module]),
-                        pass_sum.eq(0),
-                    ]
-                    with m.If(self.module == 0):
-                        m.d.sync += bus_sum.eq(Mux(window_first, 0, bus_sum) + self.bus_mv)
-                    m.next = "READ"
+            with m.State("IDLE"), m.If(self.start):
+                m.d.sync += [
+                    module.eq(self.module),
+                    present.eq(self.present.bit_select(self.module, 1)),
+                    allowed.eq(self.allowed),
+                    hold.eq(self.hold),
+                    shed.eq(self.shed),
+                    channel.eq(0),
+                    index.eq(bases[self.module]),
+                    pass_sum.eq(0),
+                ]
+                with m.If(self.module == 0):
+                    m.d.sync += bus_sum.eq(Mux(window_first, 0, bus_sum) + self.bus_mv)
+                m.next = "READ"
             with m.State("READ"):
                 m.next = "LATCH"
             with m.State("LATCH"):
-                m.d.sync += [
-                    record.eq(record_rd.data),
-                    raw.eq(self.current_data),
-                    current.eq(self.current_data - CURRENT_ZERO),
-                ]
+                m.d.sync += [record.eq(record_rd.data), raw.eq(self.current_data), current.eq(self.current_data - CURRENT_ZERO)]
                 m.next = "SUM"
             with m.State("SUM"):
-                m.d.sync += sum_next.eq(Mux(window_first, 0, record.current_sum) + current)
+                m.d.sync += current_sum.eq(Mux(window_first, 0, record.current_sum) + current)
                 with m.If(present):
                     m.d.sync += pass_sum.eq(pass_sum + current)
                 m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
                 m.d.sync += [
-                    power.eq(sum_next * bus_mean),
-                    over_limit.eq((sum_next > limit) | shed),
-                    under_limit.eq(sum_next < limit - (limit >> 5)),
+                    power.eq(current_sum * bus_sum[BUS_SUM_BITS - BUS_BITS :]),
+                    over_limit.eq((current_sum > limit) | shed),
+                    under_limit.eq(current_sum < limit - (limit >> 5)),
                 ]
                 m.next = "DECIDE"
             with m.State("DECIDE"):
@@ -225,106 +180,36 @@ class Tracker(wiring.Component):
                     m.d.sync += [channel.eq(channel + 1), index.eq(index + 1)]
                     m.next = "READ"
 
-        self._decide(m, record, next_record, current, sum_next, power, window, step_end, present, allowed, hold, shed, over_limit, under_limit)
-
         overcurrent, reverse = Signal(), Signal()
         m.d.comb += [
             overcurrent.eq(current > OVERCURRENT_MA // MILLIAMPERES_PER_STEP),
-            reverse.eq(step_end & (sum_next < -(REVERSE_MA // MILLIAMPERES_PER_STEP) * measure)),
+            reverse.eq(step_end & (current_sum < -(REVERSE_MA // MILLIAMPERES_PER_STEP) * measure)),
         ]
         with m.If(~self.allowed):
             m.d.sync += [self.overcurrent.eq(0), self.reverse.eq(0)]
         with m.Elif(record_wr.en & present & allowed):
             m.d.sync += [self.overcurrent.eq(self.overcurrent | overcurrent), self.reverse.eq(self.reverse | reverse)]
-        with m.If(overcurrent | reverse):
-            with m.If(present & allowed):
-                m.d.comb += [next_record.state.eq(ChannelState.FAULT), next_record.target.eq(0), next_record.applied.eq(0)]
+
+        m.submodules.rule = rule = PerturbObserve()
+        flowing_sum = FLOWING_MA // MILLIAMPERES_PER_STEP * measure
+        m.d.comb += [
+            rule.record.eq(record),
+            rule.current_sum.eq(current_sum),
+            rule.power.eq(power),
+            rule.step_end.eq(step_end),
+            rule.present.eq(present),
+            rule.allowed.eq(allowed),
+            rule.hold.eq(hold),
+            rule.flowing.eq(current_sum > flowing_sum),
+            rule.lost.eq(current_sum < flowing_sum // 2),
+            rule.over_limit.eq(over_limit),
+            rule.under_limit.eq(under_limit),
+            rule.broken.eq(overcurrent | reverse),
+            record_wr.addr.eq(index),
+            record_wr.data.eq(rule.next_record),
+            duty_wr.addr.eq(index),
+            duty_wr.data.eq(rule.next_record.applied),
+            word_wr.addr.eq(index),
+            word_wr.data.eq(Mux(present, Cat(rule.next_record.state, rule.next_record.applied[DITHER_BITS:], raw), 0)),
+        ]
         return m
-
-    def _decide(self, m, record, next_record, current, sum_next, power, window, step_end, present, allowed, hold, shed, over_limit, under_limit):
-        """The next record of the channel at hand."""
-        measure = self._measure_rounds
-        unit = 1 << DITHER_BITS
-        flowing = Signal()
-        lost = Signal()
-        settled = Signal()
-        m.d.comb += [
-            flowing.eq(sum_next > FLOWING_MA // MILLIAMPERES_PER_STEP * measure),
-            lost.eq(sum_next < FLOWING_MA // MILLIAMPERES_PER_STEP * measure // 2),
-            settled.eq(record.applied == record.target),
-        ]
-
-        # The move: direction and length first, then one adder.
-        down, step_log2, step = Signal(), Signal(2), Signal(DUTY_BITS)
-        moving = Signal()
-        restart = Signal()
-        moved = Signal(signed(DUTY_BITS + 2))
-        m.d.comb += [
-            down.eq(record.down),
-            step_log2.eq(record.step_log2),
-            step.eq(unit << step_log2),
-            moved.eq(Mux(down, record.target - step, record.target + step)),
-            next_record.eq(record),
-            next_record.current_sum.eq(sum_next),
-        ]
-        with m.If(~present):
-            m.d.comb += next_record.eq(0)
-        with m.Elif(~allowed):
-            m.d.comb += [next_record.eq(0), next_record.state.eq(ChannelState.OFF)]
-        with m.Else():
-            with m.Switch(record.state):
-                with m.Case(ChannelState.FAULT):
-                    pass
-                with m.Case(ChannelState.SEEK):
-                    with m.If(step_end & settled):
-                        m.d.comb += [down.eq(0), step_log2.eq(COARSEST_LOG2_COUNTS), moving.eq(1)]
-                        m.d.comb += [next_record.streak.eq(0), next_record.power.eq(power)]
-                        with m.If(flowing):
-                            m.d.comb += next_record.state.eq(ChannelState.TRACK)
-                        with m.Elif(record.target == DUTY_MAX_COUNTS * unit):
-                            m.d.comb += restart.eq(1)
-                with m.Case(ChannelState.TRACK, ChannelState.HOLD, ChannelState.LIMIT):
-                    with m.If(step_end):
-                        m.d.comb += next_record.power.eq(power)
-                        with m.If(over_limit):
-                            m.d.comb += [next_record.state.eq(ChannelState.LIMIT), moving.eq(1), down.eq(1)]
-                            m.d.comb += [step_log2.eq(LIMIT_STEP_COUNTS.bit_length() - 1), next_record.streak.eq(0)]
-                        with m.Elif(lost):
-                            m.d.comb += [next_record.state.eq(ChannelState.SEEK), restart.eq(1)]
-                        with m.Elif(hold):
-                            m.d.comb += next_record.state.eq(ChannelState.HOLD)
-                        with m.Elif(record.state == ChannelState.LIMIT):
-                            with m.If(under_limit):
-                                m.d.comb += [next_record.state.eq(ChannelState.TRACK), moving.eq(1), down.eq(0), step_log2.eq(0)]
-                        with m.Elif(record.state == ChannelState.HOLD):
-                            m.d.comb += [next_record.state.eq(ChannelState.TRACK), moving.eq(1)]
-                        with m.Elif(power >= record.power):
-                            m.d.comb += moving.eq(1)
-                            with m.If(record.streak == STREAK_TO_DOUBLE - 1):
-                                m.d.comb += next_record.streak.eq(0)
-                                with m.If(record.step_log2 != COARSEST_LOG2_COUNTS):
-                                    m.d.comb += step_log2.eq(record.step_log2 + 1)
-                            with m.Else():
-                                m.d.comb += next_record.streak.eq(record.streak + 1)
-                        with m.Else():
-                            m.d.comb += [moving.eq(1), down.eq(~record.down), next_record.streak.eq(0)]
-                            with m.If(record.step_log2 != 0):
-                                m.d.comb += step_log2.eq(record.step_log2 - 1)
-                with m.Default():
-                    m.d.comb += [next_record.state.eq(ChannelState.SEEK), restart.eq(1)]
-
-            with m.If(restart):
-                m.d.comb += next_record.target.eq(START_COUNTS * unit)
-            with m.Elif(moving):
-                m.d.comb += [next_record.step_log2.eq(step_log2), next_record.down.eq(down), next_record.target.eq(moved)]
-                with m.If(moved > DUTY_MAX_COUNTS * unit):
-                    m.d.comb += [next_record.target.eq(DUTY_MAX_COUNTS * unit), next_record.down.eq(1)]
-                with m.Elif(moved < DUTY_MIN_COUNTS * unit):
-                    m.d.comb += [next_record.target.eq(DUTY_MIN_COUNTS * unit), next_record.down.eq(0)]
-
-            with m.If(record.applied < record.target):
-                gap = (record.target - record.applied)[:DUTY_BITS]
-                m.d.comb += next_record.applied.eq(record.applied + Mux(gap > SLEW_COUNTS * unit, SLEW_COUNTS * unit, gap))
-            with m.Else():
-                gap = (record.applied - record.target)[:DUTY_BITS]
-                m.d.comb += next_record.applied.eq(record.applied - Mux(gap > SLEW_COUNTS * unit, SLEW_COUNTS * unit, gap))

@@ -183,7 +183,9 @@ def test_diode_emulation_keeps_the_low_side_off_where_it_is_not_allowed(simulate
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
-@pytest.mark.parametrize(("clock_hz", "dead_time_ns", "says"), [(50_000_000, 100, "48000000 Hz"), (CLOCK_HZ, 0, "dead time 0 ns"), (CLOCK_HZ, 300, "room for")])
+@pytest.mark.parametrize(
+    ("clock_hz", "dead_time_ns", "says"), [(50_000_000, 100, "48000000 Hz"), (CLOCK_HZ, 0, "dead time 0 ns"), (CLOCK_HZ, 300, "room for")]
+)
 def test_parameters_that_cannot_be_met_are_refused(refuses, clock_hz, dead_time_ns, says):
     with refuses(says):
         BuckPwm(clock_hz, 12, dead_time_ns)

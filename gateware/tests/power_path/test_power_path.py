@@ -48,14 +48,18 @@ class Bench:
         selected = Signal(init=1)
 
         async def converter(ctx):
-            await self.converter.run(ctx, self.dut.adc_sclk, self.dut.adc_cs_n, self.dut.adc_copi, lambda c, bit: c.set(self.dut.adc_cipo, bit))
+            await self.converter.run(
+                ctx, self.dut.adc_sclk, self.dut.adc_cs_n, self.dut.adc_copi, lambda c, bit: c.set(self.dut.adc_cipo, bit)
+            )
 
         async def select(ctx):
             async for (level,) in ctx.changed(self.dut.module_cs_n):
                 ctx.set(selected, level)
 
         async def module(ctx):
-            await self.module.run(ctx, self.dut.module_sclk, selected, self.dut.module_copi, lambda c, bit: c.set(self.dut.module_cipo, bit))
+            await self.module.run(
+                ctx, self.dut.module_sclk, selected, self.dut.module_copi, lambda c, bit: c.set(self.dut.module_cipo, bit)
+            )
 
         async def bench(ctx):
             ctx.set(self.dut.enable, 1)

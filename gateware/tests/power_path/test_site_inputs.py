@@ -92,7 +92,12 @@ def test_values_saturate_at_their_points_limits(simulate, ads7952):
     bench = Bench(simulate, ads7952(samples))
 
     async def testbench(ctx):
-        for channel, calibration in ((0, InputCalibration(65535, 32767)), (1, InputCalibration(100, -32768)), (2, InputCalibration(0, -5)), (11, InputCalibration(65535, 0))):
+        for channel, calibration in (
+            (0, InputCalibration(65535, 32767)),
+            (1, InputCalibration(100, -32768)),
+            (2, InputCalibration(0, -5)),
+            (11, InputCalibration(65535, 0)),
+        ):
             ctx.set(bench.dut.calibration_addr, channel)
             ctx.set(bench.dut.calibration_gain, calibration.gain)
             ctx.set(bench.dut.calibration_offset, calibration.offset)

@@ -210,6 +210,14 @@ def test_another_sites_batches(world, credit, first_epoch):
     assert _reasons(world.bundle(theirs), world.trust) == {Reason.OTHER_SITE}
 
 
+def test_energy_that_uses_up_every_epochs_allowance_for_lag(world, first_epoch):
+    world.site.scale, world.site.power_mw = 9, 1_144_444
+    batches = [world.site.epoch(first_epoch + index, bend=lambda sequence, raw: {"hot_flow": 31_590}) for index in range(3)]
+    report = verify_bundle(world.bundle(batches), world.trust)
+    assert {part.title for part in report.parts if not part.believed} == {"whole claim"}
+    assert {check.reason for check in report.refusals} == {Reason.ABOVE_HEAT}
+
+
 def test_an_epoch_twice(world, credit):
     request = world.request(credit)
     doubled = replace(request, epochs=(*request.epochs, request.epochs[-1]))

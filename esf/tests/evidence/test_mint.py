@@ -51,6 +51,12 @@ def test_a_request_reads_back_and_its_hash_is_that_of_its_bytes(world, credit):
     assert request.hash == sha3_256(request.encode()).digest()
 
 
+@pytest.mark.parametrize("change", [{"note": "one field more"}, {"version": 2}, {"energy_mj": -1}, {"amount": 0}, {"demonstration": 1}])
+def test_a_request_with_a_field_more_or_out_of_range_is_none(world, credit, change):
+    with pytest.raises(MintError, match=next(iter(change))):
+        MintRequest.parse(canonical({**parse(world.request(credit).encode()), **change}))
+
+
 def test_less_than_the_least_mint_is_not_requested(world, first_epoch):
     with pytest.raises(BelowLeastMintError, match=r"0\.000059 t .* least mint .* is 0\.001000 t"):
         world.request([world.site.epoch(first_epoch)])

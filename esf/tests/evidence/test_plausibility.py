@@ -47,6 +47,25 @@ def test_an_honest_plant_is_believed_through_twelve_bit_sensors(world, first_epo
     assert not _reasons(world, world.site.epoch(first_epoch, bend=sensors))
 
 
+def test_an_efficient_plant_whose_sensors_all_err_low_is_believed(world, first_epoch):
+    # Junctions at the loop's own temperatures, a pair of class B sensors 1.8 K too close, the flow meter 1 % low.
+    world.site.power_mw = 29_080 * efficiency_ppm(150 * 50) // 1_000
+
+    def sensors(sequence, raw):
+        return {"hot_return_temperature": raw["hot_return_temperature"] + 90, "hot_flow": raw["hot_flow"] * 99 // 100}
+
+    assert not _reasons(world, world.site.epoch(first_epoch, bend=sensors), nameplate_w=1_200)
+
+
+def test_a_plant_with_a_good_burner_whose_sensors_all_err_high_is_believed(world, first_epoch):
+    world.site.gas_flow = round(29_080 / 0.92 * 86_400 / (1_020 * 1_055.056))
+
+    def sensors(sequence, raw):
+        return {"hot_return_temperature": raw["hot_return_temperature"] - 90, "hot_flow": raw["hot_flow"] * 101 // 100}
+
+    assert not _reasons(world, world.site.epoch(first_epoch, bend=sensors))
+
+
 def test_a_plant_that_warms_up_from_cold_is_believed(world, first_epoch):
     world.site.power_mw = 0
 

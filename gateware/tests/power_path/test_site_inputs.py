@@ -76,7 +76,7 @@ def test_the_value_is_the_mean_over_the_second_to_a_sixteenth_of_a_sample(simula
 
     async def testbench(ctx):
         before = 0
-        for clocks in (3_200, 4_500, 9_000):
+        for clocks in (3_200, 4_500):
             value = (await bench.second(ctx, clocks))[9]
             taken = ramp.taken[before:]
             before = len(ramp.taken)

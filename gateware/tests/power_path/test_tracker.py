@@ -114,13 +114,12 @@ async def mean_power(bench, ctx, exchanges):
 
 
 def test_every_string_is_tracked_to_98_percent_of_what_it_can_give():
-    strings = [String(100), String(112), String(124, offset_steps=0.4), String(135, noise_steps=0.7)]
-    bench = Bench(strings, **STEP)
+    bench = Bench([String(100, offset_steps=0.4), String(135, noise_steps=0.7)], **STEP)
 
     async def testbench(ctx):
-        await bench.exchange(ctx, 40 * STEP_EXCHANGES)
-        assert await bench.states(ctx) == [ChannelState.TRACK] * 4
-        for string, power in zip(bench.strings, await mean_power(bench, ctx, 10 * STEP_EXCHANGES), strict=True):
+        await bench.exchange(ctx, 25 * STEP_EXCHANGES)
+        assert await bench.states(ctx) == [ChannelState.TRACK] * 2
+        for string, power in zip(bench.strings, await mean_power(bench, ctx, 6 * STEP_EXCHANGES), strict=True):
             assert power >= 0.98 * string.best, (string.voc, power, string.best)
 
     bench.run(testbench)
@@ -162,7 +161,7 @@ def test_duty_never_exceeds_095_where_the_string_would_want_more():
 
     async def testbench(ctx):
         highest = 0
-        for _ in range(40 * STEP_EXCHANGES):
+        for _ in range(25 * STEP_EXCHANGES):
             await bench.exchange(ctx)
             highest = max(highest, bench.duties[0])
         assert 440 * 8 <= highest <= 456 * 8
@@ -170,6 +169,7 @@ def test_duty_never_exceeds_095_where_the_string_would_want_more():
     bench.run(testbench)
 
 
+@pytest.mark.slow
 def test_a_channel_without_source_keeps_seeking_and_tracks_when_it_comes():
     bench = Bench([String(0)], **STEP)
 
@@ -212,6 +212,7 @@ def test_absent_modules_and_channels_that_are_not_allowed_have_no_duty():
     bench.run(testbench)
 
 
+@pytest.mark.slow
 def test_the_current_limit_is_kept_and_given_back():
     bench = Bench([String(135)], **STEP)
 
@@ -229,6 +230,7 @@ def test_the_current_limit_is_kept_and_given_back():
     bench.run(testbench)
 
 
+@pytest.mark.slow
 def test_above_the_warning_level_duties_hold_and_above_shed_they_fall():
     bench = Bench([String(128)], **STEP)
 

@@ -14,12 +14,12 @@ import enum
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.crc.catalog import CRC32_ISCSI
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from thermogen_esf.hostlink import LEAF_SLOTS, MAX_WRITE_WORDS, TURNAROUND_BYTES, Opcode, Status
 from thermogen_esf.layout import LEAF_BYTES
 
+from .crc32c import Crc32c
 from .spi_target import SpiTarget
 
 STATUS_BITS = 8
@@ -121,7 +121,7 @@ class HostLink(wiring.Component):
         m = Module()
         bus, leaves = self.registers, self.leaves
         m.submodules.spi = spi = SpiTarget()
-        m.submodules.crc = crc = CRC32_ISCSI(data_width=8).create()
+        m.submodules.crc = crc = Crc32c()
         m.submodules.words = words = Memory(shape=16, depth=MAX_WRITE_WORDS, init=[])
         words_write, words_read = words.write_port(), words.read_port()
         to_send = Signal(8)

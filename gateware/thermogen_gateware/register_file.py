@@ -9,8 +9,6 @@ Latency: a word two clocks after its address. Area, LIFCL: {area}.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
@@ -37,6 +35,7 @@ from thermogen_esf.layout import MAGIC
 from thermogen_esf.points import POINT
 
 from .host_link import RegisterBusSignature
+from .membership import is_one_of
 
 MAP_VERSION = 1
 IMAGE_ADDRESS_BITS = 8
@@ -192,7 +191,7 @@ class RegisterFile(wiring.Component):
         with m.If(bus.offered):
             m.d.sync += upper.eq(bus.write_data)
         m.d.comb += self.value.eq(Cat(bus.write_data, upper))
-        supplied_here = _is_one_of(bus.address, WRITABLE_IMAGE_WORDS)
+        supplied_here = is_one_of(bus.address, WRITABLE_IMAGE_WORDS)
         m.d.comb += [
             bus.verdict.eq(self._verdict(m, supplied_here)),
             supplied_write.addr.eq(bus.address),
@@ -224,7 +223,7 @@ class RegisterFile(wiring.Component):
         # A value of two words comes whole, in one request.
         half = Signal()
         with m.If(bus.region == _IMAGE):
-            m.d.comb += refused.eq(~supplied_here | (self.armed & _is_one_of(bus.address, LOCKED_WHEN_ARMED)))
+            m.d.comb += refused.eq(~supplied_here | (self.armed & is_one_of(bus.address, LOCKED_WHEN_ARMED)))
         with m.Elif(bus.region != 0):
             m.d.comb += refused.eq(1)
         with m.Elif(_in_calibration(bus.address)):
@@ -236,7 +235,7 @@ class RegisterFile(wiring.Component):
                 "arm": bus.write_data != 1,
                 "enable": bus.write_data > 1,
                 "leaf_ack": self.value > self.leaf_next,
-                "trip_clear": ~_is_one_of(bus.write_data, TRIP_CLEAR_KEYS),
+                "trip_clear": ~is_one_of(bus.write_data, TRIP_CLEAR_KEYS),
                 "current_limit_ma": bus.write_data > CURRENT_LIMIT_MAX_MA,
                 "heartbeat": False,
             }
@@ -280,10 +279,6 @@ class RegisterFile(wiring.Component):
             self.calibration_offset.eq(self.value[:WORD_BITS].as_signed()),
             self.calibration_we.eq(bus.offered & bus.commit & _in_calibration(bus.address) & bus.address[0]),
         ]
-
-
-def _is_one_of(value: Value, numbers: Iterable[int]) -> Value:
-    return value.matches(*sorted(numbers))
 
 
 def _in_calibration(address: Value) -> Value:

@@ -7,7 +7,7 @@ Latency: 1,512 clocks a permutation; one clock a byte and one a lane to absorb; 
 Area, LIFCL: 1,410 COMB, 550 FF, 2 EBR.
 """
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -110,8 +110,13 @@ class Sha3(wiring.Component):
 
         # Rho and pi, for the lane that was read two clocks ago.
         moved = Signal(range(LANES))
-        offset = Signal(range(LANE_BITS))
-        m.d.comb += [moved.eq(step - 2), offset.eq(Array(_rho_offsets())[moved])]
+        # Tables in memories, not in multiplexers: quicker to simulate, and no larger.
+        steps = data.StructLayout({"offset": (LANE_BITS - 1).bit_length(), "target": (LANES - 1).bit_length()})
+        table = [{"offset": offset, "target": target} for offset, target in zip(_rho_offsets(), _pi_targets(), strict=True)]
+        m.submodules.rho_pi = rho_pi = Memory(shape=steps, depth=LANES, init=table)
+        rho_pi_read = rho_pi.read_port(domain="comb")
+        offset, target = rho_pi_read.data.offset, rho_pi_read.data.target
+        m.d.comb += [moved.eq(step - 2), rho_pi_read.addr.eq(moved)]
         turned = first
         for bit in range(len(offset)):
             turned = Mux(offset[bit], turned.rotate_left(1 << bit), turned)
@@ -123,8 +128,11 @@ class Sha3(wiring.Component):
         row_valid = Signal()
         iota = Signal(LANE_BITS)
         chi = Signal(LANE_BITS)
+        m.submodules.constants = constants = Memory(shape=LANE_BITS, depth=ROUNDS, init=_round_constants())
+        constants_read = constants.read_port(domain="comb")
+        m.d.comb += constants_read.addr.eq(round_number)
         with m.If(first_row & (x_read == 2)):
-            m.d.comb += iota.eq(Array(_round_constants())[round_number])
+            m.d.comb += iota.eq(constants_read.data)
         m.d.comb += chi.eq(second ^ (~first & read.data) ^ iota)
 
         with m.FSM():
@@ -176,7 +184,7 @@ class Sha3(wiring.Component):
                     turn.eq((step >= 1) & (step <= LANES)),
                     head.eq(parity[0]),
                     write.en.eq(step >= 2),
-                    write.addr.eq(Const(scratch, 6) | Array(_pi_targets())[moved]),
+                    write.addr.eq(Const(scratch, 6) | target),
                     write.data.eq(turned),
                 ]
                 m.d.sync += [first.eq(read.data ^ parity[4] ^ parity[1].rotate_left(1)), step.eq(step + 1)]

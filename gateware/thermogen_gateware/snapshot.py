@@ -14,6 +14,8 @@ from thermogen_esf.hostlink import IMAGE_WORDS, WRITABLE_IMAGE_WORDS
 from thermogen_esf.layout import CHANNEL_BYTES, CHANNEL_OFFSET, FIELD, HEADER_OFFSET, MAGIC, TELEMETRY_BYTES, TELEMETRY_FIELDS
 from thermogen_esf.points import CHANNELS_PER_SITE, Source
 
+from .membership import is_one_of
+
 FRAME_TYPE_TELEMETRY = 1
 FRAME_VERSION = 1
 WORD_BITS = 16
@@ -104,7 +106,7 @@ class Snapshot(wiring.Component):
                 place.eq(place + 1),
                 self.image_address.eq(place),
                 is_channel.eq((place >= CHANNEL_WORDS.start) & (place < CHANNEL_WORDS.stop)),
-                is_supplied.eq(place.matches(*sorted(WRITABLE_IMAGE_WORDS))),
+                is_supplied.eq(is_one_of(place, WRITABLE_IMAGE_WORDS)),
             ]
             with m.Switch(place):
                 for address, word in self._register_words().items():

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from thermogen_esf.command import main
 from thermogen_esf.documents import DOCUMENTS, stale, write
 from thermogen_esf.documents.examples import examples
 from thermogen_esf.frames import Batch, FrameType, Telemetry, decode, encode, frame_hash
@@ -83,3 +84,12 @@ def test_a_changed_document_is_stale_and_written_again(tmp_path: Path) -> None:
     assert stale(tmp_path) == []
     (tmp_path / "points.md").write_text("edited")
     assert write(tmp_path) == ["points.md"]
+
+
+def test_what_the_readme_shows_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    shown = re.findall(r'```console\n\$ thermogen-esf (decode --hex) "([^"]+)"\n(.*?)```', readme, re.S)
+    assert len(shown) == 2
+    for arguments, digits, output in shown:
+        main([*arguments.split(), digits])
+        assert capsys.readouterr().out == output

@@ -35,4 +35,4 @@ def verify_frame(frame: SignedFrame, public_key: bytes, data: bytes | None = Non
     """Whether the key signed the frame. `data` are the bytes that it was decoded from, if at hand: they save encoding it again."""
     if frame.key_id != key_id(public_key):
         return False
-    return verify(public_key, (data or encode(frame))[:-_AFTER], frame.signature, frame_context(frame.type))
+    return verify(public_key, (encode(frame) if data is None else data)[:-_AFTER], frame.signature, frame_context(frame.type))

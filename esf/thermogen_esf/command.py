@@ -77,8 +77,8 @@ def _decode(options: argparse.Namespace) -> int:
     data = _input(options)
     if not data:
         raise InputError("the input is empty: name a file, give --hex, or send bytes to standard input")
-    failures = 0
-    for captured in split_capture(data):
+    failures = number = 0
+    for number, captured in enumerate(split_capture(data), 1):
         if isinstance(captured.frame, FrameError):
             failures += 1
             _show_error(captured.offset, len(captured.data), captured.frame, as_json=options.json)
@@ -86,6 +86,9 @@ def _decode(options: argparse.Namespace) -> int:
             print(json.dumps({"offset": captured.offset, **_frame_json(captured.frame, captured.data)}))
         else:
             _show(captured.frame, captured.data, captured.offset, whole=options.leaves)
+    if failures:
+        sys.stdout.flush()
+        print(f"thermogen-esf: {failures} of {number} stretches are no frame", file=sys.stderr)
     return _NOT_FRAMES if failures else _OK
 
 
@@ -120,7 +123,6 @@ def _show_error(offset: int, size: int, error: FrameError, as_json: bool) -> Non
         print(json.dumps({"offset": offset, "bytes": size, "error": problem}))
     else:
         print(f"{size} bytes at offset {offset} are no frame\n  {type(error).__name__}: {error}\n")
-    print(f"thermogen-esf: {size} bytes at offset {offset} are no frame: {error}", file=sys.stderr)
 
 
 def _show(frame: Frame, data: bytes, offset: int, whole: bool) -> None:

@@ -77,8 +77,9 @@ def _decode(options: argparse.Namespace) -> int:
     data = _input(options)
     if not data:
         raise InputError("the input is empty: name a file, give --hex, or send bytes to standard input")
-    failures = number = 0
-    for number, captured in enumerate(split_capture(data), 1):
+    stretches = failures = 0
+    for captured in split_capture(data):
+        stretches += 1
         if isinstance(captured.frame, FrameError):
             failures += 1
             _show_error(captured.offset, len(captured.data), captured.frame, as_json=options.json)
@@ -88,7 +89,7 @@ def _decode(options: argparse.Namespace) -> int:
             _show(captured.frame, captured.data, captured.offset, whole=options.leaves)
     if failures:
         sys.stdout.flush()
-        print(f"thermogen-esf: {failures} of {number} stretches are no frame", file=sys.stderr)
+        print(f"thermogen-esf: {failures} of {stretches} stretches are no frame", file=sys.stderr)
     return _NOT_FRAMES if failures else _OK
 
 

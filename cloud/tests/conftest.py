@@ -23,7 +23,6 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
-
 from thermogen_cloud.api import Services
 from thermogen_cloud.directory import CloudDirectory
 from thermogen_cloud.initialise import initialise, read_key

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from starlette.testclient import TestClient
-
 from thermogen_cloud.api import application
 from thermogen_esf import frames
 from thermogen_esf.evidence.approval import Approval, Decision

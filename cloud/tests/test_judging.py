@@ -7,9 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
-
 from sqlalchemy import select
-
 from thermogen_cloud.registry import Alert, BatchStatus
 from thermogen_esf import frames
 from thermogen_esf.signatures import SigningKey

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import select
-
 from thermogen_cloud import refusals
 from thermogen_cloud.accounting import Accounts, balanced
 from thermogen_cloud.ledger import LedgerRefusedError

@@ -13,7 +13,6 @@ import uvicorn
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from starlette.testclient import TestClient
-
 from thermogen_cloud.api import application
 from thermogen_cloud.keys import save_approver_key
 from thermogen_esf import frames

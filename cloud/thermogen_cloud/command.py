@@ -7,7 +7,9 @@ import base64
 import getpass
 import json
 import logging
+import re
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from typing import Any
 
 from thermogen_esf.evidence.approval import Approval, ApprovalError, Decision
 from thermogen_esf.evidence.fluids import FLUIDS
-from thermogen_esf.evidence.trust import PRODUCT_CLOCKS_PER_SITE_SECOND, ROLE_APPROVER, ApproverKey, SiteKey
+from thermogen_esf.evidence.trust import NAME, PRODUCT_CLOCKS_PER_SITE_SECOND, ROLE_APPROVER, ApproverKey, SiteKey
 from thermogen_esf.keyfile import KeyFileError, load_seed
 from thermogen_esf.signatures import PUBLIC_KEY_BYTES, SigningKey
 
@@ -24,8 +26,7 @@ from .directory import CloudDirectory, read_secret, replace_file
 from .errors import CloudError, OperatorError
 from .initialise import initialise
 from .keys import key_owner, open_approver_key, save_approver_key
-from .serving import ADDRESS, serve, unix_seconds
-from .settings import SETTINGS, Settings, read_settings
+from .settings import ADDRESS, SETTINGS, Settings, read_settings
 from .trust_file import TrustFile
 
 FULL_NODE_W, FULL_NODE_CHANNELS = 10_300, 108
@@ -38,6 +39,11 @@ DONE, FAILED = 0, 1
 
 class RequestFailedError(OperatorError):
     """The cloud did not answer, or answered with a problem."""
+
+
+def unix_seconds() -> int:
+    """The wall clock."""
+    return int(time.time())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,6 +148,8 @@ def _init(_: argparse.Namespace, settings: Settings) -> None:
 
 
 def _serve(_: argparse.Namespace, settings: Settings) -> None:
+    from .serving import serve  # only this subcommand needs the web server
+
     serve(settings)
 
 
@@ -182,8 +190,8 @@ def _enrol_approver(options: argparse.Namespace, settings: Settings) -> None:
 def _approver_key(directory: CloudDirectory, options: argparse.Namespace) -> bytes:
     """Public half of the key in the approver's file, which is made where it is not there."""
     path = directory.approver_key(options.name)
-    if "/" in options.name or options.name.startswith("."):
-        raise OperatorError(f"{options.name} is not a name", "use lower-case letters, digits and . _ @ -")
+    if not re.fullmatch(NAME, options.name):
+        raise OperatorError(f"{options.name!r} is not a name", f"give one of the form {NAME}")
     passphrase = _passphrase(options.passphrase_file, twice=not path.exists())
     if path.exists():
         return SigningKey.from_seed(open_approver_key(path, passphrase)).public_key

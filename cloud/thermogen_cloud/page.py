@@ -36,6 +36,8 @@ DECIDED_SHOWN = 20
 QUARANTINED_SHOWN = 10
 BARS = 96
 """Quarter-hours in a site's chart: a day."""
+FEWEST_BARS = 24
+"""Room that a chart has at least, so that a young site does not show as one broad bar."""
 BAR_WIDTH = 10
 CHART_HEIGHT = 60
 MOST_DECISION_CHARACTERS = 20_000
@@ -237,14 +239,14 @@ def _chart(rows: Sequence[tuple[int, BatchStatus, int]]) -> Chart:
     """Bars by epoch, oldest first; a gap where an epoch has no batch."""
     last = rows[0][0] if rows else 0
     shown = [row for row in rows if last - row[0] < BARS]
-    first = min((epoch for epoch, _, _ in shown), default=0)
+    first = min([last - FEWEST_BARS + 1, *(epoch for epoch, _, _ in shown)])
     greatest_mw = max([1, *(power for _, _, power in shown)])
     bars = []
     for epoch, status, power_mw in reversed(shown):
         height = max(1.0, CHART_HEIGHT * max(0, power_mw) / greatest_mw)
         label = f"{_moment(epoch * EPOCH_S)}, epoch {epoch}: {power_mw / 1000:.0f} W, {status.value}"
         bars.append(Bar((epoch - first) * BAR_WIDTH, round(CHART_HEIGHT - height, 1), BAR_WIDTH - 2, round(height, 1), status.value, label))
-    width = max(24, last - first + 1) * BAR_WIDTH
+    width = (last - first + 1) * BAR_WIDTH
     greatest_w = greatest_mw / 1000
     description = f"Mean power of {len(bars)} quarter-hours until {_moment((last + 1) * EPOCH_S)}, greatest {greatest_w:.0f} W"
     return Chart(width, CHART_HEIGHT, bars, first * EPOCH_S, (last + 1) * EPOCH_S, greatest_w, description)

@@ -25,12 +25,11 @@ from .ledger import Token2022Ledger
 from .minting import Minting
 from .receiver import Receiver
 from .registry import Registry
-from .settings import Settings
+from .settings import ADDRESS, Settings
 from .trust_file import TrustFile
 
 log = logging.getLogger(__name__)
 
-ADDRESS = "127.0.0.1"
 STOP_S = 10.0
 
 

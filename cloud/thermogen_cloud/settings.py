@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 
 from .errors import OperatorError
 
+ADDRESS = "127.0.0.1"
+"""Where the page and the API listen: nowhere else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:

@@ -16,7 +16,11 @@ MODE = 0o644
 
 
 class UnreadableTrustError(OperatorError):
-    """The trust list cannot be read, or would contradict itself."""
+    """The trust list cannot be read."""
+
+
+class EnrolmentError(OperatorError):
+    """What was to be enrolled contradicts the trust list, or has not the form of an entry."""
 
 
 class TrustFile:
@@ -55,7 +59,10 @@ class TrustFile:
                 self._write(TrustList((), (cloud,), (), demonstration))
 
     def enrol_site(self, key: SiteKey) -> None:
-        """Adds a site's key; the same key again changes nothing. A new key ends the site's former one the second before it begins."""
+        """Adds a site's key; the same key again changes nothing. A new key ends the site's former one the second before it begins.
+
+        EnrolmentError, and the list as it was, where the entry cannot be.
+        """
         with self._directory.changing_trust():
             now = self.current()
             if any((old.name, old.public_key) == (key.name, key.public_key) for old in now.sites):
@@ -79,15 +86,13 @@ class TrustFile:
 
     def _change(self, now: TrustList, sites: tuple[SiteKey, ...] | None = None, approvers: tuple[ApproverKey, ...] | None = None) -> None:
         try:
-            self._write(
-                TrustList(
-                    now.sites if sites is None else sites, now.cloud, now.approvers if approvers is None else approvers, now.demonstration
-                )
+            changed = TrustList(
+                now.sites if sites is None else sites, now.cloud, now.approvers if approvers is None else approvers, now.demonstration
             )
+            TrustList.parse(changed.encode())  # whatever its reader would refuse is refused before it replaces a good list
         except TrustError as error:
-            raise UnreadableTrustError(
-                f"the enrolment contradicts the trust list: {error}", "give another name, key or time of validity"
-            ) from error
+            raise EnrolmentError(f"this cannot be enrolled: {error}", "give another name, key, range or time of validity") from error
+        self._write(changed)
 
     def _write(self, trust: TrustList) -> None:
         replace_file(self.path, trust.encode(), MODE)

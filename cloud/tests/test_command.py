@@ -1,0 +1,193 @@
+"""`thermogen-cloud` as an operator uses it: each subcommand does its part, each mistake is answered with what to do."""
+
+from __future__ import annotations
+
+import json
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+from thermogen_cloud.command import main
+from thermogen_cloud.settings import SETTINGS, SettingError, read_settings
+from thermogen_esf.evidence.trust import TrustList
+from thermogen_esf.evidence.verification import verify_bundle
+from thermogen_esf.signatures import SigningKey
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+@pytest.fixture
+def environment(tmp_path, monkeypatch):
+    """An operator's environment, with a directory that does not exist yet."""
+    for setting in SETTINGS:
+        monkeypatch.delenv(setting.variable, raising=False)
+    monkeypatch.setenv("THERMOGEN_CLOUD_DIR", str(tmp_path / "cloud"))
+    return tmp_path
+
+
+@pytest.fixture
+def run(environment, capsys):
+    """Runs a subcommand; exit code, its JSON (None where it printed none) and its messages."""
+
+    def run_one(*arguments):
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, json.loads(captured.out) if captured.out.strip() else None, captured.err
+
+    return run_one
+
+
+def test_init_makes_everything_private_and_again_changes_nothing(run, environment):
+    code, first, _ = run("init")
+    assert code == 0
+    root = environment / "cloud"
+    assert stat.S_IMODE(root.stat().st_mode) == 0o700
+    for path in root.iterdir():
+        if path.is_file() and path.name != "trust.json":
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    before = {path.name: path.read_bytes() for path in root.iterdir() if path.suffix in (".key", ".json", ".password")}
+    assert run("init")[1] == first
+    assert {name: (root / name).read_bytes() for name in before} == before
+    trust = TrustList.parse((root / "trust.json").read_bytes())
+    assert not trust.demonstration
+    assert trust.cloud[0].public_key.hex() == first["public_key"]
+
+
+def test_a_demonstration_is_marked_only_when_asked_for(run, environment, monkeypatch):
+    monkeypatch.setenv("THERMOGEN_CLOUD_DEMONSTRATION", "1")
+    run("init")
+    assert TrustList.parse((environment / "cloud" / "trust.json").read_bytes()).demonstration
+
+
+def test_sites_and_approvers_are_enrolled_once(run, environment):
+    run("init")
+    key = environment / "site.hex"
+    key.write_text(SigningKey.generate().public_key.hex() + "\n")
+    passphrase = environment / "passphrase"
+    passphrase.write_text("correct horse battery\n")
+    passphrase.chmod(0o600)
+    for _ in range(2):
+        assert run("enrol-site", "--name", "tz-a", "--public-key", key, "--channels", "36")[0] == 0
+        assert run("enrol-approver", "--name", "ada", "--passphrase-file", passphrase)[0] == 0
+    trust = TrustList.parse((environment / "cloud" / "trust.json").read_bytes())
+    assert [(site.name, site.channels, site.nameplate_w) for site in trust.sites] == [("tz-a", 36, 3434)]
+    assert [(approver.name, approver.role) for approver in trust.approvers] == [("ada", "approver")]
+
+
+def test_a_new_key_of_a_site_ends_the_old_one(run, environment):
+    run("init")
+    for number, valid_from in enumerate((1_000, 2_000)):
+        key = environment / f"{number}.hex"
+        key.write_text(SigningKey.generate().public_key.hex())
+        assert run("enrol-site", "--name", "tz-a", "--public-key", key, "--valid-from", valid_from)[0] == 0
+    trust = TrustList.parse((environment / "cloud" / "trust.json").read_bytes())
+    assert [(site.valid_from, site.valid_to) for site in trust.sites] == [(1_000, 1_999), (2_000, None)]
+
+
+@pytest.mark.parametrize("name", ["Ada", "../ada", "a b", ""])
+def test_a_name_that_cannot_be_one_is_refused_and_makes_no_file(run, environment, name):
+    run("init")
+    passphrase = environment / "passphrase"
+    passphrase.write_text("correct horse battery")
+    passphrase.chmod(0o600)
+    code, _, message = run("enrol-approver", "--name", name, "--passphrase-file", passphrase)
+    assert code == 1 and "name" in message
+    assert list((environment / "cloud" / "approvers").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "how", [["--name", "TZ A"], ["--name", "tz-a", "--channels", "109"], ["--name", "tz-a", "--clocks-per-site-second", "10000"]]
+)
+def test_an_enrolment_that_cannot_be_leaves_the_trust_list_as_it_was(run, environment, how):
+    run("init")
+    before = (environment / "cloud" / "trust.json").read_bytes()
+    key = environment / "site.hex"
+    key.write_text(SigningKey.generate().public_key.hex())
+    code, _, message = run("enrol-site", "--public-key", key, *how)
+    assert code == 1 and "cannot be enrolled" in message
+    assert (environment / "cloud" / "trust.json").read_bytes() == before
+
+
+def test_mistakes_are_answered_with_what_to_do(run, environment, monkeypatch):
+    code, _, message = run("serve")
+    assert (code, "thermogen-cloud init" in message) == (1, True)
+    run("init")
+    short = environment / "short.hex"
+    short.write_text("00")
+    code, _, message = run("enrol-site", "--name", "tz-a", "--public-key", short)
+    assert (code, "ML-DSA-87 public key" in message) == (1, True)
+    code, _, message = run("enrol-site", "--name", "tz-a", "--public-key", environment / "nothing")
+    assert (code, "nothing" in message) == (1, True)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("THERMOGEN_CLOUD_PORT", str(taken.getsockname()[1]))
+        code, _, message = run("serve")
+        assert (code, "in use" in message, "THERMOGEN_CLOUD_PORT" in message) == (1, True, True)
+    code, _, message = run("request-mint", "--site", "tz-a", "--first-epoch", 1, "--last-epoch", 2)
+    assert (code, "thermogen-cloud serve" in message) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("THERMOGEN_CLOUD_PORT", "none"),
+        ("THERMOGEN_CLOUD_PORT", "70000"),
+        ("THERMOGEN_BROKER", "http://127.0.0.1"),
+        ("THERMOGEN_BROKER", "mqtt://cloud:secret@127.0.0.1"),
+        ("THERMOGEN_BROKER", "mqtt://cloud@127.0.0.1:none"),
+        ("THERMOGEN_TOPIC_PREFIX", "tz/#"),
+        ("THERMOGEN_CLOUD_DEMONSTRATION", "yes"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(variable, value):
+    with pytest.raises(SettingError, match=variable):
+        read_settings({variable: value})
+
+
+def test_the_defaults_need_nothing_and_secrets_are_never_in_an_error(tmp_path):
+    settings = read_settings({})
+    assert (settings.port, str(settings.broker), settings.topic_prefix, settings.demonstration) == (
+        8080,
+        "mqtt://127.0.0.1:1883",
+        "tz/v1",
+        False,
+    )
+    with pytest.raises(SettingError) as error:
+        read_settings({"THERMOGEN_BROKER": "mqtt://cloud:secret@127.0.0.1"})
+    assert "secret" not in str(error.value)
+
+
+def test_every_setting_and_subcommand_is_documented():
+    text = README.read_text()
+    for setting in SETTINGS:
+        assert f"`{setting.variable}`" in text
+    for subcommand in ("init", "serve", "enrol-site", "enrol-approver", "request-mint", "approve", "bundle"):
+        assert f"thermogen-cloud {subcommand}" in text
+
+
+@pytest.mark.slow
+def test_from_a_batch_to_a_bundle_by_the_command_alone(cloud_process, uplink, site, approver_key, tmp_path, wait):
+    cloud_process.start()
+    link = uplink()
+    for batch in site.batches(2):
+        link.send(batch)
+    wait(lambda: [row["status"] for row in cloud_process.get("batches")] == ["believed"] * 2, "both are believed")
+    requested = json.loads(cloud_process.run("request-mint", "--site", site.name).stdout)
+    key = tmp_path / "ada.seed"
+    key.write_text(approver_key.seed.hex() + "\n")
+    key.chmod(0o600)
+    approve = ("approve", "--request", requested["hash"], "--key", str(key), "--approver", "ada", "--reason", "looked at it")
+    printed = json.loads(cloud_process.run(*approve, "--print").stdout)
+    assert printed["approver"] == "ada" and len(printed["signature"]) == 2 * 4_627
+    minted = json.loads(cloud_process.run(*approve).stdout)
+    assert minted["state"] == "minted"
+    again = cloud_process.run(*approve, check=False)
+    assert again.returncode == 1 and "decided already" in again.stderr
+    out = tmp_path / "credit.bundle"
+    cloud_process.run("bundle", "--credit", minted["credit"], "--out", str(out))
+    trust = TrustList.parse((cloud_process.root / "trust.json").read_bytes())
+    assert verify_bundle(out.read_bytes(), trust).believed
+    second = cloud_process.run("serve", check=False)
+    assert second.returncode == 1 and "in use" in second.stderr

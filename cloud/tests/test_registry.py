@@ -1,0 +1,83 @@
+"""The registry's file: its tables are those of the code, a commit is on the disk, damage and lack of space are said."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy.exc import IntegrityError
+from thermogen_cloud.errors import StorageFullError
+from thermogen_cloud.registry import ConsumedEpoch, MintRequest, MintState, Quarantined, Registry
+from thermogen_cloud.registry.database import RegistryUnreadableError
+from thermogen_cloud.registry.tables import Base
+
+
+@pytest.fixture
+def registry(tmp_path):
+    registry = Registry(tmp_path / "registry.sqlite")
+    yield registry
+    registry.close()
+
+
+def request(number):
+    return MintRequest(
+        hash=bytes([number]) * 32, site="a", first_epoch=1, last_epoch=2, amount=1, document=b"{}", state=MintState.REQUESTED,
+        methodology_hash=bytes(32), vintage=2026, number=number, serial=f"SC-2026-TZ-{number:06}", created_at=1, changed_at=1,
+    )  # fmt: skip
+
+
+def test_the_migrations_make_the_tables_that_the_code_has(registry):
+    with registry.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_opening_it_again_changes_nothing(registry, tmp_path):
+    dump = list(sqlite3.connect(tmp_path / "registry.sqlite").iterdump())
+    Registry(tmp_path / "registry.sqlite").close()
+    assert list(sqlite3.connect(tmp_path / "registry.sqlite").iterdump()) == dump
+
+
+def test_commits_reach_the_disk_before_they_return(registry, tmp_path):
+    with registry.engine.connect() as connection:
+        values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys")]
+    assert values == ["wal", 2, 1]
+    assert (tmp_path / "registry.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_epoch_can_be_consumed_once_by_primary_key(registry):
+    with registry.writing() as session:
+        session.add_all([request(1), request(2)])
+        session.flush()
+        session.add(ConsumedEpoch(site="a", epoch=7, request_hash=bytes([1]) * 32))
+    with pytest.raises(IntegrityError), registry.writing() as session:
+        session.add(ConsumedEpoch(site="a", epoch=7, request_hash=bytes([2]) * 32))
+
+
+def test_a_transaction_that_fails_leaves_nothing(registry):
+    with pytest.raises(RuntimeError), registry.writing() as session:
+        session.add(request(1))
+        session.flush()
+        raise RuntimeError("power")
+    with registry.reading() as session:
+        assert session.get(MintRequest, bytes([1]) * 32) is None
+
+
+def test_no_space_is_said_with_what_to_do_and_leaves_nothing(registry):
+    with registry.engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        connection.rollback()
+    with pytest.raises(StorageFullError, match="no space") as error, registry.writing() as session:
+        session.add(Quarantined(number=1, site="a", topic="batch", hash=bytes(32), size=1, reason="", received_at=1, body=bytes(1_000_000)))
+    assert "free space" in error.value.remedy
+    with registry.reading() as session:
+        assert session.get(Quarantined, 1) is None
+
+
+def test_a_damaged_file_is_said_with_what_to_do(tmp_path):
+    (tmp_path / "registry.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(RegistryUnreadableError, match=r"registry\.sqlite") as error:
+        Registry(tmp_path / "registry.sqlite")
+    assert "backup" in error.value.remedy

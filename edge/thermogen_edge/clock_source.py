@@ -63,8 +63,11 @@ class GpsdClock:
         """The time of the next fix that arrives; those that wait already are old."""
         deadline = time.monotonic() + FIX_S
         try:
-            connection = self._connection or self._connect()
-            self._drain(connection)
+            connection = self._connection
+            if connection is None:
+                connection = self._connect()
+            else:
+                self._drain(connection)
             while True:
                 unix_s = _fix(self._line(connection, deadline))
                 if unix_s is not None:

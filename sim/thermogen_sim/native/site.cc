@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "ads7952.hpp"
@@ -39,16 +40,11 @@ constexpr uint64_t kSelectSetup = 8, kSelectHold = 8, kSelectGap = 16;
 
 constexpr uint32_t kSecondReached = 1, kTransactionDone = 2;
 
-// Registered outputs are wires, combinatorial ones values: both read alike.
 template <size_t Bits>
 inline uint64_t level(const cxxrtl::value<Bits>& v) {
     uint64_t bits = v.data[0];
     if constexpr (Bits > 32) bits |= uint64_t(v.data[1]) << 32;
     return bits;
-}
-template <size_t Bits>
-inline uint64_t level(const cxxrtl::wire<Bits>& w) {
-    return level(w.curr);
 }
 template <size_t Bits>
 inline void drive(cxxrtl::value<Bits>& v, uint32_t bits) {
@@ -100,26 +96,17 @@ public:
     }
 
     void power_cycle() {
-        node_.reset();
-        pcm_.reset();
+        node_ = std::make_unique<tz_node::p_tz__node>();
+        pcm_ = std::make_unique<tz_pcm::p_tz__pcm>();
         node_adc_ = Ads7952(kReferenceVolts, seed_ * 16 + 1, kNoiseLsb);
         for (unsigned n = 0; n < kConverters; ++n) pcm_adc_[n] = Ads7952(kReferenceVolts, seed_ * 16 + 2 + n, kNoiseLsb);
-        drive(node_.p_clk, 1);
-        drive(pcm_.p_clk, 1);
-        drive(node_.p_host__cs__n, 1);
-        drive(node_.p_host__sclk, 0);
-        drive(node_.p_host__copi, 0);
-        drive(node_.p_pulse, 0);
-        drive(node_.p_ov__comparator, 0);
-        // A field-programmable device holds its flip-flops in reset while it configures.
-        drive(node_.p_rst, 1);
-        drive(pcm_.p_rst, 1);
-        for (int n = 0; n < 4; ++n) {
-            clock<TZ_NODE_ONE_PASS>(node_);
-            clock<TZ_PCM_ONE_PASS>(pcm_);
-        }
-        drive(node_.p_rst, 0);
-        drive(pcm_.p_rst, 0);
+        drive(node_->p_clk, 1);
+        drive(pcm_->p_clk, 1);
+        drive(node_->p_host__cs__n, 1);
+        drive(node_->p_host__sclk, 0);
+        drive(node_->p_host__copi, 0);
+        drive(node_->p_pulse, 0);
+        drive(node_->p_ov__comparator, 0);
         transaction_ = Transaction();
         window_ = 0;
         gates_high_ = gates_low_ = 0;
@@ -132,7 +119,7 @@ public:
         transaction_.in.assign(length, 0);
         transaction_.bit = 0;
         transaction_.state = Transaction::kSetup;
-        drive(node_.p_host__cs__n, 0);
+        drive(node_->p_host__cs__n, 0);
         transaction_.due = clocks + kSelectSetup;
     }
 
@@ -147,11 +134,11 @@ public:
             if (transaction_.state != Transaction::kIdle) until = std::min(until, transaction_.due);
             spin(until - clocks);
             if (pulse_high_ && clocks == pulse_end_) {
-                drive(node_.p_pulse, 0);
+                drive(node_->p_pulse, 0);
                 pulse_high_ = false;
             }
             if (clocks == next_second_) {
-                drive(node_.p_pulse, 1);
+                drive(node_->p_pulse, 1);
                 pulse_high_ = true;
                 pulse_end_ = clocks + std::max<uint64_t>(1, clocks_per_site_second / 10);
                 next_second_ += clocks_per_site_second;
@@ -166,9 +153,9 @@ public:
 private:
     void spin(uint64_t count) {
         for (uint64_t n = 0; n < count; ++n) {
-            clock<TZ_NODE_ONE_PASS>(node_);
-            node_adc_.pins(level(node_.p_adc__sclk), level(node_.p_adc__cs__n), level(node_.p_adc__copi));
-            drive(node_.p_adc__cipo, node_adc_.sdo());
+            clock<TZ_NODE_ONE_PASS>(*node_);
+            node_adc_.pins(level(node_->out_p_adc__sclk()), level(node_->out_p_adc__cs__n()), level(node_->out_p_adc__copi()));
+            drive(node_->p_adc__cipo, node_adc_.sdo());
             if (++phase_ == kNodeClocks) {
                 phase_ = 0;  // the module's clock skips one of the node's 25
             } else {
@@ -179,23 +166,23 @@ private:
     }
 
     void module_clock() {
-        drive(pcm_.p_link__sclk, level(node_.p_module__sclk));
-        drive(pcm_.p_link__cs__n, level(node_.p_module__cs__n) & 1);
-        drive(pcm_.p_link__copi, level(node_.p_module__copi));
-        drive(pcm_.p_run, level(node_.p_module__run) & 1);
-        clock<TZ_PCM_ONE_PASS>(pcm_);
-        drive(node_.p_module__cipo, level(pcm_.p_link__cipo));
+        drive(pcm_->p_link__sclk, level(node_->out_p_module__sclk()));
+        drive(pcm_->p_link__cs__n, level(node_->out_p_module__cs__n()) & 1);
+        drive(pcm_->p_link__copi, level(node_->out_p_module__copi()));
+        drive(pcm_->p_run, level(node_->out_p_module__run()) & 1);
+        clock<TZ_PCM_ONE_PASS>(*pcm_);
+        drive(node_->p_module__cipo, level(pcm_->out_p_link__cipo()));
 
-        const bool sclk = level(pcm_.p_adc__sclk), cs_n = level(pcm_.p_adc__cs__n), copi = level(pcm_.p_adc__copi);
+        const bool sclk = level(pcm_->out_p_adc__sclk()), cs_n = level(pcm_->out_p_adc__cs__n()), copi = level(pcm_->out_p_adc__copi());
         uint32_t cipo = 0;
         for (unsigned k = 0; k < kConverters; ++k) {
             pcm_adc_[k].pins(sclk, cs_n, copi);
             cipo |= uint32_t(pcm_adc_[k].sdo()) << k;
         }
-        drive(pcm_.p_adc__cipo, cipo);
+        drive(pcm_->p_adc__cipo, cipo);
 
-        const bool enabled = level(pcm_.p_driver__enable);
-        const uint64_t high = enabled ? level(pcm_.p_pwm__hi) : 0, low = enabled ? level(pcm_.p_pwm__lo) : 0;
+        const bool enabled = level(pcm_->out_p_driver__enable());
+        const uint64_t high = enabled ? level(pcm_->out_p_pwm__hi()) : 0, low = enabled ? level(pcm_->out_p_pwm__lo()) : 0;
         if (high != gates_high_) {
             edges(high ^ gates_high_, high, high_counts_);
             gates_high_ = high;
@@ -230,8 +217,8 @@ private:
         node_adc_.volts[0] = electrical.bus_v / bus_v_per_volt;
         node_adc_.volts[1] = kReferenceVolts / 2 + electrical.bus_a / bus_a_per_volt;
         node_adc_.volts[11] = kReferenceVolts / 2 + electrical.battery_a / bus_a_per_volt;
-        if (electrical.bus_v > kComparatorOnVolts) drive(node_.p_ov__comparator, 1);
-        else if (electrical.bus_v < kComparatorOffVolts) drive(node_.p_ov__comparator, 0);
+        if (electrical.bus_v > kComparatorOnVolts) drive(node_->p_ov__comparator, 1);
+        else if (electrical.bus_v < kComparatorOffVolts) drive(node_->p_ov__comparator, 0);
     }
 
     // One step of the host's SPI; true when the transaction has ended.
@@ -241,27 +228,27 @@ private:
             case Transaction::kSetup:
             case Transaction::kHigh:
                 if (t.state == Transaction::kHigh) {
-                    drive(node_.p_host__sclk, 0);
+                    drive(node_->p_host__sclk, 0);
                     ++t.bit;
                 }
                 if (t.bit == t.out.size() * 8) {
                     t.state = Transaction::kHold;
                     t.due = clocks + kSelectHold;
                 } else {
-                    drive(node_.p_host__copi, t.out[t.bit / 8] >> (7 - t.bit % 8) & 1);
+                    drive(node_->p_host__copi, t.out[t.bit / 8] >> (7 - t.bit % 8) & 1);
                     t.state = Transaction::kLow;
                     t.due = clocks + kHalfBit;
                 }
                 return false;
             case Transaction::kLow:
-                node_.eval(nullptr);  // no edge: brings a combinatorial host_cipo up to date with the last one
-                t.in[t.bit / 8] |= uint8_t(level(node_.p_host__cipo) << (7 - t.bit % 8));
-                drive(node_.p_host__sclk, 1);
+                node_->eval(nullptr);  // no edge: brings a combinatorial host_cipo up to date with the last one
+                t.in[t.bit / 8] |= uint8_t(level(node_->out_p_host__cipo()) << (7 - t.bit % 8));
+                drive(node_->p_host__sclk, 1);
                 t.state = Transaction::kHigh;
                 t.due = clocks + kHalfBit;
                 return false;
             case Transaction::kHold:
-                drive(node_.p_host__cs__n, 1);
+                drive(node_->p_host__cs__n, 1);
                 t.state = Transaction::kGap;
                 t.due = clocks + kSelectGap;
                 return false;
@@ -273,8 +260,8 @@ private:
 
     uint64_t seed_;
     thermogen::Parts parts_;
-    tz_node::p_tz__node node_;
-    tz_pcm::p_tz__pcm pcm_;
+    std::unique_ptr<tz_node::p_tz__node> node_;
+    std::unique_ptr<tz_pcm::p_tz__pcm> pcm_;
     Ads7952 node_adc_, pcm_adc_[kConverters];
     Transaction transaction_;
     uint64_t next_second_ = 0, pulse_end_ = 0;

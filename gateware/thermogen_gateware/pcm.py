@@ -2,8 +2,9 @@
 
 Each PWM period converts one channel of every converter, with chip select falling in the middle of the period, which is the middle
 of every channel's on-time (see buck_pwm); a channel is measured 8,333 times a second. Currents go to the node as sampled. The low side of a channel
-is allowed from 320 mA mean output current on (the current's ripple is at most 0.57 A peak to peak with 220 µH) and taken away
-again below 300 mA. `driver_enable` and all gates are 0 unless the link is valid, the node enables, the converters are healthy and `run` is 1;
+is allowed from 840 mA on and taken away again below 740 mA: half the ripple of 220 µH, bus × (1 - duty) / (2 × 220 µH × 100 kHz), is at
+most 0.73 A where a string of 140 V begins to deliver, so that the inductor's current never falls below 0 while the low side may be on. Below
+that a low side would drive the bus backwards into the string. `driver_enable` and all gates are 0 unless the link is valid, the node enables, the converters are healthy and `run` is 1;
 `run` acts on gates and `driver_enable` without a clock.
 """
 
@@ -21,9 +22,9 @@ from .buck_pwm import BuckPwm
 from .module_link import CURRENT_BITS, CURRENT_ZERO, ModuleLinkSlave, ModuleStatus
 
 CLOCK_HZ = 48_000_000
-LOW_SIDE_ON_STEPS = 160
+LOW_SIDE_ON_STEPS = 420
 """In 2 mA above zero."""
-LOW_SIDE_OFF_STEPS = 150
+LOW_SIDE_OFF_STEPS = 370
 
 
 class Pcm(wiring.Component):

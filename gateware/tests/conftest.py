@@ -9,6 +9,8 @@ from thermogen_esf import hostlink
 from thermogen_esf.crc import crc32c
 from thermogen_esf.layout import LEAF_BYTES
 
+CLOCK_PERIOD_S = 20e-9
+
 
 class Streams:
     """One end of an Amaranth stream, driven from a testbench."""
@@ -59,7 +61,7 @@ def streams() -> type[Streams]:
 class SpiHost:
     """The Linux side's SPI controller: mode 0, SCLK at one eighth of the clock, CIPO taken as SCLK rises."""
 
-    HALF_PERIOD_CLOCKS = 4
+    HALF_PERIOD_S = 4 * CLOCK_PERIOD_S
 
     def __init__(self, ctx, sclk, cs_n, copi, cipo):
         self._ctx = ctx
@@ -73,14 +75,14 @@ class SpiHost:
         ctx.set(self._cs_n, 0)
         for bit in range(bits):
             ctx.set(self._copi, sent[bit // 8] >> (7 - bit % 8) & 1)
-            await ctx.tick().repeat(self.HALF_PERIOD_CLOCKS)
+            await ctx.delay(self.HALF_PERIOD_S)
             taken = taken << 1 | ctx.get(self._cipo)
             ctx.set(self._sclk, 1)
-            await ctx.tick().repeat(self.HALF_PERIOD_CLOCKS)
+            await ctx.delay(self.HALF_PERIOD_S)
             ctx.set(self._sclk, 0)
-        await ctx.tick().repeat(self.HALF_PERIOD_CLOCKS)
+        await ctx.delay(self.HALF_PERIOD_S)
         ctx.set(self._cs_n, 1)
-        await ctx.tick().repeat(self.HALF_PERIOD_CLOCKS)
+        await ctx.delay(self.HALF_PERIOD_S)
         return (taken << (-bits % 8)).to_bytes(-(-bits // 8), "big")
 
 

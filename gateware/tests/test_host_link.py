@@ -22,51 +22,66 @@ def leaf_byte(slot, at):
 
 
 class Bench:
-    """The host link between a SPI host and the model; `applied` is what it wrote, `overwritten_at` the word at which
-    the slot that is read is being overwritten."""
+    """The host link between a SPI host and the model. `applied` is what it wrote; `overwritten_at` the word of a leaf at which its slot
+    is being overwritten; `blocked_clocks` how long the model lets words wait after a transaction."""
 
     def __init__(self):
         self.dut = HostLink()
         self.applied = []
         self.overwritten_at = None
-        self.blocked = 0
+        self.blocked_clocks = 0
 
     @property
     def errors(self):
         return self._ctx.get(self.dut.errors)
 
     async def registers(self, ctx):
-        bus, leaves = self.dut.registers, self.dut.leaves
-        recent = [0, 0]
-        async for _, _, address, offered, commit, word, fetch, slot, at in ctx.tick().sample(
-            bus.address, bus.offered, bus.commit, bus.write_data, leaves.fetch, leaves.slot, leaves.word
-        ):
-            recent = [address, recent[0]]
-            ctx.set(bus.read_data, register(recent[1]))
-            ctx.set(bus.blocked, self.blocked > 0)
-            self.blocked = max(0, self.blocked - 1)
-            if offered and commit:
-                self.applied.append((address, word))
-            if fetch:
-                ctx.set(leaves.data, int.from_bytes(bytes(leaf_byte(slot, 4 * at + place) for place in range(4)), "big"))
-            ctx.set(leaves.status, Status.BUSY if slot == BUSY_SLOT or at == self.overwritten_at else Status.OK)
-
-    async def verdicts(self, ctx):
         bus = self.dut.registers
         async for address, word in ctx.changed(bus.address, bus.write_data):
+            ctx.set(bus.read_data, register(address))
             ctx.set(bus.region, next((number for span, number in READABLE.items() if address in span), 0))
             ctx.set(bus.verdict, Status.REFUSED if word == REFUSED_WORD else Status.BAD_ADDRESS if address >= 0x200 else Status.OK)
+
+    async def leaves(self, ctx):
+        leaves = self.dut.leaves
+        async for slot, word, fetch in ctx.changed(leaves.slot, leaves.word, leaves.fetch):
+            ctx.set(leaves.status, Status.BUSY if slot == BUSY_SLOT or word == self.overwritten_at else Status.OK)
+            if fetch:
+                ctx.set(leaves.data, int.from_bytes(bytes(leaf_byte(slot, 4 * word + place) for place in range(4)), "big"))
+
+    async def memory(self, ctx):
+        bus = self.dut.registers
+        while True:
+            await ctx.edge(bus.committing, 1)
+            committing = True
+            while committing:
+                _, _, committing, offered, commit, address, word = await ctx.tick().sample(
+                    bus.committing, bus.offered, bus.commit, bus.address, bus.write_data
+                )
+                if offered and commit:
+                    self.applied.append((address, word))
+
+    async def snapshots(self, ctx):
+        while True:
+            await ctx.edge(self.dut.cs_n, 1)
+            if self.blocked_clocks:
+                ctx.set(self.dut.registers.blocked, 1)
+                await ctx.tick().repeat(self.blocked_clocks)
+                assert not ctx.get(self.dut.registers.committing)
+                ctx.set(self.dut.registers.blocked, 0)
 
     def run(self, spi_host, script):
         async def main(ctx):
             self._ctx = ctx
             await script(spi_host(ctx, self.dut.sclk, self.dut.cs_n, self.dut.copi, self.dut.cipo))
-            await ctx.tick().repeat(200)
+            await ctx.tick().repeat(400)
 
         simulator = Simulator(self.dut)
         simulator.add_clock(20e-9)
-        simulator.add_testbench(self.registers, background=True)
-        simulator.add_process(self.verdicts)
+        simulator.add_process(self.registers)
+        simulator.add_process(self.leaves)
+        simulator.add_testbench(self.memory, background=True)
+        simulator.add_testbench(self.snapshots, background=True)
         simulator.add_testbench(main)
         simulator.run()
 
@@ -99,7 +114,7 @@ def test_write_applies_every_word_in_order(bench, spi_host, requests):
     async def script(spi):
         assert await requests.write(spi, 0x040, words) is Status.OK
         assert bench.applied == []
-        bench.blocked = 260
+        bench.blocked_clocks = 260
         assert await requests.write(spi, 0x145, [1]) is Status.OK
 
     bench.run(spi_host, script)

@@ -26,14 +26,15 @@ BOOT_COUNT_WORD = FIELD["boot_count"].offset // 2
 
 
 class LeafStore(wiring.Component):
-    """The last 128 leaves. `write_*` puts one 32-bit word (slot × 128 + word).
+    """The last `slots` leaves, a power of two. `write` puts one 32-bit word at slot × 128 + word.
 
     Two readers share the other port: `host_fetch` strobes for the word at `host_address`, which is in `host_data` three clocks later and
     stays until the next; `hash_fetch` is taken where `hash_taken` says so and answered by `hash_done`, two clocks later, with `hash_data`.
     """
 
-    def __init__(self):
-        address_bits = (LEAF_SLOTS * SLOT_WORDS - 1).bit_length()
+    def __init__(self, slots: int = LEAF_SLOTS):
+        self._slots = slots
+        address_bits = (slots * SLOT_WORDS - 1).bit_length()
         super().__init__(
             {
                 "write": In(1),
@@ -53,7 +54,7 @@ class LeafStore(wiring.Component):
     def elaborate(self, _platform):
         m = Module()
         # "huge" is how yosys is told to use the LRAM, which it never infers by itself.
-        m.submodules.leaves = leaves = Memory(shape=STORE_WORD_BITS, depth=LEAF_SLOTS * SLOT_WORDS, init=[], attrs={"ram_style": "huge"})
+        m.submodules.leaves = leaves = Memory(shape=STORE_WORD_BITS, depth=self._slots * SLOT_WORDS, init=[], attrs={"ram_style": "huge"})
         write, read = leaves.write_port(), leaves.read_port()
         output = Signal(STORE_WORD_BITS)
         host_stages, hash_stages = Signal(2), Signal(2)
@@ -81,11 +82,13 @@ class LeafRecorder(wiring.Component):
     `last_of_epoch`. A `record` while the one before it is still being hashed is not seen.
 
     `next` is the sequence of the next leaf, `oldest` of the oldest that the host has not acknowledged (`next` where there is none).
-    `set_next` (one clock) makes both `value`; `acknowledge` (one clock) says that the host has stored the leaves before `value`. A leaf that finds all slots unacknowledged takes the oldest's: `lost` counts that, `losing` is a fault until
-    the host acknowledges again. `slot` is answered with how that slot stands, a Status. `sealed` counts epoch records.
+    `set_next` (one clock) makes both `value`; `acknowledge` (one clock) says that the host has stored the leaves before `value`. A leaf
+    that finds all slots unacknowledged takes the oldest's: `lost` counts that, and `losing` is a fault until the host acknowledges again.
+    `slot` is answered with how that slot stands, a Status. `sealed` counts epoch records.
     """
 
-    def __init__(self):
+    def __init__(self, slots: int = LEAF_SLOTS):
+        self._slots = slots
         super().__init__(
             {
                 "record": In(1),
@@ -95,17 +98,17 @@ class LeafRecorder(wiring.Component):
                 "image_address": Out(range(IMAGE_WORDS)),
                 "image_data": In(16),
                 "store_write": Out(1),
-                "store_address": Out(range(LEAF_SLOTS * SLOT_WORDS)),
+                "store_address": Out(range(slots * SLOT_WORDS)),
                 "store_data": Out(STORE_WORD_BITS),
                 "fetch": Out(1),
-                "fetch_address": Out(range(LEAF_SLOTS * SLOT_WORDS)),
+                "fetch_address": Out(range(slots * SLOT_WORDS)),
                 "fetch_taken": In(1),
                 "fetch_done": In(1),
                 "fetch_data": In(STORE_WORD_BITS),
                 "leaf": Out(stream.Signature(byte_layout())),
                 "seal": Out(1),
                 "tree_idle": In(1),
-                "tree_count": In(range(LEAF_SLOTS + 1)),
+                "tree_count": In(16),
                 "root": In(stream.Signature(byte_layout())),
                 "record_address": Out(range(2 * EPOCH_RING * EPOCH_RECORD_WORDS)),
                 "record_data": Out(16),
@@ -118,7 +121,7 @@ class LeafRecorder(wiring.Component):
                 "lost": Out(16),
                 "losing": Out(1),
                 "sealed": Out(16),
-                "slot": In(range(LEAF_SLOTS)),
+                "slot": In(range(slots)),
                 "slot_status": Out(8),
             }
         )
@@ -132,12 +135,12 @@ class LeafRecorder(wiring.Component):
         word = Signal(STORE_WORD_BITS)
         upper = Signal(16)
         copying, superseded = Signal(), Signal()
-        kept = Signal(range(LEAF_SLOTS + 1))
+        kept = Signal(range(self._slots + 1))
 
         m.d.comb += [
             self.image_address.eq(place),
-            self.store_address.eq(Cat((place >> 1)[: (SLOT_WORDS - 1).bit_length()], self.next[: (LEAF_SLOTS - 1).bit_length()])),
-            self.fetch_address.eq(Cat((place >> 2)[: (SLOT_WORDS - 1).bit_length()], (self.next - 1)[: (LEAF_SLOTS - 1).bit_length()])),
+            self.store_address.eq(Cat((place >> 1)[: (SLOT_WORDS - 1).bit_length()], self.next[: (self._slots - 1).bit_length()])),
+            self.fetch_address.eq(Cat((place >> 2)[: (SLOT_WORDS - 1).bit_length()], (self.next - 1)[: (self._slots - 1).bit_length()])),
             self.record_address.eq(Cat(place[: (EPOCH_RECORD_WORDS - 1).bit_length()], self.sealed[: (2 * EPOCH_RING - 1).bit_length()])),
         ]
 
@@ -146,7 +149,7 @@ class LeafRecorder(wiring.Component):
                 m.d.sync += [place.eq(0), superseded.eq(0)]
                 with m.If(self.record):
                     m.d.sync += [epoch.eq(self.epoch), last_of_epoch.eq(self.last_of_epoch), sealed_at.eq(self.time), copying.eq(1)]
-                    with m.If(self.next - self.oldest == LEAF_SLOTS):
+                    with m.If(self.next - self.oldest == self._slots):
                         m.d.sync += [self.oldest.eq(self.oldest + 1), self.losing.eq(1)]
                         with m.If(self.lost != 0xFFFF):
                             m.d.sync += self.lost.eq(self.lost + 1)
@@ -171,7 +174,7 @@ class LeafRecorder(wiring.Component):
 
             with m.State("KEPT"):
                 m.d.sync += [place.eq(0), copying.eq(0), self.next.eq(self.next + 1)]
-                with m.If(kept != LEAF_SLOTS):
+                with m.If(kept != self._slots):
                     m.d.sync += kept.eq(kept + 1)
                 m.next = "BEGIN"
                 with m.If((self.tree_count != 0) & (tree_epoch != epoch)):

@@ -10,14 +10,13 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from thermogen_esf.frames import VERSION, FrameType
 from thermogen_esf.hostlink import IMAGE_WORDS, WRITABLE_IMAGE_WORDS
 from thermogen_esf.layout import CHANNEL_BYTES, CHANNEL_OFFSET, FIELD, HEADER_OFFSET, MAGIC, TELEMETRY_BYTES, TELEMETRY_FIELDS
 from thermogen_esf.points import CHANNELS_PER_SITE, Source
 
 from .membership import is_one_of
 
-FRAME_TYPE_TELEMETRY = 1
-FRAME_VERSION = 1
 WORD_BITS = 16
 PAIR_WORDS = 2 * CHANNEL_BYTES // 2
 """Two channels fill three words."""
@@ -60,7 +59,7 @@ class Snapshot(wiring.Component):
         """The words that come from registers or are constant, by address; channels, host-supplied words and zeros are not among them."""
         placed = [
             (HEADER_OFFSET["magic"], 2, MAGIC),
-            (HEADER_OFFSET["type"], 2, FRAME_TYPE_TELEMETRY << 8 | FRAME_VERSION),
+            (HEADER_OFFSET["type"], 2, FrameType.TELEMETRY << 8 | VERSION),
             (HEADER_OFFSET["length"], 4, TELEMETRY_BYTES),
             (HEADER_OFFSET["sequence"], 4, self.sequence),
             (HEADER_OFFSET["time"], 4, self.time),

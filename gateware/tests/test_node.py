@@ -1,0 +1,180 @@
+"""The node from its pins: what a daemon does from power-up to the first sealed epoch."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from amaranth.hdl import Module, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.sim import Simulator
+from thermogen_esf import merkle
+from thermogen_esf.frames import Telemetry
+from thermogen_esf.hostlink import (
+    CONTROL_REGISTERS,
+    EPOCH_BASE,
+    EPOCH_RECORD,
+    LEAF_SLOTS,
+    SITE_WORDS,
+    STATUS_BASE,
+    STATUS_REGISTERS,
+    STATUS_WORDS,
+    NodeFlag,
+    Opcode,
+    Status,
+)
+from thermogen_esf.layout import FIELD, MAGIC
+from thermogen_esf.points import SITE_INPUTS, Fault, TimeQuality
+from thermogen_gateware.node import Node
+
+CLOCKS_PER_SITE_SECOND = 2_500
+CLOCK_PERIOD_S = 20e-9
+SITE_SECOND_S = CLOCKS_PER_SITE_SECOND * CLOCK_PERIOD_S
+SITE = bytes(range(0xA1, 0xA9))
+LAST_SECOND_OF_AN_EPOCH = 900 * 1_988_888
+
+
+class StillPowerPath(wiring.Component):
+    """Stands in for the power path, with values that never move: the record is what is looked at here."""
+
+    def __init__(self):
+        orders = {
+            "pulse": 1,
+            "enable": 1,
+            "calibration_addr": 4,
+            "calibration_gain": 16,
+            "calibration_offset": signed(16),
+            "calibration_we": 1,
+        }
+        orders |= {"current_limit_ma": 16, "trip_clear": 1, "channel_index": 7, "adc_cipo": 1, "module_cipo": 1, "ov_comparator": 1}
+        results = {"ready": 1, "site_inputs": data.ArrayLayout(16, len(SITE_INPUTS)), "channel_word": 24, "faults": 32}
+        results |= {"electrical_energy": 64, "bus_energy": 64, "gas_volume": 48, "channel_power": 32, "module_link_errors": 16}
+        results |= {"module_present": 1, "tripped": 1, "trip_cause": 32, "trip_bus_mv": 16, "trip_strobe": 1, "module_run": 1}
+        results |= {"adc_sclk": 1, "adc_cs_n": 1, "adc_copi": 1, "module_sclk": 1, "module_cs_n": 1, "module_copi": 1}
+        super().__init__({name: In(shape) for name, shape in orders.items()} | {name: Out(shape) for name, shape in results.items()})
+
+    def elaborate(self, _platform):
+        m = Module()
+        m.d.sync += [self.ready.eq(self.pulse), self.channel_word.eq(0x800F03 + self.channel_index)]
+        m.d.comb += [
+            self.electrical_energy.eq(123_456_789_012),
+            self.module_present.eq(1),
+            self.faults.eq(Fault.BUS_WARNING),
+        ]
+        for channel in range(len(SITE_INPUTS)):
+            m.d.comb += self.site_inputs[channel].eq(100 * channel)
+        return m
+
+
+class Bench:
+    """A node, its pulse, and the daemon's side of its host link."""
+
+    def __init__(self, spi_host, requests):
+        self.dut = Node(CLOCKS_PER_SITE_SECOND, channels=2, power_path=StillPowerPath())
+        self.spi_host, self.requests = spi_host, requests
+
+    def run(self, script):
+        async def pulse(ctx):
+            while True:
+                ctx.set(self.dut.pulse, 1)
+                await ctx.delay(0.1 * SITE_SECOND_S)
+                ctx.set(self.dut.pulse, 0)
+                await ctx.delay(0.9 * SITE_SECOND_S)
+
+        async def main(ctx):
+            dut = self.dut
+            self.ctx = ctx
+            self.spi = self.spi_host(ctx, dut.host_sclk, dut.host_cs_n, dut.host_copi, dut.host_cipo)
+            await script(self)
+
+        simulator = Simulator(self.dut)
+        simulator.add_clock(CLOCK_PERIOD_S)
+        simulator.add_testbench(pulse, background=True)
+        simulator.add_testbench(main)
+        simulator.run()
+
+    async def status(self):
+        words = await self.requests.read(self.spi, STATUS_BASE, STATUS_WORDS)
+        content = struct.pack(f">{STATUS_WORDS}H", *words)
+        at = {name: 2 * (address - STATUS_BASE) for name, (address, _) in STATUS_REGISTERS.items()}
+        return {name: int.from_bytes(content[at[name] : at[name] + 2 * size], "big") for name, (_, size) in STATUS_REGISTERS.items()}
+
+    async def control(self, **values):
+        for name, value in values.items():
+            address, size = CONTROL_REGISTERS[name]
+            words = [value >> 16 * (size - 1 - place) & 0xFFFF for place in range(size)]
+            assert await self.requests.write(self.spi, address, words) is Status.OK
+
+    async def seconds(self, count):
+        await self.ctx.tick().repeat(count * CLOCKS_PER_SITE_SECOND)
+
+
+@pytest.fixture
+def bench(spi_host, requests):
+    return Bench(spi_host, requests)
+
+
+def test_a_node_out_of_reset_says_what_it_is_and_switches_nothing(bench):
+    async def script(bench):
+        status = await bench.status()
+        assert (status["magic"], status["map_version"], status["channels"]) == (MAGIC, 1, 2)
+        assert status["clocks_per_site_second"] == CLOCKS_PER_SITE_SECOND
+        assert NodeFlag(status["flags"]) & (NodeFlag.ARMED | NodeFlag.TIME_VALID) == 0
+        assert bench.ctx.get(bench.dut.module_run) == 0
+        assert bench.ctx.get(bench.dut.led_link) == 0
+        await bench.control(heartbeat=1)
+        await bench.ctx.tick().repeat(10)
+        assert bench.ctx.get(bench.dut.led_link) == 1
+
+    bench.run(script)
+
+
+@pytest.mark.slow
+def test_two_leaves_become_an_epoch_that_a_verifier_can_recompute(bench):
+    async def script(bench):
+        await bench.seconds(2)
+        first_address, boot_count_address = SITE_WORDS.start, FIELD["boot_count"].offset // 2
+        assert await bench.requests.write(bench.spi, first_address, struct.unpack(">4H", SITE)) is Status.OK
+        assert await bench.requests.write(bench.spi, boot_count_address, [9]) is Status.OK
+        await bench.control(sequence_start=1_000, time_set=LAST_SECOND_OF_AN_EPOCH - 12, arm=1)
+        while (await bench.status())["leaf_next"] < 1_001:
+            await bench.seconds(1)
+        # The last leaf of the epoch, without waiting for all ten seconds; the time may be set forward.
+        await bench.control(time_set=LAST_SECOND_OF_AN_EPOCH - 1)
+        while not (await bench.status())["epochs_sealed"]:
+            await bench.seconds(1)
+
+        status = await bench.status()
+        assert (status["leaf_next"], status["leaf_oldest"]) == (1_002, 1_000)
+        leaves = []
+        for sequence in (1_000, 1_001):
+            answer, leaf = await bench.requests.ask(bench.spi, Opcode.LEAF, sequence % LEAF_SLOTS)
+            assert answer is Status.OK
+            frame = Telemetry(leaf)
+            assert (frame.header.site, frame.header.sequence, frame.header.time_quality) == (SITE, sequence, TimeQuality.PULSE)
+            assert frame.raw["electrical_energy"] == 123_456_789_012
+            assert frame.raw["boot_count"] == 9
+            assert frame.raw["gas_pressure"] == 1_000
+            assert frame.channels[3].state == 0x800F06 & 7
+            assert Fault(frame.raw["faults"]) == Fault.BUS_WARNING
+            leaves.append(leaf)
+        assert Telemetry(leaves[1]).header.time == LAST_SECOND_OF_AN_EPOCH
+        await bench.control(leaf_ack=1_002)
+        assert (await bench.status())["leaf_oldest"] == 1_002
+
+        words = await bench.requests.read(bench.spi, EPOCH_BASE, sum(EPOCH_RECORD["root"]))
+        record = {
+            name: int.from_bytes(struct.pack(f">{size}H", *words[start : start + size]), "big")
+            for name, (start, size) in EPOCH_RECORD.items()
+        }
+        assert record == {
+            "epoch": (LAST_SECOND_OF_AN_EPOCH - 1) // 900,
+            "first_sequence": 1_000,
+            "count": 2,
+            "boot_count": 9,
+            "sealed_at": LAST_SECOND_OF_AN_EPOCH,
+            "root": int.from_bytes(merkle.root(leaves), "big"),
+        }
+
+    bench.run(script)

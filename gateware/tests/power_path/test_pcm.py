@@ -84,8 +84,8 @@ def test_gates_move_only_with_link_enable_run_and_converters(spi_node, frames, m
         await bench.up(ctx)
         hi, lo, enabled = await bench.gates(ctx)
         assert hi == [240] * 12 and enabled
-        # Diode emulation: 320 mA and more, 160 steps of 2 mA, is from channel 4 on.
-        assert lo == [0] * 4 + [230] * 8
+        # Diode emulation at a duty of 0.5: above 1.5 steps of 2 mA for each of 240 counts off.
+        assert lo == [0 if raw - 2048 <= 360 else 230 for raw in CURRENTS]
         await bench.send(ctx, enable=0)
         assert await bench.gates(ctx) == ([0] * 12, [0] * 12, 0)
         await bench.send(ctx)
@@ -171,6 +171,33 @@ def test_every_channel_is_sampled_in_the_middle_of_its_on_time(spi_node, frames,
     bench.run(testbench)
 
 
+def test_the_low_side_is_released_where_conduction_is_continuous_anyway_and_taken_back_below(spi_node, frames, ads7952):
+    duties = [120, 240, 336, 456]
+    edge_63v = [540, 360, 216, 36]  # 63 V × (1 − duty) / (2 × 220 µH × 100 kHz), in 2 mA, and a little more
+    edge_58v = [495, 330, 198, 33]
+    currents = [2048] * 12
+    model = ads7952(currents)
+    bench = Bench(spi_node, frames, [model])
+    bench.duties[:4] = [duty * 8 for duty in duties]
+
+    async def low_sides(ctx, steps):
+        currents[:4] = [2048 + step for step in steps]
+        await ctx.delay(15 * PERIOD_S)
+        return [on > 0 for on in (await bench.gates(ctx))[1][:4]]
+
+    async def testbench(ctx):
+        await bench.up(ctx)
+        assert await low_sides(ctx, edge_63v) == [False] * 4
+        await bench.send(ctx)
+        assert await low_sides(ctx, [edge + 1 for edge in edge_63v]) == [True] * 4
+        await bench.send(ctx)
+        assert await low_sides(ctx, [edge + 3 for edge in edge_58v]) == [True] * 4
+        await bench.send(ctx)
+        assert await low_sides(ctx, [edge - 3 for edge in edge_58v]) == [False] * 4
+
+    bench.run(testbench)
+
+
 @pytest.mark.slow
 def test_three_converters_measure_thirty_six_channels(spi_node, frames, ads7952):
     currents = [2048 + 11 * channel for channel in range(36)]
@@ -182,7 +209,9 @@ def test_three_converters_measure_thirty_six_channels(spi_node, frames, ads7952)
         assert [int.from_bytes(answer[5 + 2 * k : 7 + 2 * k], "big") for k in range(36)] == currents
         hi, lo, _ = await bench.gates(ctx)
         assert hi == [240] * 36
-        assert lo == [230 if current > 2048 + 160 else 0 for current in currents]
+        assert lo == [230 if current > 2048 + 360 else 0 for current in currents]
+
+    bench.run(testbench)
 
     bench.run(testbench)
 

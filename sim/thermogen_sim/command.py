@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from .compiler import shown_on_stderr
+from .compiler import gateware_rtlil, shown_on_stderr, site_library
 from .errors import SettingError, SimulatorError
 from .series import read_series
-from .service import Settings, SiteService
+from .service import CHANNELS, Settings, SiteService
 from .uplink import run_uplink
 
 USAGE_EXIT = 2
@@ -82,15 +82,24 @@ def _parser() -> argparse.ArgumentParser:
     replay = commands.add_parser("replay", help="run a site driven by a series")
     replay.add_argument("replay", type=Path, metavar="FILE", help="CSV or Parquet: time, gas_flow_mcf_d, ambient_degc, load_w")
     _site_options(replay)
+    compiling = commands.add_parser("compile", help="compile the gateware into the cache, so that the next start is quick")
+    compiling.add_argument(
+        "--clocks-per-site-second", type=int, default=10_000, metavar="N", help="50000000 in products; default %(default)s"
+    )
     uplink = commands.add_parser("uplink", help="a TCP relay on loopback: SIGUSR1 cuts it, SIGUSR2 restores it")
     uplink.add_argument("--listen", type=_port, required=True, metavar="PORT", help="port to listen on")
     uplink.add_argument("--to", type=_port, required=True, metavar="PORT", help="port to relay to")
     return parser
 
 
+def _clocks_per_site_second(arguments: argparse.Namespace) -> int:
+    clocks: int = arguments.clocks_per_site_second
+    if not 10_000 <= clocks <= 50_000_000:
+        raise SettingError(f"--clocks-per-site-second {clocks}: give 10000 to 50000000")
+    return clocks
+
+
 def _settings(arguments: argparse.Namespace) -> Settings:
-    if not 10_000 <= arguments.clocks_per_site_second <= 50_000_000:
-        raise SettingError(f"--clocks-per-site-second {arguments.clocks_per_site_second}: give 10000 to 50000000")
     if arguments.seed < 0:
         raise SettingError(f"--seed {arguments.seed}: give 0 or more")
     series = None if arguments.replay is None else read_series(arguments.replay)
@@ -103,13 +112,19 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         host_link=arguments.host_link,
         rtu_port=arguments.rtu,
         clock_port=arguments.clock,
-        clocks_per_site_second=arguments.clocks_per_site_second,
+        clocks_per_site_second=_clocks_per_site_second(arguments),
         start=start,
         pace=arguments.pace,
         warm=arguments.state == "warm",
         inputs=series,
         seed=arguments.seed,
     )
+
+
+def _compile(clocks_per_site_second: int) -> None:
+    with shown_on_stderr() as progress:
+        node, pcm = gateware_rtlil(clocks_per_site_second, CHANNELS, progress)
+        site_library(node, pcm, CHANNELS, progress)
 
 
 async def _run_site(settings: Settings) -> None:
@@ -133,13 +148,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if arguments.command == "uplink":
             asyncio.run(run_uplink(arguments.listen, arguments.to, _tell_port))
+        elif arguments.command == "compile":
+            _compile(_clocks_per_site_second(arguments))
         else:
-            try:
-                settings = _settings(arguments)
-            except SettingError as error:
-                print(f"thermogen-sim: {error}", file=sys.stderr)
-                return USAGE_EXIT
-            asyncio.run(_run_site(settings))
+            asyncio.run(_run_site(_settings(arguments)))
+    except SettingError as error:
+        print(f"thermogen-sim: {error}", file=sys.stderr)
+        return USAGE_EXIT
     except SimulatorError as error:
         print(f"thermogen-sim: {error}", file=sys.stderr)
         return 1

@@ -28,6 +28,8 @@ from .plant import cold_state, warm_state
 from .run_directory import RunDirectory
 from .site import VirtualSite
 
+CHANNELS = 12
+"""Power channels of the virtual site: one converter's."""
 SLICE_S = 0.005
 SAVE_INTERVAL_S = 10.0
 STATUS_INTERVAL_S = 1.0
@@ -53,7 +55,7 @@ class Settings:
     warm: bool = True
     inputs: InputSource | None = None
     seed: int = 0
-    channels: int = 12
+    channels: int = CHANNELS
 
 
 class SiteService:

@@ -27,7 +27,7 @@ LOW_SIDE_MIN_COUNTS = 32
 
 
 class BuckPwm(wiring.Component):
-    """Fetches `duty_data` (12 bits, one clock after `duty_addr`) for each channel in each period.
+    """Fetches `duty_data` (12 bits, one clock after `duty_addr`) for each channel in each period, while `fetching`.
 
     ValueError when the clock gives another number of counts than 480, or the dead time does not fit beside the largest duty.
     """
@@ -49,6 +49,7 @@ class BuckPwm(wiring.Component):
                 "run": In(1),
                 "enable": In(1),
                 "low_side": In(channels),
+                "fetching": Out(1, init=1),
                 "duty_addr": Out(range(channels)),
                 "duty_data": In(DUTY_BITS),
                 "period": Out(1),
@@ -80,15 +81,14 @@ class BuckPwm(wiring.Component):
         # Fetch: the first `channels` clocks of a period; the pending duties are a shift chain, so no address is decoded.
         pending = Array(Signal(9, name=f"pending_{k}") for k in range(self._channels))
         active = Array(Signal(9, name=f"duty_{k}") for k in range(self._channels))
-        fetching = Signal(init=1)
         arriving = Signal()
-        m.d.sync += arriving.eq(fetching)
+        m.d.sync += arriving.eq(self.fetching)
         with m.If(self.period):
-            m.d.sync += [fetching.eq(1), self.duty_addr.eq(0)]
-        with m.Elif(fetching):
+            m.d.sync += [self.fetching.eq(1), self.duty_addr.eq(0)]
+        with m.Elif(self.fetching):
             m.d.sync += self.duty_addr.eq(self.duty_addr + 1)
             with m.If(self.duty_addr == self._channels - 1):
-                m.d.sync += [fetching.eq(0), self.duty_addr.eq(0)]
+                m.d.sync += [self.fetching.eq(0), self.duty_addr.eq(0)]
 
         period_index = Signal(DITHER_BITS)
         dithered = Signal(10)

@@ -60,13 +60,14 @@ class MqttLink:
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         self._client = client
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted this connection."""
+        """Whether the broker has accepted this connection and its subscriptions."""
         return self._connected.is_set()
 
     @property
@@ -116,8 +117,14 @@ class MqttLink:
         self._connections += 1
         self._unreachable_said = False
         client.subscribe([(f"{self._prefix}/{kind}", 1) for kind in ("receipt", "command")])
-        self._connected.set()
         _log.info("connected to %s:%d, session %s", self._broker.host, self._broker.port, "resumed" if flags.session_present else "new")
+
+    def _on_subscribe(
+        self, _client: Client, _userdata: Any, _message_id: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            _log.error("the broker lets this site not listen to receipts or commands; check its access list")
+        self._connected.set()
 
     def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
         if not self._unreachable_said:

@@ -1,0 +1,272 @@
+"""From node to buffer: boots, leaves, seals, and what is said when one of them is not as it should be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from thermogen_edge.clock_source import ClockError
+from thermogen_edge.node import WrongNodeError
+from thermogen_esf.frames import AlertCode, RootSource, Telemetry, decode, verify_frame
+from thermogen_esf.hostlink import NodeFlag
+from thermogen_esf.merkle import root
+from thermogen_esf.points import SiteState
+
+from .node_model import NodeModel
+from .site_parts import KEY, SiteParts
+
+
+def test_an_epoch_becomes_one_signed_batch_with_the_gatewares_root(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    site.live_on(model, 1_000)
+    (batch,) = site.batches()
+    assert batch.leaves == tuple(model.made[1, sequence] for sequence in range(90))
+    assert (batch.root_source, batch.root, batch.header.sequence) == (RootSource.GATEWARE, root(batch.leaves), 0)
+    assert batch.header.time == Telemetry(batch.leaves[-1]).header.time
+    assert verify_frame(batch, KEY.public_key)
+    assert [alert.code for alert in batch.alerts] == [AlertCode.NODE_RESTARTED]
+    assert site.buffer.depth().frames == 100
+    site.close()
+
+
+def test_a_root_that_the_leaves_do_not_have_is_told_and_sent_as_it_is(model: NodeModel, tmp_path: Path) -> None:
+    model.wrong_roots = True
+    site = SiteParts(model, tmp_path)
+    site.look()
+    site.live_on(model, 900)
+    (batch,) = site.batches()
+    assert (batch.root, batch.root_source) == (bytes(32), RootSource.GATEWARE)
+    assert AlertCode.ROOT_MISMATCH in site.alert_codes()
+    site.close()
+
+
+def test_a_daemon_started_again_carries_on_with_an_armed_node(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    site.live_on(model, 300)
+    site.close()
+    model.tick(1_000)
+    arming = [write for write in model.writes if write[0] in ("arm", "time_set", "sequence_start")]
+    site = SiteParts(model, tmp_path)
+    site.look()
+    assert [write for write in model.writes if write[0] in ("arm", "time_set", "sequence_start")] == arming
+    assert site.buffer.boot_count == 1
+    assert [len(batch.leaves) for batch in site.batches()] == [90]
+    assert site.buffer.next_sequence == 130
+    assert model.enabled, "the restarted daemon did not say again what the node may do"
+    site.close()
+
+
+def test_power_lost_in_mid_epoch_makes_a_batch_whose_root_the_host_computed(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    site.live_on(model, 300)
+    model.power_cycle()
+    model.tick(20)
+    site.look()
+    site.live_on(model, 600)
+    first, second = site.batches()
+    assert (first.root_source, first.boot_count, len(first.leaves), first.root) == (RootSource.HOST, 1, 30, root(first.leaves))
+    assert (second.root_source, second.boot_count, second.first_sequence) == (RootSource.GATEWARE, 2, 30)
+    assert first.epoch == second.epoch
+    assert site.controller.state == SiteState.PRODUCING
+    site.close()
+
+
+def test_a_site_that_loses_its_power_starts_black(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    site.live_on(model, 300)
+    assert site.controller.state == SiteState.PRODUCING
+    model.power_cycle()
+    model.measured["bus_voltage"] = 30.0
+    model.tick()
+    site.look()
+    assert site.controller.state == SiteState.BLACK_START
+    assert not model.enabled
+    site.close()
+
+
+def test_without_a_clock_no_boot_is_used_up(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.clock.broken = True
+    for _ in range(5):
+        with pytest.raises(ClockError):
+            site.look()
+    assert (site.buffer.boot_count, NodeFlag.ARMED in model.flags) == (0, False)
+    site.clock.broken = False
+    site.look()
+    assert site.buffer.boot_count == 1
+    site.close()
+
+
+def test_a_clock_that_is_behind_the_last_leaf_does_not_arm(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    site.live_on(model, 300)
+    model.power_cycle()
+    model.plant_time_s -= 100
+    with pytest.raises(ClockError, match="no second is lived twice"):
+        site.look()
+    assert NodeFlag.ARMED not in model.flags
+    model.plant_time_s += 100
+    site.look()
+    assert NodeFlag.ARMED in model.flags
+    site.close()
+
+
+def test_leaves_that_the_node_overwrote_are_counted_and_the_rest_is_kept(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    model.tick(10 * 150)
+    site.look()
+    assert AlertCode.LEAVES_LOST in site.alert_codes()
+    batches = site.batches()
+    assert [(batch.root_source, batch.first_sequence, len(batch.leaves)) for batch in batches] == [(RootSource.HOST, 22, 68)]
+    assert site.buffer.next_sequence == 150
+    site.live_on(model, 300)
+    assert site.batches()[1].root_source is RootSource.GATEWARE
+    site.close()
+
+
+def test_seals_older_than_the_nodes_ring_are_made_by_the_host(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    site.live_on(model, 800)
+    model.tick(900 * 6)
+    site.look()
+    batches = site.batches()
+    assert batches[0].root_source is RootSource.HOST and len(batches[0].leaves) == 80
+    assert [batch.header.sequence for batch in batches] == list(range(len(batches)))
+    site.close()
+
+
+def test_a_node_of_another_site_is_refused(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    model.tick()
+    model.shown = model.shown[:8] + bytes(7) + b"\1" + model.shown[16:]
+    model.written[:] = model.shown
+    again = SiteParts(model, tmp_path)
+    with pytest.raises(WrongNodeError, match="power-cycle the node"):
+        again.look()
+    again.close()
+    site.close()
+
+
+def test_a_node_armed_by_a_lost_buffer_is_taken_up(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    site.live_on(model, 500)
+    site.close()
+    new = tmp_path / "new"
+    new.mkdir()
+    site = SiteParts(model, new)
+    site.look()
+    assert (site.buffer.boot_count, site.buffer.next_sequence) == (1, 50)
+    site.live_on(model, 600)
+    assert [batch.first_sequence for batch in site.batches()] == [50]
+    model.power_cycle()
+    model.tick()
+    site.look()
+    assert model.introduced[-1][1] == 2, "the boot of the lost buffer was counted again"
+    site.close()
+
+
+def test_a_buffer_that_is_ahead_of_its_node_is_refused(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    site.buffer.adopt(1, 1_000)
+    model.tick()
+    site.close()
+    site = SiteParts(model, tmp_path)
+    with pytest.raises(WrongNodeError, match="power-cycle"):
+        site.look()
+    site.close()
+
+
+def test_a_slot_that_stays_unreadable_costs_one_leaf(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    model.tick(30)
+    model.slots[1] = bytes(506)
+    for _ in range(3):
+        site.look()
+    assert AlertCode.LEAVES_LOST in site.alert_codes()
+    assert site.buffer.next_sequence == 3
+    assert [epoch.count for epoch in site.buffer.open_epochs()] == [2]
+    site.close()
+
+
+def test_a_slot_that_is_being_written_is_waited_for(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    model.tick(20)
+    right, model.slots[1] = model.slots[1], bytes(506)
+    site.look()
+    assert site.buffer.next_sequence == 1
+    model.slots[1] = right
+    site.look()
+    assert site.buffer.next_sequence == 2
+    assert AlertCode.LEAVES_LOST not in site.alert_codes()
+    site.close()
+
+
+def test_a_full_buffer_leaves_the_frames_in_the_node_and_keeps_watching(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path, limit_bytes=250_000)
+    site.look()
+    full = None
+    while full is None:
+        model.tick(10)
+        full = site.look().full
+    held = model.leaf_oldest
+    model.measured["hot_supply_temperature"] = 206.0
+    model.tick(10)
+    assert site.look().full is not None
+    assert model.leaf_oldest == held, "a leaf was acknowledged that is not on disk"
+    assert site.controller.state == SiteState.FAULT and not model.enabled
+    for batch in site.buffer.wanted(10):
+        site.buffer.mark_receipted(batch)
+    model.tick(10)
+    assert site.look().full is None
+    assert model.leaf_oldest == model.leaf_next
+    site.close()
+
+
+def test_the_newest_frame_is_shown_as_live_and_old_ones_are_not(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    model.tick(600)
+    site.look()
+    newest = [decode(data) for data in site.live]
+    assert [(frame.header.sequence, frame.header.live) for frame in newest] == [(59, True)]
+    site.close()
+
+
+def test_host_supplied_points_are_in_the_next_leaf(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    for _ in range(8):
+        model.tick(10)
+        site.look()
+    leaf = Telemetry(model.made[1, 7])
+    assert leaf.raw["site_state"] == SiteState.PRODUCING
+    assert leaf.raw["buffer_frames"] == 6, "what the daemon knew when it last wrote: one leaf was not stored yet"
+    assert leaf.raw["boot_count"] == 1
+    site.close()
+
+
+def test_a_lost_state_is_steered_from_the_disk(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    model.measured["hot_supply_temperature"] = 206.0
+    model.tick()
+    site.look()
+    assert not model.enabled
+    site.close()
+    model.measured["hot_supply_temperature"] = 150.0
+    site = SiteParts(model, tmp_path)
+    site.live_on(model, 300)
+    assert site.controller.state == SiteState.FAULT and not model.enabled
+    site.close()

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from thermogen_cloud.api import Services
+from thermogen_cloud.commanding import Commanding
 from thermogen_cloud.directory import CloudDirectory
 from thermogen_cloud.initialise import initialise, read_key
 from thermogen_cloud.intake import Intake
@@ -170,6 +172,8 @@ class LocalCloud:
     minting: Minting
     approver_key: SigningKey
     now: int = NOW
+    sent: list[tuple[str, str, bytes]] = field(default_factory=list)
+    """What was published to sites: site, topic's last level, payload."""
 
     def receive(self, message: bytes, sender: str = "tz-wellpad-alpha-01") -> frames.Receipt:
         """What the receiver does with a batch; the receipt, decoded."""
@@ -203,16 +207,16 @@ class LocalCloud:
     def services(self) -> Services:
         """What the web application stands on."""
         health = Health(Link.CONNECTED, "connected")
-        return Services(self.directory, self.registry, self.ledger, self.trust, self.minting, lambda: health, lambda: self.now)
+        commanding = Commanding(self.registry, self.trust, self.key, lambda *message: self.sent.append(message), lambda: self.now)
+        return Services(self.directory, self.registry, self.ledger, self.trust, self.minting, commanding, lambda: health, lambda: self.now)
 
 
 @contextlib.contextmanager
-def open_cloud(root: Path, approver_key: SigningKey, ledger_class: type[Token2022Ledger] = Token2022Ledger) -> Iterator[LocalCloud]:
+def open_cloud(root: Path, approver_key: SigningKey) -> Iterator[LocalCloud]:
     """Opens a cloud's directory as a process does at its start."""
     directory = CloudDirectory(root)
-    initialise(directory, demonstration=True, now=lambda: NOW)
     key, trust, registry = read_key(directory.cloud_key), TrustFile(directory), Registry(directory.registry)
-    ledger = ledger_class(directory.ledger, read_key(directory.ledger_authority_key).seed, read_key(directory.ledger_holder_key).seed)
+    ledger = Token2022Ledger(directory.ledger, read_key(directory.ledger_authority_key).seed, read_key(directory.ledger_holder_key).seed)
     clock = lambda: NOW  # noqa: E731
     parts = (Intake(registry, key, trust, clock), Judge(registry, trust, clock), Minting(registry, ledger, trust, key, clock))
     try:
@@ -237,16 +241,38 @@ def new_site() -> type[SyntheticSite]:
     return SyntheticSite
 
 
+@pytest.fixture(scope="session")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that `init` has made; tests take copies, being many."""
+    root = tmp_path_factory.mktemp("initialised") / "cloud"
+    directory = CloudDirectory(root)
+    initialise(directory, demonstration=True, now=lambda: NOW)
+    Token2022Ledger(directory.ledger, read_key(directory.ledger_authority_key).seed, read_key(directory.ledger_holder_key).seed).close()
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key files as everywhere, but for the work of a guess."""
+    monkeypatch.setattr("thermogen_cloud.keys._COST", 2**4)
+
+
 @pytest.fixture
-def opening(approver_key: SigningKey) -> Callable[..., contextlib.AbstractContextManager[LocalCloud]]:
+def opening(approver_key: SigningKey, initialised: Path) -> Callable[[Path], contextlib.AbstractContextManager[LocalCloud]]:
     """Opens the cloud of a directory: once, or again after it was closed."""
-    return lambda root, **how: open_cloud(root, approver_key, **how)
+
+    def open_or_make(root: Path) -> contextlib.AbstractContextManager[LocalCloud]:
+        if not root.exists():
+            shutil.copytree(initialised, root)
+        return open_cloud(root, approver_key)
+
+    return open_or_make
 
 
 @pytest.fixture
-def cloud(tmp_path: Path, site: SyntheticSite, approver_key: SigningKey) -> Iterator[LocalCloud]:
+def cloud(tmp_path: Path, site: SyntheticSite, approver_key: SigningKey, opening: Any) -> Iterator[LocalCloud]:
     """A cloud that knows `site` and the approver ada."""
-    with open_cloud(tmp_path / "cloud", approver_key) as local:
+    with opening(tmp_path / "cloud") as local:
         local.trust.enrol_site(site.enrolment)
         local.trust.enrol_approver(ApproverKey("ada", "approver", approver_key.public_key, 0, None))
         yield local
@@ -429,7 +455,9 @@ class CloudProcess:
 
 
 @pytest.fixture
-def cloud_process(tmp_path: Path, broker: RunningBroker, site: SyntheticSite, approver_key: SigningKey) -> Iterator[CloudProcess]:
+def cloud_process(
+    tmp_path: Path, broker: RunningBroker, site: SyntheticSite, approver_key: SigningKey, initialised: Path
+) -> Iterator[CloudProcess]:
     """A cloud of its own process that knows `site` and the approver ada, not started yet."""
     root, port = tmp_path / "cloud", free_port()
     environment = {
@@ -442,7 +470,7 @@ def cloud_process(tmp_path: Path, broker: RunningBroker, site: SyntheticSite, ap
     }
     made = CloudProcess(root, environment, port)
     directory = CloudDirectory(root)
-    initialise(directory, demonstration=True, now=lambda: NOW)
+    shutil.copytree(initialised, root)
     TrustFile(directory).enrol_site(site.enrolment)
     TrustFile(directory).enrol_approver(ApproverKey("ada", "approver", approver_key.public_key, 0, None))
     yield made

@@ -9,6 +9,7 @@ from thermogen_esf import frames
 from thermogen_esf.evidence.approval import Approval, Decision
 from thermogen_esf.evidence.bundle import Bundle
 from thermogen_esf.evidence.trust import TrustList
+from thermogen_esf.points import TimeQuality
 from thermogen_esf.signatures import SigningKey
 
 
@@ -64,6 +65,22 @@ def test_sites_show_their_live_frame_and_how_their_batches_fared(cloud, site, cl
     assert view["unminted"] == {"count": 1, "first": site.epoch - 1, "last": site.epoch - 1}
     assert client.get(f"/api/v1/sites/{site.name}").json() == view
     assert client.get("/api/v1/sites/nowhere").json()["type"] == "urn:thermogen:problem:unknown-site"
+
+
+def test_batches_are_asked_for_again_by_a_signed_numbered_command_in_site_time(cloud, site, client):
+    cloud.intake.live(site.name, site.live(1_700_000_000))
+    path = f"/api/v1/sites/{site.name}"
+    first, second = (client.post(f"{path}/resend", json={"first_epoch": 7, "last_epoch": 9}) for _ in range(2))
+    assert (first.status_code, first.json()["number"], second.json()["number"]) == (202, 1, 2)
+    (to, leaf, data), _ = cloud.sent
+    command = frames.decode(data)
+    assert (to, leaf, command.code, command.arguments) == (site.name, "command", frames.CommandCode.RESEND_BATCHES, (7, 9))
+    assert command.header.time == 1_700_000_000 and frames.verify_frame(command, cloud.key.public_key)
+    header = frames.Header(site.identity, 1, 1_700_000_010, TimeQuality.PULSE)
+    answer = frames.sign_frame(frames.Acknowledgement(header, 1, frames.Result.DONE, "3 batches"), site.key)
+    cloud.intake.acknowledgement(site.name, frames.encode(answer))
+    assert [row["results"] for row in client.get(f"{path}/commands").json()] == [[], ["done: 3 batches"]]
+    assert client.post("/api/v1/sites/nowhere/resend", json={"first_epoch": 7, "last_epoch": 9}).status_code == 404
 
 
 def test_a_batch_says_why_it_was_refused(cloud, site, client):

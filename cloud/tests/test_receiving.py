@@ -164,6 +164,7 @@ def test_only_the_sites_own_key_acknowledges_a_command(cloud, site):
     assert rows(cloud, Acknowledgement) == 1
 
 
+@pytest.mark.slow
 def test_messages_sent_while_the_cloud_was_away_arrive_when_it_is_back(cloud_process, uplink, site, wait):
     cloud_process.start()
     cloud_process.kill()

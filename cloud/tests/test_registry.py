@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.exc import IntegrityError
 from thermogen_cloud.errors import StorageFullError
-from thermogen_cloud.registry import ConsumedEpoch, MintRequest, MintState, Quarantined, Registry
+from thermogen_cloud.registry import ConsumedEpoch, MintRequest, MintState, Quarantined, Registry, database
 from thermogen_cloud.registry.database import RegistryUnreadableError
 from thermogen_cloud.registry.tables import Base
 
@@ -31,6 +33,11 @@ def request(number):
 def test_the_migrations_make_the_tables_that_the_code_has(registry):
     with registry.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_the_newest_migration_is_the_one_that_the_code_calls_so():
+    scripts = ScriptDirectory(str(Path(database.__file__).parent / "migrations"))
+    assert scripts.get_current_head() == database.HEAD
 
 
 def test_opening_it_again_changes_nothing(registry, tmp_path):

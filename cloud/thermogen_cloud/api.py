@@ -20,6 +20,7 @@ from thermogen_esf.signatures import SIGNATURE_BYTES
 
 from . import problems, refusals
 from .accounting import balanced
+from .commanding import Commanding
 from .directory import CloudDirectory, read_secret
 from .ledger import Ledger
 from .minting import Minting
@@ -29,11 +30,13 @@ from .trust_file import TrustFile
 from .views import (
     BatchDetail,
     BatchSummary,
+    CommandView,
     CreditView,
     MintView,
     SiteView,
     batch_detail,
     batch_summary,
+    command_views,
     credit_views,
     mint_view,
     site_views,
@@ -54,6 +57,7 @@ class Services:
     ledger: Ledger
     trust: TrustFile
     minting: Minting
+    commanding: Commanding
     health: Callable[[], Health]
     clock: Callable[[], int]
 
@@ -72,6 +76,13 @@ class MintOrder(BaseModel):
     first_epoch: int = Field(ge=0, lt=2**32)
     last_epoch: int = Field(ge=0, lt=2**32)
     methodology: str = Field("TZ-DISPLACED-GRID", max_length=40)
+
+
+class EpochRange(BaseModel):
+    """An inclusive range of epochs."""
+
+    first_epoch: int = Field(ge=0, lt=2**32)
+    last_epoch: int = Field(ge=0, lt=2**32)
 
 
 class SignedDecision(BaseModel):
@@ -107,6 +118,7 @@ class AccountingView(BaseModel):
 
 
 Digest = Annotated[str, PathParameter(pattern=HASH_HEX, description="SHA3-256, hex")]
+SiteName = Annotated[str, PathParameter(max_length=128)]
 Serial = Annotated[str, PathParameter(pattern=SERIAL)]
 
 
@@ -175,13 +187,26 @@ def _evidence(services: Services) -> APIRouter:
             return site_views(session, trust.current(), services.clock())
 
     @api.get("/sites/{name}", tags=["sites"], responses=_problem(404))
-    def site(name: Annotated[str, PathParameter(max_length=128)]) -> SiteView:
+    def site(name: SiteName) -> SiteView:
         """One site."""
         with registry.reading() as session:
             found = next((view for view in site_views(session, trust.current(), services.clock()) if view.name == name), None)
         if found is None:
             raise refusals.UnknownSiteError(name)
         return found
+
+    @api.post("/sites/{name}/resend", tags=["sites"], status_code=202, responses=_problem(404))
+    def resend(name: SiteName, epochs: EpochRange) -> CommandView:
+        """Asks a site for batches again, with a signed command that the site answers when it next has a link."""
+        number = services.commanding.resend(name, epochs.first_epoch, epochs.last_epoch)
+        with registry.reading() as session:
+            return next(view for view in command_views(session, name) if view.number == number)
+
+    @api.get("/sites/{name}/commands", tags=["sites"])
+    def commands(name: SiteName) -> list[CommandView]:
+        """Commands to a site, newest first, with what it answered."""
+        with registry.reading() as session:
+            return command_views(session, name)
 
     @api.get("/batches", tags=["batches"])
     def batches(

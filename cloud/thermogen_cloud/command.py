@@ -49,6 +49,7 @@ def unix_seconds() -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one subcommand; 0 when it did what was asked, 1 with a message when not, 2 for a wrong command line."""
     options = _parser().parse_args(arguments)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         options.run(options, read_settings())
@@ -150,7 +151,7 @@ def _init(_: argparse.Namespace, settings: Settings) -> None:
 def _serve(_: argparse.Namespace, settings: Settings) -> None:
     from .serving import serve  # only this subcommand needs the web server
 
-    serve(settings)
+    serve(settings, unix_seconds)
 
 
 def _enrol_site(options: argparse.Namespace, settings: Settings) -> None:

@@ -139,7 +139,7 @@ class Receiver:
         self._report(Link.CONNECTED, f"connected to {self._broker}")
 
     def _on_disconnect(self, _: mqtt.Client, __: Any, ___: mqtt.DisconnectFlags, reason: ReasonCode, ____: Properties | None) -> None:
-        if self._health.link is Link.CONNECTED:
+        if self._health.link is Link.CONNECTED and not self._stopping.is_set():
             self._report(Link.CONNECTING, f"the connection to {self._broker} ended ({reason}); connecting again")
 
     def _on_message(self, client: mqtt.Client, _: Any, message: mqtt.MQTTMessage) -> None:

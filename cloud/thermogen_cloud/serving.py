@@ -7,7 +7,6 @@ import logging
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import uvicorn
 
 from .accounting import UnbalancedBooksError, balanced
 from .api import Services, application
+from .commanding import Commanding
 from .directory import CloudDirectory
 from .errors import OperatorError
 from .initialise import read_key
@@ -45,13 +45,8 @@ class Cloud:
     receiver: Receiver
 
 
-def unix_seconds() -> int:
-    """The wall clock."""
-    return int(time.time())
-
-
 @contextmanager
-def opened(settings: Settings, clock: Callable[[], int] = unix_seconds) -> Iterator[Cloud]:
+def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
     """Opens a cloud's directory for this process alone, brings interrupted mints to their end, and checks the books."""
     directory = CloudDirectory(settings.directory)
     directory.require()
@@ -74,16 +69,17 @@ def opened(settings: Settings, clock: Callable[[], int] = unix_seconds) -> Itera
             receiver = Receiver(
                 settings.broker, settings.broker_password, settings.topic_prefix, Intake(registry, key, trust, clock), judge
             )
-            yield Cloud(Services(directory, registry, ledger, trust, minting, lambda: receiver.health, clock), receiver)
+            commanding = Commanding(registry, trust, key, receiver.publish, clock)
+            yield Cloud(Services(directory, registry, ledger, trust, minting, commanding, lambda: receiver.health, clock), receiver)
         finally:
             ledger.close()
             registry.close()
 
 
-def serve(settings: Settings) -> None:
-    """Serves until SIGINT or SIGTERM. OperatorError where it cannot begin."""
+def serve(settings: Settings, clock: Callable[[], int]) -> None:
+    """Serves until SIGINT or SIGTERM; `clock` gives Unix seconds. OperatorError where it cannot begin."""
     listening = _listen(settings.port)
-    with listening, opened(settings) as cloud:
+    with listening, opened(settings, clock) as cloud:
         receiving = threading.Thread(target=cloud.receiver.run, name="receiver")
         server = uvicorn.Server(
             uvicorn.Config(application(cloud.services), log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5)

@@ -16,11 +16,12 @@ from thermogen_esf.layout import FIELD, LEAF_BYTES
 from thermogen_esf.points import ChannelState, Kind, Point
 
 from .ledger import Holding
-from .registry import Alert, Approval, Batch, BatchStatus, ConsumedEpoch, Credit, LiveFrame, MintRequest, Site
+from .registry import Acknowledgement, Alert, Approval, Batch, BatchStatus, Command, ConsumedEpoch, Credit, LiveFrame, MintRequest, Site
 
 STALE_S = 120
 """Wall seconds without a live frame after which a site counts as silent."""
 ALERTS_SHOWN = 5
+COMMANDS_SHOWN = 100
 
 
 class CheckView(BaseModel):
@@ -106,6 +107,18 @@ class AlertView(BaseModel):
     def kind(self) -> str:
         """How the page marks it."""
         return "warn" if self.severity == "warning" else "bad"
+
+
+class CommandView(BaseModel):
+    """A command to a site, and what the site answered."""
+
+    number: int
+    site: str
+    command: str
+    arguments: tuple[int, int]
+    made_at: int
+    expires_at: int = Field(description="site time, Unix seconds")
+    results: list[str] = Field(description="the site's signed answers, in order; empty until it answers")
 
 
 class SiteView(BaseModel):
@@ -282,6 +295,26 @@ def _alert(row: Alert) -> AlertView:
         threshold=row.threshold,
         text=row.text,
     )
+
+
+def command_views(session: Session, site: str) -> list[CommandView]:
+    """A site's commands, newest first."""
+    answers: dict[int, list[str]] = {}
+    for answer in session.scalars(select(Acknowledgement).where(Acknowledgement.site == site).order_by(Acknowledgement.received_at)):
+        answers.setdefault(answer.command, []).append(f"{frames.Result(answer.result).name.lower()}: {answer.text}".removesuffix(": "))
+    rows = session.scalars(select(Command).where(Command.site == site).order_by(Command.number.desc()).limit(COMMANDS_SHOWN))
+    return [
+        CommandView(
+            number=row.number,
+            site=row.site,
+            command=frames.CommandCode(row.code).name.lower(),
+            arguments=(row.first_argument, row.second_argument),
+            made_at=row.made_at,
+            expires_at=row.expires_at,
+            results=answers.get(row.number, []),
+        )
+        for row in rows
+    ]
 
 
 def mint_view(session: Session, row: MintRequest) -> MintView:

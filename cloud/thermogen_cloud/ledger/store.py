@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import OperatorError, StorageFullError
 
 _SCHEMA = """
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS accounts (
     address BLOB PRIMARY KEY, lamports INTEGER NOT NULL, owner BLOB NOT NULL, executable INTEGER NOT NULL, data BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -20,6 +21,7 @@ CREATE TABLE IF NOT EXISTS transactions (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS transactions_by_mint ON transactions (mint, kind);
 CREATE TABLE IF NOT EXISTS chain (authority BLOB NOT NULL) STRICT;
+COMMIT;
 """
 
 

@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 
 from ..errors import OperatorError, StorageFullError
 
+HEAD = "0001"
+"""The newest migration: a registry that has it is opened without looking for others."""
 BUSY_MS = 10_000
 """How long a writer waits for another; no transaction here takes a hundredth of it."""
 
@@ -89,6 +91,9 @@ def _is_full(error: OperationalError) -> bool:
 
 
 def _migrate(connection: Connection) -> None:
+    has_version = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").first()
+    if has_version and connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == HEAD:
+        return
     configuration = Config()
     configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     configuration.attributes["connection"] = connection

@@ -176,6 +176,22 @@ class Alert(Base):
     __table_args__ = (Index("ix_alerts_site_time", "site", "time"),)
 
 
+class Command(Base):
+    """A command that was made for a site. Its number is never given twice: a site executes a number at most once."""
+
+    __tablename__ = "commands"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    site: Mapped[str] = mapped_column(String(128), index=True)
+    code: Mapped[int]
+    first_argument: Mapped[int]
+    second_argument: Mapped[int]
+    expires_at: Mapped[int]
+    """Site time."""
+    made_at: Mapped[int]
+    frame: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class Acknowledgement(Base):
     """A site's signed answer to a command."""
 

@@ -72,6 +72,19 @@ def upgrade() -> None:
         "uq_batches_believed_number", "batches", ["identity", "number"], unique=True, sqlite_where=sa.text("status = 'believed'")
     )
     op.create_table(
+        "commands",
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("site", sa.String(length=128), nullable=False),
+        sa.Column("code", sa.BigInteger(), nullable=False),
+        sa.Column("first_argument", sa.BigInteger(), nullable=False),
+        sa.Column("second_argument", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.Column("frame", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_commands")),
+    )
+    op.create_index(op.f("ix_commands_site"), "commands", ["site"], unique=False)
+    op.create_table(
         "live_frames",
         sa.Column("site", sa.String(length=128), nullable=False),
         sa.Column("time", sa.BigInteger(), nullable=False),

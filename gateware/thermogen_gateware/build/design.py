@@ -10,13 +10,17 @@ MARGIN = 0.25
 """By how much every clock must be faster than it is used: the timing models of the open tools are measured, not guaranteed, and have
 no corner for a hot or badly supplied part."""
 
+TOP = "top"
+"""Name of the top module and of all files in the work folder."""
+
 
 @dataclass(frozen=True)
 class ClockTarget:
     """One clock of a design and how fast it runs on the board."""
 
     clock: str
-    """Name of the clock's net: `clk` for the domain `sync`, NAME_clk for the domain NAME."""
+    """Name of the clock's wire in the top: `clk` for the domain `sync`, NAME_clk for the domain NAME. Give the wire the attribute
+    `keep`, or the synthesiser may know it only by another name."""
     hz: float
 
 

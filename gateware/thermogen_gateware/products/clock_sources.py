@@ -1,14 +1,21 @@
-"""The clocks that a product makes inside its FPGA: the power module's PLL, the node's internal oscillator.
+"""The clocks of a product: domains that the timing report knows, the power module's PLL, the node's internal oscillator.
 
-References: Lattice TN1251 (iCE40 sysCLOCK PLL), FPGA-TN-02095 (Nexus sysCLOCK, OSCA). Nothing but the vendor's primitive, so that the
-rest of a product can be simulated with other clocks.
+References: Lattice TN1251 (iCE40 sysCLOCK PLL), FPGA-TN-02095 (Nexus sysCLOCK, OSCA). Each component is nothing but the vendor's
+primitive, so that the rest of a product can be simulated with other clocks.
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Const, Instance, Module
+from amaranth.hdl import C, ClockDomain, Const, Instance, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
+
+def timed_domain(name: str, *, reset_less: bool = False) -> ClockDomain:
+    """A clock domain whose wire keeps its name through synthesis, so that the timing report can be checked by it."""
+    domain = ClockDomain(name, reset_less=reset_less)
+    domain.clk.attrs["keep"] = 1
+    return domain
 
 
 class Pll48(wiring.Component):

@@ -6,7 +6,7 @@ within 12 µs when the oscillator stops, seen by the FPGA's own one. Wires of mo
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal
+from amaranth.hdl import C, Cat, ClockSignal, Elaboratable, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from thermogen_boards import ControllerNode
 from thermogen_boards.controller_node import CLOCK_HZ, MODULES
@@ -14,7 +14,7 @@ from thermogen_boards.controller_node import CLOCK_HZ, MODULES
 from ..build.design import ClockTarget, Design
 from ..node import Node
 from .board_pins import BoardPins
-from .clock_sources import InternalOscillator
+from .clock_sources import InternalOscillator, timed_domain
 from .clock_watch import ClockWatch, Heartbeat
 from .power_on import PowerOn
 
@@ -37,13 +37,13 @@ class NodeTop(Elaboratable):
         m = Module()
         pins = BoardPins(m, platform)
 
-        m.domains += ClockDomain("sync")
+        m.domains += timed_domain("sync")
         m.d.comb += ClockSignal("sync").eq(pins.input("clk50"))
         m.submodules.power_on = power_on = PowerOn(HOLD_CLOCKS)
         m.d.comb += [power_on.clk.eq(ClockSignal("sync")), power_on.good.eq(1), ResetSignal("sync").eq(power_on.reset)]
 
         m.submodules.oscillator = oscillator = self._oscillator
-        m.domains += ClockDomain("watch", reset_less=True)
+        m.domains += timed_domain("watch", reset_less=True)
         m.d.comb += ClockSignal("watch").eq(oscillator.clk)
         m.submodules.heartbeat = heartbeat = Heartbeat()
         m.submodules.clock_watch = clock_watch = ClockWatch()

@@ -6,7 +6,7 @@ the moment the lock is lost. Channels that the product does not use are driven o
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal
+from amaranth.hdl import ClockSignal, Elaboratable, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from thermogen_boards import PowerModule
 from thermogen_boards.power_module import CHANNELS_PER_CONVERTER, CLOCK_HZ
@@ -14,7 +14,7 @@ from thermogen_boards.power_module import CHANNELS_PER_CONVERTER, CLOCK_HZ
 from ..build.design import ClockTarget, Design
 from ..pcm import Pcm
 from .board_pins import BoardPins
-from .clock_sources import Pll48
+from .clock_sources import Pll48, timed_domain
 from .power_on import PowerOn
 
 CHANNELS = 12
@@ -36,7 +36,7 @@ class PcmTop(Elaboratable):
         pins = BoardPins(m, platform)
 
         m.submodules.pll = pll = self._pll
-        m.domains += ClockDomain("sync")
+        m.domains += timed_domain("sync")
         m.submodules.power_on = power_on = PowerOn(HOLD_CLOCKS)
         m.d.comb += [
             pll.reference.eq(pins.input("clk12")),

@@ -1,7 +1,7 @@
 """The calendar of leaves and epochs: what is due at a second of site time.
 
 Epoch e holds the times 900 e + 10 … 900 e + 900, a leaf every 10 s; it seals with its last. Both come from (time - 1) divided by
-900 and what remains divided by 10, one quotient bit a clock. Latency: about 70 clocks. Area, LIFCL: {area}.
+900 and what remains divided by 10, one quotient bit a clock. Latency: about 70 clocks. Area, LIFCL: 160 COMB, 88 FF.
 """
 
 from __future__ import annotations

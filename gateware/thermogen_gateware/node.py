@@ -3,7 +3,7 @@
 The site clock begins a second; the power path closes the second's means and energies; the snapshot makes them the newest image; where the
 calendar says so, the image becomes a leaf. The host link reads and writes the register file. All pins are logic level. Asynchronous are:
 the host's three SPI wires (synchronised in `spi_target.py`), the pulse (`site_clock.py`), and what enters the power path.
-Area, LIFCL, with 12 channels: {area}.
+Area, LIFCL, with 12 channels: 6,500 COMB (20 %), 3,220 FF, 7 EBR, 1 LRAM, 2 multipliers.
 """
 
 from __future__ import annotations

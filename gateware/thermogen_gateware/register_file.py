@@ -4,7 +4,7 @@ Reference: `thermogen_esf.hostlink`, `thermogen_esf.layout` (addresses). The ima
 one that a transaction reads, and the one that the snapshot writes, because a transaction may take longer than a site second. Status
 registers are copied as a request completes. Epoch records have twice the ring in memory, so that the four which a transaction sees
 stay as they were. What the host supplies waits in a memory of its own for the next snapshot.
-Latency: a word two clocks after its address. Area, LIFCL: {area}.
+Latency: a word two clocks after its address. Area, LIFCL: 730 COMB, 288 FF, 4 EBR.
 """
 
 from __future__ import annotations
@@ -36,13 +36,12 @@ from thermogen_esf.points import POINT
 
 from .host_link import RegisterBusSignature
 from .membership import is_one_of
+from .tracker import DEFAULT_CURRENT_LIMIT_MA
 
 MAP_VERSION = 1
 IMAGE_ADDRESS_BITS = 8
 WORD_BITS = 16
 CURRENT_LIMIT_MAX_MA = int(POINT["channel_current"].maximum * 1000)
-CURRENT_LIMIT_RESET_MA = 3_000
-"""What a channel may give before the host has said anything: its rated 95 W at 44 V, and half as much again."""
 
 RECORD_ADDRESS_BITS = (2 * EPOCH_RING * EPOCH_RECORD_WORDS - 1).bit_length()
 
@@ -66,7 +65,8 @@ class RegisterFile(wiring.Component):
     `flag_*` and the members named as status registers are what the host reads; `time` and `leaf_next` also decide what may be written.
     The snapshot writes words of the image with `image_write` and shows them with `image_show`, reads host-supplied words through
     `supplied_*`, and is `busy` meanwhile; while `committing`, it must not begin. The leaf is read from the newest image through
-    `newest_*`. Both give their word one clock after its address. `record_*` writes epoch records: a record's word at (epochs sealed before it mod 8) × 32.
+    `newest_*`. Both give their word one clock after its address. `record_*` writes epoch records: that of the n-th sealed epoch, n from 0,
+    at (n mod 8) × 32.
 
     Out go the control registers: levels, and a strobe where a register is an order. `calibration_*` writes one input's scaling.
     """
@@ -99,7 +99,7 @@ class RegisterFile(wiring.Component):
                 "record_write": In(1),
                 "armed": Out(1),
                 "enable": Out(1),
-                "current_limit_ma": Out(16, init=CURRENT_LIMIT_RESET_MA),
+                "current_limit_ma": Out(16, init=DEFAULT_CURRENT_LIMIT_MA),
                 "value": Out(32),
                 "time_set": Out(1),
                 "sequence_start": Out(1),

@@ -2,7 +2,7 @@
 
 Reference: `thermogen_esf.layout` (word n is bytes 2n and 2n + 1 of the frame). Once the second's values are final, the 253 words are
 written in order, one a clock, and shown at once; host-supplied words come from the register file's memory, channels from the power
-path, the rest from registers. Latency: 255 clocks from `start` to `done`. Area, LIFCL: {area}.
+path, the rest from registers. Latency: 255 clocks from `start` to `done`. Area, LIFCL: 950 COMB, 58 FF.
 """
 
 from __future__ import annotations

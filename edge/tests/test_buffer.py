@@ -85,8 +85,7 @@ class BufferModel(RuleBasedStateMachine):
     @rule()
     def the_oldest_epoch_is_sealed(self) -> None:
         opened = self.buffer.open_epochs()[0]
-        mine = [one for one in self.open if opened == OpenEpoch(opened.epoch, opened.boot_count, opened.first_sequence, opened.count)]
-        taken = mine[: opened.count]
+        taken = self.open[: opened.count]
         alerts = self.alerts[:64]
         seen: list[BatchDraft] = []
 
@@ -102,6 +101,7 @@ class BufferModel(RuleBasedStateMachine):
         self.wanted.add(batch.number)
         self.open = self.open[opened.count :]
         self.alerts = self.alerts[64:]
+        self.time_s = max(self.time_s, (opened.epoch + 1) * 900)  # a sealed epoch is over
 
     @rule(data=st.data())
     def a_receipt_comes(self, data: st.DataObject) -> None:

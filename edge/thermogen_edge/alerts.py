@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from thermogen_esf.frames import MAX_TEXT_BYTES, Alert, AlertCode, Header, encode
+from thermogen_esf.frames import MAX_TEXT_BYTES, Alert, Header, encode
 from thermogen_esf.points import POINT
 
 from .buffer import Buffer, BufferError
@@ -23,17 +23,17 @@ class Alerts:
         self._buffer = buffer
         self._site = site
         self._publish = publish
-        self._lasting: dict[AlertCode, Alarm] = {}
+        self._lasting: set[str] = set()
         self.now: SiteTime = UNKNOWN
 
     def lasting(self, alarm: Alarm, active: bool) -> None:
         """Raises `alarm` when it becomes active and clears it when it ends; in between it says nothing."""
-        code = alarm.code
-        if active and code not in self._lasting:
-            self._lasting[code] = alarm
+        if active and alarm.text not in self._lasting:
+            self._lasting.add(alarm.text)
             self.raise_(alarm)
-        elif not active and code in self._lasting:
-            self.raise_(replace(self._lasting.pop(code), raised=False))
+        elif not active and alarm.text in self._lasting:
+            self._lasting.remove(alarm.text)
+            self.raise_(replace(alarm, raised=False))
 
     def raise_(self, alarm: Alarm) -> None:
         """Raises or clears. Where the disk is full the alert is sent only, under the number 2**32 - 1, which no stored one reaches."""

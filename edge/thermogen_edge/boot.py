@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 
 from thermogen_esf.frames import AlertCode, Severity
+from thermogen_esf.points import TimeQuality
 
 from .alerts import Alerts
 from .buffer import Buffer
@@ -16,6 +17,7 @@ from .leaf_collector import LeafCollector
 from .monitors import Alarm
 from .node import Identity, Node, NodeStatus, WrongNodeError
 from .profile import Profile
+from .site_time import SiteTime
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +45,9 @@ class Boot:
         self._now()
         boot_count = self._buffer.begin_boot()
         self._node.introduce(Identity(self._site, boot_count, self._buffer.next_sequence), self._profile)
-        self._node.arm(self._now())
+        time_s = self._now()
+        self._node.arm(time_s)
+        self._alerts.now = SiteTime(time_s, TimeQuality.FREE_RUNNING)
         _log.info("the node is armed: boot %d, first leaf %d", boot_count, self._buffer.next_sequence)
         text = f"the node had lost its power: boot {boot_count}"
         self._alerts.raise_(Alarm(AlertCode.NODE_RESTARTED, Severity.WARNING, text, point="boot_count", value=boot_count))

@@ -80,6 +80,7 @@ class Daemon:
         self._session = NodeSession(node, boot, collector, self._controller, self._alerts, self._supplied, self._uplink.publish_live)
         self._node_retry_at_s = 0.0
         self._node_retry_s = SHORTEST_NODE_RETRY_S
+        self._full = False
         self._stopping = False
         self._woken, self._waker = socket.socketpair()
 
@@ -139,9 +140,10 @@ class Daemon:
         self._node_retry_s = SHORTEST_NODE_RETRY_S
         self._alerts.lasting(_HOST_LINK_LOST, False)
         self._alerts.lasting(_CLOCK_LOST, False)
-        if seen.full is not None:
+        if seen.full is not None and not self._full:
             _log.error("%s", seen.full)
-        self._alerts.lasting(_BUFFER_FULL, seen.full is not None)
+        self._full = seen.full is not None
+        self._alerts.lasting(_BUFFER_FULL, self._full)
         return seen.time, seen.more
 
     def _supplied(self, time_s: int) -> dict[str, int]:

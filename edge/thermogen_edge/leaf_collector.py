@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 
 from thermogen_esf.frames import AlertCode, Severity
+from thermogen_esf.layout import LEAF_BYTES
 from thermogen_esf.signatures import SigningKey
 
 from .alerts import Alerts
@@ -50,7 +51,10 @@ class LeafCollector:
         held = leaves_held(status, next_sequence)
         if held and held.start > next_sequence:
             self._lost(next_sequence, held.start, "the node overwrote them before they were read")
-        leaves = self._read(held[:LEAVES_AT_ONCE])
+        coming = held[:LEAVES_AT_ONCE]
+        if coming:
+            self._buffer.make_room(len(coming) * LEAF_BYTES)  # first, so that a full buffer costs no reading
+        leaves = self._read(coming)
         if leaves:
             self._buffer.store_leaves(leaves)
         stored_up_to = self._buffer.next_sequence

@@ -53,6 +53,9 @@ class Uplink:
         `now` is None while the site has no time: commands then wait, for they may have expired. BufferError leaves a message waiting.
         """
         self._waiting.extend(self._link.incoming())
+        if any(message.connection != self._link.connections for message in self._waiting):
+            # What an earlier connection brought and nobody took, the broker brings again.
+            self._waiting = deque(message for message in self._waiting if message.connection == self._link.connections)
         for _ in range(len(self._waiting)):
             message = self._waiting[0]
             if message.kind == "command" and now is None:

@@ -123,7 +123,7 @@ class Buffer:
         BufferFullError stores none of them.
         """
         with self.database.transaction():
-            self._make_room(sum(map(len, leaves)))
+            self.make_room(sum(map(len, leaves)))
             next_sequence, last_time_s = self.database.counters("next_sequence", "last_time")
             stored = 0
             for leaf in leaves:
@@ -274,16 +274,18 @@ class Buffer:
         """How many records lie apart."""
         return int(self.database.row("SELECT count(*) FROM set_aside")[0])
 
-    def _make_room(self, needed_bytes: int) -> None:
-        while (used_bytes := self.database.used_bytes()) + needed_bytes > self._limit_bytes:
-            row = self.database.row("SELECT number FROM batches WHERE receipted ORDER BY number LIMIT 1")
-            if row is None:
-                raise BufferFullError(
-                    f"{used_bytes} of {self._limit_bytes} bytes are used, all by frames without a receipt: restore the uplink, or raise "
-                    "THERMOGEN_BUFFER_MB; until then new frames stay in the node, which keeps 21 minutes of them"
-                )
-            _log.info("batch %d is receipted and makes room", row[0])
-            self._drop(row[0])
+    def make_room(self, needed_bytes: int) -> None:
+        """Drops receipted batches, oldest first, until there is room. BufferFullError where that is not enough."""
+        with self.database.transaction():
+            while (used_bytes := self.database.used_bytes()) + needed_bytes > self._limit_bytes:
+                row = self.database.row("SELECT number FROM batches WHERE receipted ORDER BY number LIMIT 1")
+                if row is None:
+                    raise BufferFullError(
+                        f"{used_bytes} of {self._limit_bytes} bytes are used, all by frames without a receipt: restore the uplink, "
+                        "or raise THERMOGEN_BUFFER_MB; until then new frames stay in the node, which keeps 21 minutes of them"
+                    )
+                _log.info("batch %d is receipted and makes room", row[0])
+                self._drop(row[0])
 
     def _drop(self, number: int) -> None:
         self.database.change("DELETE FROM batch_frames WHERE number = ?", number)

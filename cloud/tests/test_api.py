@@ -55,6 +55,12 @@ def test_a_host_name_that_is_not_ours_is_not_answered(client):
     assert client.get("/api/v1/sites", headers={"Host": "rebound.example"}).status_code == 400
 
 
+def test_a_body_without_bounds_is_refused_before_it_is_read(client):
+    for body in (b" " * 65_537, iter([b"{", b"}"])):
+        answer = client.post("/api/v1/mints", content=body, auth=None)
+        assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+
+
 def test_sites_show_their_live_frame_and_how_their_batches_fared(cloud, site, client):
     cloud.receive(site.batch())
     cloud.intake.live(site.name, site.live())

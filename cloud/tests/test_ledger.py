@@ -170,7 +170,8 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=STEPS)
 def test_held_and_retired_and_cancelled_are_what_was_issued_whatever_happens(tmp_path_factory, steps):
     file = tmp_path_factory.mktemp("ledger") / "ledger.sqlite"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 from thermogen_cloud import refusals
@@ -146,6 +148,17 @@ def test_hours_in_which_the_site_was_off_are_no_obstacle(cloud, site):
     cloud.approve(digest)
     with cloud.registry.reading() as session:
         assert session.query(ConsumedEpoch).count() == 4
+
+
+def test_a_batch_in_the_sites_name_that_another_signed_spoils_no_mint(cloud, site):
+    start = site.epoch
+    for batch in site.batches(2):
+        cloud.receive(batch)
+    cloud.receive(replace(site).sign(site.draft(), SigningKey.generate()))
+    site.sequence, site.epoch, site.boot_count, site.uptime_s = 180, site.epoch + 1, 2, 0
+    for batch in site.batches(2):
+        cloud.receive(batch)
+    cloud.approve(request(cloud, site, start, site.epoch - 1))
 
 
 def test_less_than_the_least_mint_is_refused(cloud, site, believed):

@@ -26,10 +26,10 @@ METHODOLOGY = "TZ-DISPLACED-GRID"
 def busy(cloud, site):
     """A cloud that has something of everything to show; its waiting mint."""
     first = site.epoch
-    for batch in site.batches(3):
+    for batch in site.batches(2):
         cloud.receive(batch)
     cloud.approve(cloud.minting.request(site.name, first, first + 1, METHODOLOGY))
-    for batch in site.batches(3):
+    for batch in site.batches(2):
         cloud.receive(batch)
     site.sequence += 2
     cloud.receive(site.batch())
@@ -39,7 +39,7 @@ def busy(cloud, site):
     cloud.intake.live(site.name, site.live())
     cloud.intake.alert(site.name, frames.encode(site.alert()))
     save_approver_key(cloud.directory.approver_key("ada"), "ada", cloud.approver_key.seed, PASSPHRASE)
-    return cloud.minting.request(site.name, first + 2, first + 5, METHODOLOGY).hex()
+    return cloud.minting.request(site.name, first + 2, first + 3, METHODOLOGY).hex()
 
 
 @pytest.fixture

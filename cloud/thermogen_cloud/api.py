@@ -20,6 +20,7 @@ from thermogen_esf.signatures import SIGNATURE_BYTES
 
 from . import problems, refusals
 from .accounting import balanced
+from .body_limit import BodyLimit
 from .commanding import Commanding
 from .directory import CloudDirectory, read_secret
 from .ledger import Ledger
@@ -141,6 +142,7 @@ def application(services: Services) -> FastAPI:
         openapi_url=None,
     )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])  # other names would be somebody's rebinding
+    app.add_middleware(BodyLimit)
     problems.install(app)
 
     @app.get("/healthz", tags=["health"])

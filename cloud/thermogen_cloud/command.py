@@ -33,7 +33,8 @@ FULL_NODE_W, FULL_NODE_CHANNELS = 10_300, 108
 """A full node's rating, from which the rating of a site with fewer channels follows."""
 DEFAULT_CHANNELS = 12
 DEMONSTRATION_CLOCKS = 10_000
-ANSWER_S = 60
+ANSWER_S = 300
+"""An approval answers when the credit is minted: a month's batches are judged before it."""
 DONE, FAILED = 0, 1
 
 

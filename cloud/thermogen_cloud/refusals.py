@@ -38,18 +38,6 @@ class EpochMissingError(RefusedError):
         )
 
 
-class BatchMissingError(RefusedError):
-    """Numbers of the site's batches are missing within the range."""
-
-    slug, title = "batch-missing", "A batch within the range has not arrived"
-
-    def __init__(self, site: str, numbers: Sequence[int]) -> None:
-        super().__init__(
-            f"of {site}, batches {', '.join(map(str, numbers[:10]))} lie within the range and have not arrived",
-            "wait until the site has sent them, or give a range without them",
-        )
-
-
 class EpochNotBelievedError(RefusedError):
     """An epoch of the range has only batches that are refused, or not judged yet."""
 

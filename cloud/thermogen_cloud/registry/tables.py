@@ -108,6 +108,11 @@ class Batch(Base):
         return self.first_sequence + max(self.frame_count, 1) - 1
 
     @property
+    def signed(self) -> bool:
+        """Whether a key of the site signed it, as far as it has been judged."""
+        return any(check["name"] == "signature" and check["passed"] for check in self.checks)
+
+    @property
     def reasons(self) -> list[str]:
         """Why the batch is not believed, or not yet."""
         waiting = "waiting for predecessor: " if self.status is BatchStatus.STORED else ""

@@ -2,8 +2,8 @@
 
 1. Registers: CXXRTL keeps each register's present and next value side by side and compares and copies them one by one on every
    clock. Here all present values lie in one struct and all next values in another, and a clock ends with one copy.
-2. Memories: a write port queues an entry on every clock, enabled or not. Here a port whose enables are all 0 does nothing, and its data are not
-   even computed.
+2. Memories: a write port queues an entry on every clock, enabled or not. Here a port whose enables are all 0 does nothing, and its
+   data are not even computed.
 3. Reset: the harness builds a design anew instead of resetting it, so the reset input is a constant and its multiplexers vanish.
 4. Outputs get a reading function of one form, wherever the value is kept.
 
@@ -56,7 +56,9 @@ def rewrite(header: str, source: str) -> tuple[str, str]:
     widths = {name: width for _, width, name in _WIRE.findall(header)}
     if not widths or _CLASS_HEAD not in header or _COMMIT_HEAD not in header:
         raise UnexpectedCodeError("the header declares no design with registers")
-    readers = [f"\tconst value<{width}> &out_{name}() const {{ return curr.{name}; }}" for output, width, name in _WIRE.findall(header) if output]
+    readers = [
+        f"\tconst value<{width}> &out_{name}() const {{ return curr.{name}; }}" for output, width, name in _WIRE.findall(header) if output
+    ]
     readers += [f"\tconst value<{width}> &out_{name}() const {{ return {name}; }}" for width, name in _OUTPUT_VALUE.findall(header)]
     fields = [f"\t\tvalue<{width}> {name};" for name, width in widths.items()]
     state = ["\tstruct State {", *fields, "\t};", "\tState curr, next;", *readers, ""]

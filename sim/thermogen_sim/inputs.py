@@ -28,7 +28,7 @@ class InputSource(Protocol):
 class OrdinaryDay:
     """A well at its nominal flow that wanders by 1 % within the hour, mild weather with its warmest at 15:00 UTC, a load that follows."""
 
-    gas_mcf_d: float = 3.0
+    gas_mcf_d: float = 2.95
     mean_degc: float = 20.0
     swing_k: float = 6.0
 

@@ -12,6 +12,7 @@ Before the first row and after the last one their values stand.
 
 from __future__ import annotations
 
+import csv
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,31 +83,17 @@ def read_series(path: Path) -> Series:
 
 
 def _read_csv(path: Path) -> dict[str, list[Any]]:
-    import pyarrow
-    from pyarrow import csv
-
-    odd: list[tuple[int, int, int]] = []
-
-    def note(row: Any) -> str:
-        odd.append((row.number, row.expected_columns, row.actual_columns))
-        return "skip"
-
     try:
-        with csv.open_csv(path, read_options=csv.ReadOptions(use_threads=False, block_size=1 << 20)) as head:
-            names = head.schema.names
-        table = csv.read_csv(
-            path,
-            read_options=csv.ReadOptions(use_threads=False),
-            parse_options=csv.ParseOptions(invalid_row_handler=note),
-            convert_options=csv.ConvertOptions(column_types={name: pyarrow.string() for name in names}, strings_can_be_null=False),
-        )
-    except (pyarrow.ArrowInvalid, UnicodeDecodeError) as error:
-        if not odd:
-            raise SeriesError(f"{path}: not a CSV table: {error}") from error
-    if odd:
-        number, expected, actual = odd[0]
-        raise SeriesError(f"{path}: row {number - 1}: {actual} columns where the header has {expected}", row=number - 1)
-    return {name: table.column(name).to_pylist() for name in table.column_names}
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            rows = [cells for cells in reader if cells]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise SeriesError(f"{path}: neither a CSV table nor Parquet: {error}") from error
+    for row, cells in enumerate(rows, 1):
+        if len(cells) != len(header):
+            raise SeriesError(f"{path}: row {row}: {len(cells)} columns where the header has {len(header)}", row)
+    return {name: [cells[column] for cells in rows] for column, name in enumerate(header)}
 
 
 def _read_parquet(path: Path) -> dict[str, list[Any]]:

@@ -109,9 +109,12 @@ inline void electrical_period(tz_electrical& e, const Parts& parts, const uint16
         }
         e.inductor_a[c] = amps;
 
-        // The string's ideal diode lets no current back into it.
-        const double string_a = std::max(0.0, (e.open_circuit_v[c] - e.input_v[c]) / e.string_ohm[c]);
-        e.input_v[c] = std::max(0.0, e.input_v[c] + (string_a * period_s - from_input) / parts.input_f);
+        // Implicit in the string's resistance, so that any value is stable. Its ideal diode lets no current back into it.
+        const double share = period_s / (parts.input_f * e.string_ohm[c]);
+        const double drawn_v = e.input_v[c] - from_input / parts.input_f;
+        const double fed_v = (drawn_v + share * e.open_circuit_v[c]) / (1.0 + share);
+        const double string_a = std::max(0.0, (e.open_circuit_v[c] - fed_v) / e.string_ohm[c]);
+        e.input_v[c] = std::max(0.0, string_a > 0.0 ? fed_v : drawn_v);
         e.output_a[c] = to_bus / period_s;
         e.amplifier_a[c] += filter * (e.output_a[c] - e.amplifier_a[c]);
         e.string_as[c] += string_a * period_s;

@@ -2,6 +2,8 @@
 #include "ads7952.hpp"
 #include "electrical.hpp"
 
+#include <cstddef>
+
 using thermogen::Ads7952;
 
 extern "C" {
@@ -13,6 +15,8 @@ int tz_ads7952_pins(Ads7952* chip, int sclk, int cs_n, int sdi) {
     chip->pins(sclk, cs_n, sdi);
     return chip->sdo();
 }
+
+size_t tz_electrical_size() { return sizeof(thermogen::tz_electrical); }
 
 // Steps `periods` PWM periods with fixed on-times; the sums in `e` run on.
 void tz_electrical_run(thermogen::tz_electrical* e, const uint16_t* high_counts, const uint16_t* low_counts, int period_counts,

@@ -1,0 +1,154 @@
+"""Fixtures of the simulator's tests."""
+
+import ctypes
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from thermogen_sim.compiler import models_library, site_library
+from thermogen_sim.electrical import Electrical
+from thermogen_sim.harness import CompiledSite
+
+
+class EchoNode(wiring.Component):
+    """Answers the byte before, on SPI mode 0; byte 0 is the number of pulses seen; runs the module when told 0xA5 first."""
+
+    host_sclk: In(1)
+    host_cs_n: In(1, init=1)
+    host_copi: In(1)
+    host_cipo: Out(1)
+    module_sclk: Out(1)
+    module_cs_n: Out(1, init=1)
+    module_copi: Out(1)
+    module_cipo: In(1)
+    module_run: Out(1)
+    adc_sclk: Out(1)
+    adc_cs_n: Out(1, init=1)
+    adc_copi: Out(1)
+    adc_cipo: In(1)
+    pulse: In(1)
+    ov_comparator: In(1)
+    led_link: Out(1)
+    led_trip: Out(1)
+
+    def elaborate(self, _platform):
+        m = Module()
+        sclk, cs_n, copi, pulse = Signal(3), Signal(3, init=7), Signal(3), Signal(3)
+        m.d.sync += [
+            sclk.eq(Cat(self.host_sclk, sclk)),
+            cs_n.eq(Cat(self.host_cs_n, cs_n)),
+            copi.eq(Cat(self.host_copi, copi)),
+            pulse.eq(Cat(self.pulse, pulse)),
+        ]
+        pulses, received, out, bit = Signal(8), Signal(8), Signal(8), Signal(3)
+        m.submodules.heard = heard = Memory(shape=8, depth=16, init=[])
+        write, read = heard.write_port(), heard.read_port()
+        place = Signal(4)
+        m.d.comb += [write.addr.eq(place), write.data.eq(Cat(copi[1], received)), read.addr.eq(place)]
+        with m.If(pulse[1] & ~pulse[2]):
+            m.d.sync += pulses.eq(pulses + 1)
+        m.d.comb += self.host_cipo.eq(out[7])
+        with m.If(cs_n[1]):
+            m.d.sync += [bit.eq(0), out.eq(pulses)]
+        with m.Elif(sclk[1] & ~sclk[2]):
+            m.d.sync += received.eq(Cat(copi[1], received))
+            m.d.comb += write.en.eq(bit == 7)
+        with m.Elif(~sclk[1] & sclk[2]):
+            m.d.sync += [bit.eq(bit + 1), out.eq(out << 1)]
+            with m.If(bit == 7):
+                m.d.sync += [out.eq(read.data), place.eq(place + 1)]
+        with m.If(received == 0xA5):
+            m.d.sync += self.module_run.eq(1)
+        m.d.comb += [self.module_sclk.eq(pulses[0]), self.led_trip.eq(self.ov_comparator)]
+        return m
+
+
+class FixedModule(wiring.Component):
+    """Channel k switches its high side on for 24 + 8 k of 480 counts while `run`, low sides off."""
+
+    link_sclk: In(1)
+    link_cs_n: In(1, init=1)
+    link_copi: In(1)
+    link_cipo: Out(1)
+    run: In(1)
+    adc_sclk: Out(1)
+    adc_cs_n: Out(1, init=1)
+    adc_copi: Out(1)
+    adc_cipo: In(1)
+    pwm_hi: Out(12)
+    pwm_lo: Out(12)
+    driver_enable: Out(1)
+
+    def elaborate(self, _platform):
+        m = Module()
+        count = Signal(range(480))
+        with m.If(count == 479):
+            m.d.sync += count.eq(0)
+        with m.Else():
+            m.d.sync += count.eq(count + 1)
+        for channel in range(12):
+            m.d.sync += self.pwm_hi[channel].eq(count < 24 + 8 * channel)
+        m.d.comb += [self.driver_enable.eq(self.run), self.link_cipo.eq(self.link_sclk)]
+        return m
+
+
+@pytest.fixture(scope="session")
+def models() -> ctypes.CDLL:
+    """The compiled chip and circuit models."""
+    library = ctypes.CDLL(str(models_library().resolve()))
+    library.tz_ads7952_new.restype = ctypes.c_void_p
+    library.tz_ads7952_new.argtypes = (ctypes.c_double,)
+    library.tz_ads7952_delete.argtypes = (ctypes.c_void_p,)
+    library.tz_ads7952_input.argtypes = (ctypes.c_void_p, ctypes.c_uint, ctypes.c_double)
+    library.tz_ads7952_pins.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int)
+    library.tz_electrical_run.argtypes = (
+        ctypes.POINTER(Electrical),
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+        ctypes.c_int,
+        ctypes.c_double,
+        ctypes.c_uint64,
+    )
+    return library
+
+
+@pytest.fixture
+def run_circuit(models: ctypes.CDLL) -> Callable[[Electrical, list[int], list[int], int], None]:
+    """Step a circuit for some PWM periods with fixed high and low side counts (of 480) of each channel."""
+
+    def run(circuit: Electrical, high: list[int], low: list[int], periods: int) -> None:
+        counts = ctypes.c_uint16 * circuit.channels
+        models.tz_electrical_run(ctypes.byref(circuit), counts(*high), counts(*low), 480, 10e-6, periods)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_designs() -> tuple[str, str]:
+    """RTLIL of designs with the pins of node and power module that echo, count and switch, and compile in seconds."""
+    return rtlil.convert(EchoNode(), name="tz_node", emit_src=False), rtlil.convert(FixedModule(), name="tz_pcm", emit_src=False)
+
+
+@pytest.fixture
+def small_site(small_designs: tuple[str, str]) -> Iterator[CompiledSite]:
+    """The small designs compiled into a site of 10,000 clocks a site second."""
+    site = CompiledSite(site_library(*small_designs, channels=12), 10_000, seed=1, bus_v_per_volt=26.2144, bus_a_per_volt=65.536)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def series_file(tmp_path: Path) -> Callable[[str], Path]:
+    """Write a series' text to a file."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "series.csv"
+        path.write_text(text)
+        return path
+
+    return write

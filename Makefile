@@ -18,7 +18,7 @@ $(READY): requirements.lock pyproject.toml scripts/install-system-packages
 	$(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: run demo test check soak fuzz prove bench build-bitstream docs format lock
+.PHONY: run demo test check soak fuzz bench build-bitstream docs format
 run: $(READY) ## the whole system on this machine, until Ctrl-C
 	@$(PY) -m thermogen_scripts.run
 
@@ -47,7 +47,7 @@ soak: $(READY) ## the long, seeded part of the tests
 	$(PY) -m pytest -m soak --timeout=7200
 
 fuzz: $(READY) ## the long, seeded fuzzing of every decoder
-	HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest -m "fuzz" --timeout=7200
+	$(PY) -m pytest esf/tests -m soak --timeout=7200
 
 bench: $(READY) ## ratios against what a user would use instead
 	@$(PY) -m thermogen_scripts.bench

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from thermogen_esf.frames import (
     MAX_TEXT_BYTES,
@@ -24,9 +23,6 @@ from thermogen_esf.frames import (
 from thermogen_esf.layout import TELEMETRY_FIELDS
 from thermogen_esf.points import TimeQuality
 from thermogen_esf.signatures import KEY_ID_BYTES, SIGNATURE_BYTES
-
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")  # a busy machine is no failure
 
 _U16, _U32, _I64 = st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1), st.integers(-(2**63), 2**63 - 1)
 _HASH = st.binary(min_size=32, max_size=32)

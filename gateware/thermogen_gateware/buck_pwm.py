@@ -9,6 +9,7 @@ Duties are fetched one a clock at the start of a period and take effect together
 of a channel stays off while `low_side` does not allow it (its current is too small) or its duty is below 32 counts (6.7 %).
 Gates fall with `run` and `enable` without a clock; after `enable` they return at the start of a period only. `run` may be an
 unsynchronised wire: it only gates, and whoever drives `enable` includes a synchronised copy of it.
+Latency: gates are registered, one clock behind the ramp. Area, iCE40, 12 channels: 236 LUT4, 292 carry, 260 FF.
 """
 
 from __future__ import annotations

@@ -14,12 +14,15 @@ several modules they take turns). Both directions run at once in one assertion o
     3 + 2n   CRC-16, then two bytes of no meaning
     5 + 2n                                          CRC-16
 
-n channels; a duty is counts (of 480) in bits 11 … 3 and eighths of a count in bits 2 … 0; a current is the converter's 12 bits, 2048 = 0 A, 2 mA
-a step; upper bits are 0. The slave takes COPI at the rising SCLK and changes CIPO after the falling one; the master takes
-CIPO at the end of the bit, because 48 MHz oversampling answers 42 to 63 ns late. A frame is good when start byte, CRC and length are right
-and its sequence is 1 to 127 ahead of the last good one (mod 256); only the duties and flags of a good frame are ever applied, all at once. After power-up
-and after a loss, the first frame with a good CRC only sets the sequence. The slave's link is lost after 10 ms without a good frame
-or 3 bad ones in a row; the node calls a module absent after 10 ms without a good answer.
+n channels; a duty is counts (of 480) in bits 11 … 3 and eighths of a count in bits 2 … 0; a current is the converter's 12 bits,
+2048 = 0 A, 2 mA a step; upper bits are 0. Type 1, version 1. The slave takes COPI at the rising SCLK and changes CIPO after the
+falling one; the master takes CIPO at the end of the bit, because 48 MHz oversampling answers 42 to 63 ns late. Chip select
+rests high for at least 100 ns. A frame is good when start byte, CRC and length are right and its sequence is 1 to 127 ahead of
+the last good one (mod 256); only the duties and flags of a good frame are ever applied, all at once. After power-up and after a
+loss, the first frame with a good CRC only sets the sequence. The slave's link is lost after 10 ms without a good frame or 3 bad
+ones in a row; the node calls a module absent after 10 ms without a good answer.
+Latency: duties apply at the end of the exchange, 1,530 node clocks for 12 channels. Area, 12 channels: slave 231 LUT4, 48
+carry, 168 FF, 1 RAM on iCE40; master 168 LUT4, 40 CCU2, 152 FF on LIFCL.
 """
 
 from __future__ import annotations
@@ -65,6 +68,11 @@ class ModuleStatus(enum.IntFlag):
 def frame_bytes(channels: int) -> int:
     """Bytes of one exchange with a module of so many channels."""
     return UP_WORDS_AT + 2 * channels + 2
+
+
+def exchange_clocks(channels: int) -> int:
+    """Node clocks from `start` to `done` of one exchange."""
+    return CHIP_SELECT_LEAD_CLOCKS + frame_bytes(channels) * 8 * SCLK_DIVIDER + SCLK_DIVIDER + 1
 
 
 class ModuleLinkSlave(wiring.Component):
@@ -232,14 +240,10 @@ class ModuleLinkMaster(wiring.Component):
     leaves the currents of the last good one. `present`: the module answers; `heard`: it also says that it hears us.
     """
 
-    def __init__(self, clock_hz, channels, modules=1):
+    def __init__(self, channels, modules=1):
         self._channels = channels
         self._modules = modules
         self._lost_exchanges = max(1, int(LOST_AFTER_S * EXCHANGE_HZ) // modules)
-        if frame_bytes(channels) * 8 * SCLK_DIVIDER + 2 * CHIP_SELECT_LEAD_CLOCKS > clock_hz // EXCHANGE_HZ:
-            raise ValueError(
-                f"{channels} channels do not fit an exchange of {clock_hz // EXCHANGE_HZ} clocks; use fewer channels a module or a faster clock"
-            )
         super().__init__(
             {
                 "start": In(1),

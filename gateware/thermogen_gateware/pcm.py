@@ -7,12 +7,12 @@ backwards through the string. So a channel's low side is released only above the
 Vbus × (1 − duty) / (2 L f), for 63 V and 220 µH, and taken back below the same for 58 V: at a duty of 0.7 that is 0.43 and 0.40 A.
 `driver_enable` and all gates are 0 unless the link is valid, the node enables, the converters are healthy and `run` is 1; `run` acts
 on gates and `driver_enable` without a clock.
-Area, iCE40 HX8K: {area}.
+Area, iCE40 HX8K: 642 LUT4, 392 carry, 560 FF, 2 RAM with 12 channels; 1,067 LUT4, 914 carry, 1,135 FF, 2 RAM with 36.
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.memory import Memory

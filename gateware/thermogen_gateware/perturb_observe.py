@@ -56,14 +56,15 @@ RECORD = data.StructLayout(
         "power": signed(POWER_BITS),
     }
 )
-"""What is kept of a channel. Duties in eighths of a count, `current_sum` of the measuring window so far in 2 mA, `power` of the step before."""
+"""What is kept of a channel. Duties in eighths of a count, `current_sum` of the measuring window so far in 2 mA, `power` of the
+step before."""
 
 
 class PerturbObserve(wiring.Component):
     """`record` and this exchange's view of the channel → `next_record`.
 
-    `step_end`: the measuring window is complete, `power` is the step's. `flowing`, `lost`: its mean current is enough to track, too small to go on;
-    `over_limit`, `under_limit` likewise for the limit, `broken`: over-current or reverse current now.
+    `step_end`: the measuring window is complete, `power` is the step's. `flowing`, `lost`: its mean current is enough to track, too
+    small to go on; `over_limit`, `under_limit` likewise for the limit; `broken`: over-current or reverse current now.
     """
 
     record: In(RECORD)

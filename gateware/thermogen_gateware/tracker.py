@@ -1,10 +1,11 @@
 """The tracker of all channels: one engine that passes over them in turn, with their state in block RAM.
 
-After each exchange with a module the engine passes over that module's channels: it stores the new current, adds it to the sum of the measuring
-window, and writes what PerturbObserve makes of it. A step is 7.5 ms of clock time, more than three times the 47 µF × 48 ohm at a
-channel's input; its last 1.6 ms are measured, 2.6 time constants after the change. Power is the window's sum of currents × its mean
-bus voltage, so 16 samples of a 2 mA converter are compared, not one. Currents outside the channel's rating (3.9 A, −100 mA mean) switch it off.
-Latency of a pass: 5 clocks a channel + 1.
+After each exchange with a module the engine passes over that module's channels: it stores the new current, adds it to the sum of
+the measuring window, and writes what PerturbObserve makes of it. A step is 7.5 ms of clock time, more than three times the 47 µF ×
+48 ohm at a channel's input; its last 1.6 ms are measured, 2.6 time constants after the change. Power is the window's sum of
+currents × its mean bus voltage, so 16 samples of a 2 mA converter are compared, not one. A current outside the channel's rating
+(one sample above 3.9 A, a mean below −100 mA) switches the channel off.
+Latency of a pass: 5 clocks a channel + 1. Area, LIFCL, 12 channels: 179 LUT4, 84 CCU2, 173 FF, 17 DPR16X4, 1 multiplier.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from .perturb_observe import BUS_BITS, POWER_BITS, RECORD, SUM_BITS, PerturbObse
 STEP_S = 7.5e-3
 MEASURE_S = 1.6e-3
 MEASURE_ROUNDS_MAX = 16
-PASS_CLOCKS_PER_CHANNEL = 5
 
 MILLIAMPERES_PER_STEP = 2
 FLOWING_MA = 20
@@ -32,11 +32,16 @@ DEFAULT_CURRENT_LIMIT_MA = 3_000
 BUS_SUM_BITS = BUS_BITS + 2
 
 
+def pass_clocks(channels: int) -> int:
+    """Clocks of a pass over one module's channels."""
+    return 5 * channels + 1
+
+
 class Tracker(wiring.Component):
     """`start` begins a pass over `module`, `busy` lasts until it has ended with `pass_done`. A pass over each module makes a round.
 
-    `current_addr`/`current_data` and `duty_addr`/`duty_data` are memory ports (data one clock after the address). `channel_sum`: the newest
-    currents of all channels added, in 2 mA, new at `pass_done`. `channel_index` → `channel_word` one clock later, in the
+    `current_addr`/`current_data` and `duty_addr`/`duty_data` are memory ports (data one clock after the address). `channel_sum`:
+    newest currents of all channels added, in 2 mA, new at `pass_done`. `channel_index` → `channel_word` one clock later, in the
     telemetry's packing, 0 for what does not exist. `overcurrent`, `reverse`: a channel is off for that reason; until not `allowed`.
     """
 
@@ -48,7 +53,7 @@ class Tracker(wiring.Component):
         self._measure_rounds = round(measure_s * rounds_per_s)
         if not 1 <= self._measure_rounds < self._step_rounds or self._measure_rounds > MEASURE_ROUNDS_MAX:
             raise ValueError(
-                f"a step of {step_s} s with {measure_s} s of measuring has {self._step_rounds} exchanges and measures {self._measure_rounds}; "
+                f"a step of {step_s} s has {self._step_rounds} exchanges and {measure_s} s of measuring {self._measure_rounds} of them; "
                 f"measure 1 to {MEASURE_ROUNDS_MAX} of more"
             )
         total = channels * modules

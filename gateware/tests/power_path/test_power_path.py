@@ -207,3 +207,10 @@ def test_a_module_that_does_not_believe_its_converter_is_a_fault(bench):
 def test_a_site_second_without_two_exchanges_is_refused(refuses):
     with refuses("exchanges"):
         PowerPath(clocks_per_site_second=9_999)
+
+
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+def test_more_channels_on_a_module_than_an_exchange_holds_are_refused(refuses):
+    PowerPath(channels=36, modules=3)
+    with refuses("fewer channels"):
+        PowerPath(channels=48)

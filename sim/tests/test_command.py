@@ -1,0 +1,54 @@
+"""What the command tells a person who gave it something it cannot use."""
+
+import pytest
+from thermogen_sim.command import main
+
+SITE = ["site", "--name", "alpha"]
+
+
+def _site(tmp_path, *more):
+    return [*SITE, "--run-dir", str(tmp_path / "run"), "--host-link", str(tmp_path / "link"), *more]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--pace", "fast"], "site seconds per wall second"),
+        (["--pace", "0"], "site seconds per wall second"),
+        (["--rtu", "70000"], "not a port"),
+        (["--clock", "http"], "not a port"),
+        (["--start", "soon"], "ISO 8601"),
+        (["--clocks-per-site-second", "100"], "10000 to 50000000"),
+        (["--seed", "-1"], "0 or more"),
+        (["--state", "tepid"], "invalid choice"),
+    ],
+)
+def test_a_setting_without_meaning_is_explained(tmp_path, capsys, options, says):
+    try:
+        code = main(_site(tmp_path, *options))
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_bad_series_is_told_before_anything_is_started(tmp_path, capsys, series_file):
+    path = series_file("time,gas_flow_mcf_d,ambient_degc,load_w\n1,3,1,1\n2,x,1,1\n")
+    assert main(["replay", str(path), *_site(tmp_path)[1:]]) == 1
+    error = capsys.readouterr().err
+    assert "row 2" in error and "gas_flow_mcf_d" in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_directory_that_is_a_file_is_told(tmp_path, capsys):
+    (tmp_path / "run").write_text("")
+    assert main(_site(tmp_path)) == 1
+    assert "--run-dir" in capsys.readouterr().err
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    output = capsys.readouterr().out
+    assert all(command in output for command in ("site", "replay", "uplink"))

@@ -160,7 +160,7 @@ class Demonstration:
     def run_program(self, step: str, name: str, arguments: list[str], environment: dict[str, str]) -> None:
         """Runs one of our commands, showing what it says; refuses when it ends with another exit code than 0."""
         done = subprocess.run([program(name), *arguments], env={**os.environ, **environment}, capture_output=True, text=True, check=False)
-        self.progress.console.print(done.stdout.strip(), markup=False, highlight=False)
+        self.progress.console.print(done.stdout.strip(), markup=False, highlight=False, soft_wrap=True)
         if done.returncode != 0:
             refuse(step, f"{name} ended with exit code {done.returncode}: {done.stderr.strip() or done.stdout.strip().splitlines()[-1]}")
 

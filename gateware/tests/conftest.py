@@ -20,6 +20,8 @@ class Streams:
         """Offer one transfer until it is taken."""
         ctx.set(stream.payload, payload)
         ctx.set(stream.valid, 1)
+        if not ctx.get(stream.ready):
+            await ctx.edge(stream.ready, 1)
         ready = False
         while not ready:
             _, _, ready = await ctx.tick().sample(stream.ready)
@@ -29,6 +31,8 @@ class Streams:
     async def take(ctx, stream):
         """Take one transfer, as its payload's fields."""
         ctx.set(stream.ready, 1)
+        if not ctx.get(stream.valid):
+            await ctx.edge(stream.valid, 1)
         valid = False
         while not valid:
             _, _, valid, payload = await ctx.tick().sample(stream.valid, stream.payload)

@@ -147,7 +147,7 @@ def test_unknown_opcode_is_said_to_be_one(bench, spi_host, requests):
     bench.run(spi_host, script)
 
 
-@pytest.mark.parametrize("bit", [0, 9, 40, 47, 48, 66, 79, 80, 111])
+@pytest.mark.parametrize("bit", [0, 9, 47, 66, 80, 111])
 def test_a_flipped_bit_anywhere_changes_nothing(bench, spi_host, requests, bit):
     async def script(spi):
         request = bytearray(requests.request(Opcode.WRITE, 0x040, 2, [1, 2]))
@@ -212,7 +212,8 @@ def test_errors_count_what_was_bad_refused_or_cut_short(bench, spi_host, request
     async def script(spi):
         await requests.read(spi, 0x100, 1)
         await requests.write(spi, 0x040, [1])
-        await requests.ask(spi, Opcode.LEAF, BUSY_SLOT)
+        busy = requests.request(Opcode.LEAF, BUSY_SLOT, 0)
+        await spi.exchange(requests.padded(busy))
         await spi.exchange(b"")
         assert bench.errors == 0
         await requests.write(spi, 0x040, [REFUSED_WORD])

@@ -8,13 +8,15 @@ import struct
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
 from amaranth.sim import Simulator
 from thermogen_esf import merkle
-from thermogen_esf.hostlink import EPOCH_RECORD, EPOCH_RECORD_WORDS, EPOCH_RING, Status
+from thermogen_esf.hostlink import EPOCH_RECORD, EPOCH_RECORD_WORDS, EPOCH_RING, IMAGE_WORDS, Status
 from thermogen_esf.layout import FIELD, LEAF_BYTES
 from thermogen_gateware.leaf import SLOT_WORDS, LeafRecorder, LeafStore
 from thermogen_gateware.merkle import MerkleTree
 
+CLOCK_PERIOD_S = 20e-9
 SLOTS = 4
 BOOT_COUNT = 7
 
@@ -43,8 +45,16 @@ class Bench:
             recorder.tree_idle.eq(tree.idle),
             recorder.tree_count.eq(tree.count),
         ]
-        self.present = self.leaf_of(0)
-        self.records = {}
+        m.submodules.image = self.image = Memory(shape=16, depth=IMAGE_WORDS, init=[])
+        m.submodules.records = self.records = Memory(shape=16, depth=2 * EPOCH_RING * EPOCH_RECORD_WORDS, init=[])
+        image_read, records_write = self.image.read_port(), self.records.write_port()
+        m.d.comb += [
+            image_read.addr.eq(recorder.image_address),
+            recorder.image_data.eq(image_read.data),
+            records_write.en.eq(recorder.record_write),
+            records_write.addr.eq(recorder.record_address),
+            records_write.data.eq(recorder.record_data),
+        ]
         self.epoch = None
 
     @staticmethod
@@ -54,29 +64,18 @@ class Bench:
         leaf[at : at + 2] = BOOT_COUNT.to_bytes(2, "big")
         return bytes(leaf)
 
-    async def image(self, ctx):
-        async for _, _, address in ctx.tick().sample(self.recorder.image_address):
-            ctx.set(self.recorder.image_data, int.from_bytes(self.present[2 * address : 2 * address + 2], "big"))
-
     async def hash_core(self, ctx):
         while True:
             message = await self.streams.take_bytes(ctx, self.tree.hash.message)
             await self.streams.put_bytes(ctx, self.tree.hash.digest, hashlib.sha3_256(message).digest())
-
-    async def record_memory(self, ctx):
-        recorder = self.recorder
-        async for _, _, write, address, word in ctx.tick().sample(recorder.record_write, recorder.record_address, recorder.record_data):
-            if write:
-                self.records[address] = word
 
     def run(self, script):
         async def main(ctx):
             await script(ctx)
 
         simulator = Simulator(self.module)
-        simulator.add_clock(20e-9)
-        for model in (self.image, self.hash_core, self.record_memory):
-            simulator.add_testbench(model, background=True)
+        simulator.add_clock(CLOCK_PERIOD_S)
+        simulator.add_testbench(self.hash_core, background=True)
         simulator.add_testbench(main)
         simulator.run()
 
@@ -91,7 +90,8 @@ class Bench:
         sequence = ctx.get(self.recorder.next)
         sealed = ctx.get(self.recorder.sealed)
         before = ctx.get(self.tree.count)
-        self.present = self.leaf_of(sequence)
+        for place, (word,) in enumerate(struct.iter_unpack(">H", self.leaf_of(sequence))):
+            ctx.set(self.image.data[place], word)
         ctx.set(self.recorder.epoch, epoch)
         ctx.set(self.recorder.last_of_epoch, last)
         ctx.set(self.recorder.time, time)
@@ -101,8 +101,8 @@ class Bench:
         seals = (before != 0 and epoch != self.epoch) + last
         count = 0 if last else 1 if seals else before + 1
         self.epoch = epoch
-        for _ in range(8_000):
-            await ctx.tick()
+        for _ in range(200):
+            await ctx.delay(40 * CLOCK_PERIOD_S)
             if (ctx.get(self.recorder.sealed), ctx.get(self.tree.count), ctx.get(self.tree.idle)) == (sealed + seals, count, 1):
                 break
         else:
@@ -122,11 +122,11 @@ class Bench:
             words.append(ctx.get(self.store.host_data))
         return Status(ctx.get(self.recorder.slot_status)), struct.pack(f">{len(words)}I", *words)[:LEAF_BYTES]
 
-    def epoch_record(self, number):
+    def epoch_record(self, ctx, number):
         base = number % (2 * EPOCH_RING) * EPOCH_RECORD_WORDS
         values = {}
         for name, (start, size) in EPOCH_RECORD.items():
-            words = [self.records[base + start + place] for place in range(size)]
+            words = [ctx.get(self.records.data[base + start + place]) for place in range(size)]
             values[name] = int.from_bytes(struct.pack(f">{size}H", *words), "big")
         return values
 
@@ -159,16 +159,16 @@ def test_an_epoch_is_sealed_with_its_last_leaf(bench):
         assert ctx.get(bench.recorder.sealed) == 0
         await bench.record(ctx, epoch=5, last=True, time=5_400)
         assert ctx.get(bench.recorder.sealed) == 1
+        assert bench.epoch_record(ctx, 0) == {
+            "epoch": 5,
+            "first_sequence": 40,
+            "count": 3,
+            "boot_count": BOOT_COUNT,
+            "sealed_at": 5_400,
+            "root": bench.root([40, 41, 42]),
+        }
 
     bench.run(script)
-    assert bench.epoch_record(0) == {
-        "epoch": 5,
-        "first_sequence": 40,
-        "count": 3,
-        "boot_count": BOOT_COUNT,
-        "sealed_at": 5_400,
-        "root": bench.root([40, 41, 42]),
-    }
 
 
 def test_a_leaf_of_another_epoch_seals_the_old_one_first(bench):
@@ -177,11 +177,11 @@ def test_a_leaf_of_another_epoch_seals_the_old_one_first(bench):
         await bench.record(ctx, epoch=6, time=5_777)
         assert ctx.get(bench.recorder.sealed) == 1
         await bench.record(ctx, epoch=6, last=True, time=6_300)
+        first, second = bench.epoch_record(ctx, 0), bench.epoch_record(ctx, 1)
+        assert (first["epoch"], first["count"], first["sealed_at"], first["root"]) == (5, 1, 5_777, bench.root([0]))
+        assert (second["epoch"], second["first_sequence"], second["count"], second["root"]) == (6, 1, 2, bench.root([1, 2]))
 
     bench.run(script)
-    first, second = bench.epoch_record(0), bench.epoch_record(1)
-    assert (first["epoch"], first["count"], first["sealed_at"], first["root"]) == (5, 1, 5_777, bench.root([0]))
-    assert (second["epoch"], second["first_sequence"], second["count"], second["root"]) == (6, 1, 2, bench.root([1, 2]))
 
 
 def test_leaves_are_lost_oldest_first_and_counted(bench):
@@ -217,8 +217,8 @@ def test_acknowledging_neither_goes_back_nor_ahead_of_what_there_is(bench):
 
 def test_a_slot_is_busy_while_it_is_overwritten(bench):
     async def script(ctx):
-        for _ in range(SLOTS):
-            await bench.record(ctx, epoch=5)
+        await bench.record(ctx, epoch=5)
+        await bench.order(ctx, "set_next", SLOTS)
         ctx.set(bench.recorder.slot, 0)
         ctx.set(bench.recorder.record, 1)
         await ctx.tick()

@@ -94,6 +94,7 @@ def test_a_full_tree_takes_no_leaf_until_it_is_sealed(streams):
     simulator.run()
 
 
+@pytest.mark.slow
 def test_the_tree_and_its_hash_core_agree_on_the_wire(streams):
     m = Module()
     m.submodules.tree = tree = MerkleTree()

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 from thermogen_esf.points import TimeQuality
 from thermogen_gateware.site_clock import SiteClock
 
+CLOCK_PERIOD_S = 20e-9
 NOMINAL = 1_000
 TOLERANCE = 2
 """200 ppm of 1,000 clocks are nothing; the jitter is what remains."""
+
+
+async def clocks(ctx, count):
+    """Lets so many clocks pass."""
+    await ctx.delay(count * CLOCK_PERIOD_S)
 
 
 class Bench:
@@ -17,23 +24,25 @@ class Bench:
 
     def __init__(self):
         self.dut = SiteClock(NOMINAL)
+        self.clock = Signal(32)
         self.seconds = []
 
     def run(self, script):
         """Runs `script(self, ctx)`."""
 
         async def watch(ctx):
-            clock = 0
-            async for _, _, second in ctx.tick().sample(self.dut.second):
-                clock += 1
-                if second:
-                    self.seconds.append(clock)
+            while True:
+                await ctx.edge(self.dut.second, 1)
+                self.seconds.append(ctx.get(self.clock))
 
         async def main(ctx):
             await script(self, ctx)
 
-        simulator = Simulator(self.dut)
-        simulator.add_clock(20e-9)
+        m = Module()
+        m.submodules.dut = self.dut
+        m.d.sync += self.clock.eq(self.clock + 1)
+        simulator = Simulator(m)
+        simulator.add_clock(CLOCK_PERIOD_S)
         simulator.add_testbench(watch, background=True)
         simulator.add_testbench(main)
         simulator.run()
@@ -51,9 +60,9 @@ class Bench:
     async def pulse(self, ctx, clocks_after=NOMINAL):
         """One pulse, then `clocks_after` clocks to the next."""
         ctx.set(self.dut.pulse, 1)
-        await ctx.tick().repeat(clocks_after // 10)
+        await clocks(ctx, clocks_after // 10)
         ctx.set(self.dut.pulse, 0)
-        await ctx.tick().repeat(clocks_after - clocks_after // 10)
+        await clocks(ctx, clocks_after - clocks_after // 10)
 
     def state(self, ctx):
         return ctx.get(self.dut.time), TimeQuality(ctx.get(self.dut.quality))
@@ -78,14 +87,14 @@ def test_time_is_unset_until_the_host_sets_it(bench):
 @pytest.mark.parametrize("set_after", [50, 500, 950])
 def test_the_second_that_the_host_sets_ends_with_the_next_pulse(bench, set_after):
     async def script(bench, ctx):
-        await ctx.tick().repeat(370)
+        await clocks(ctx, 370)
         for _ in range(3):
             await bench.pulse(ctx)
         ctx.set(bench.dut.pulse, 1)
-        await ctx.tick().repeat(set_after)
+        await clocks(ctx, set_after)
         ctx.set(bench.dut.pulse, 0)
         await bench.set_time(ctx, 100)
-        await ctx.tick().repeat(NOMINAL - set_after - 2)
+        await clocks(ctx, NOMINAL - set_after - 2)
         for expected in (101, 102, 103):
             await bench.pulse(ctx)
             assert bench.state(ctx) == (expected, TimeQuality.PULSE)
@@ -100,7 +109,7 @@ async def settle(bench, ctx, time=100):
         await bench.pulse(ctx)
     await bench.pulse(ctx, NOMINAL // 2)
     await bench.set_time(ctx, time - 1)
-    await ctx.tick().repeat(NOMINAL // 2 - 2)
+    await clocks(ctx, NOMINAL // 2 - 2)
     await bench.pulse(ctx)
     assert bench.state(ctx) == (time, TimeQuality.PULSE)
 
@@ -143,24 +152,24 @@ def test_no_pulse_moves_site_time_by_more_than_its_tolerance(bench, period):
 def test_without_a_pulse_the_crystal_counts_and_says_so(bench):
     async def script(bench, ctx):
         await settle(bench, ctx)
-        await ctx.tick().repeat(NOMINAL // 2 - 10)
+        await clocks(ctx, NOMINAL // 2 - 10)
         assert bench.state(ctx) == (101, TimeQuality.DEGRADED)
         assert not ctx.get(bench.dut.pulse_missing)
-        await ctx.tick().repeat(20)
+        await clocks(ctx, 20)
         assert bench.state(ctx) == (101, TimeQuality.FREE_RUNNING)
         assert ctx.get(bench.dut.pulse_missing)
-        await ctx.tick().repeat(3 * NOMINAL)
+        await clocks(ctx, 3 * NOMINAL)
         assert bench.state(ctx) == (104, TimeQuality.FREE_RUNNING)
         assert bench.lengths()[-2:] == [NOMINAL, NOMINAL]
 
     bench.run(script)
 
 
-@pytest.mark.parametrize("drift", [-40, 40])
+@pytest.mark.parametrize("drift", [-16, 16])
 def test_a_pulse_that_comes_back_out_of_phase_is_followed_slowly(bench, drift):
     async def script(bench, ctx):
         await settle(bench, ctx)
-        await ctx.tick().repeat(3 * NOMINAL + drift)
+        await clocks(ctx, 3 * NOMINAL + drift)
         for _ in range(abs(drift) // TOLERANCE + 3):
             await bench.pulse(ctx)
         assert bench.state(ctx)[1] is TimeQuality.PULSE

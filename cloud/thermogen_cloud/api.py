@@ -132,7 +132,7 @@ def application(services: Services) -> FastAPI:
         title="Thermogen Zero cloud",
         version="1",
         description="What sites claim, why it is believed, and the credits that come of it. "
-        "HTTP Basic, user `viewer`. Every error is an RFC 9457 problem with a `remedy`.",
+        "HTTP Basic, user viewer. Every error is an RFC 9457 problem that says what to do.",
         responses={
             code: {"model": problems.Problem, "description": text, "content": {problems.MEDIA_TYPE: {}}}
             for code, text in ((401, "no or wrong password"), (422, "not the form described here"))

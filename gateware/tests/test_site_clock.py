@@ -149,6 +149,21 @@ def test_no_pulse_moves_site_time_by_more_than_its_tolerance(bench, period):
     bench.run(script)
 
 
+def test_a_pulse_with_another_before_it_is_not_trusted(bench):
+    async def script(bench, ctx):
+        await settle(bench, ctx)
+        for _ in range(3):
+            await bench.pulse(ctx, 300)
+            await bench.pulse(ctx, NOMINAL - 300)
+            await bench.pulse(ctx, 300)
+            assert bench.state(ctx)[1] is TimeQuality.DEGRADED
+            assert ctx.get(bench.dut.pulse_out_of_tolerance)
+            await bench.pulse(ctx, NOMINAL - 300)
+        assert all(abs(length - NOMINAL) <= TOLERANCE for length in bench.lengths()[3:])
+
+    bench.run(script)
+
+
 def test_without_a_pulse_the_crystal_counts_and_says_so(bench):
     async def script(bench, ctx):
         await settle(bench, ctx)

@@ -23,6 +23,9 @@ def environment(tmp_path, monkeypatch):
     for setting in SETTINGS:
         monkeypatch.delenv(setting.variable, raising=False)
     monkeypatch.setenv("THERMOGEN_CLOUD_DIR", str(tmp_path / "cloud"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("THERMOGEN_CLOUD_PORT", str(probe.getsockname()[1]))
     return tmp_path
 
 

@@ -47,9 +47,8 @@ class Cloud:
 
 @contextmanager
 def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
-    """Opens a cloud's directory for this process alone, brings interrupted mints to their end, and checks the books."""
+    """Opens an initialised directory for this process alone, brings interrupted mints to their end, and checks the books."""
     directory = CloudDirectory(settings.directory)
-    directory.require()
     with directory.serving():
         key = read_key(directory.cloud_key)
         trust = TrustFile(directory)
@@ -78,6 +77,7 @@ def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
 
 def serve(settings: Settings, clock: Callable[[], int]) -> None:
     """Serves until SIGINT or SIGTERM; `clock` gives Unix seconds. OperatorError where it cannot begin."""
+    CloudDirectory(settings.directory).require()
     listening = _listen(settings.port)
     with listening, opened(settings, clock) as cloud:
         receiving = threading.Thread(target=cloud.receiver.run, name="receiver")

@@ -110,6 +110,17 @@ def test_electrical_energy_never_runs_backwards_and_reverse_power_is_made_good_f
     bench.run(testbench)
 
 
+def test_a_site_that_begins_with_reverse_power_counts_nothing_until_it_is_made_good(bench):
+    async def testbench(ctx):
+        seen = []
+        for value in (-100, -50, 100, 100):
+            await bench.second(ctx, [value], 50_000)
+            seen.append(ctx.get(bench.dut.electrical_energy))
+        assert seen == [0, 0, 0, 5_000]
+
+    bench.run(testbench)
+
+
 def test_a_second_counts_once_however_many_exchanges_it_had(bench):
     async def testbench(ctx):
         for count in (1, 2, 7, 100):

@@ -97,6 +97,8 @@ def test_a_batch_says_why_it_was_refused(cloud, site, client):
     detail = client.get(f"/api/v1/batches/{frames.frame_hash(batch).hex()}").json()
     assert [check["reason"] for check in detail["checks"] if check["passed"] is False] == ["unknown-key"]
     assert client.get("/api/v1/batches", params={"site": "nowhere"}).json() == []
+    assert client.get(f"/api/v1/batches/{frames.frame_hash(batch).hex()}/frame").content == batch
+    assert client.get(f"/api/v1/batches/{'0' * 64}/frame").status_code == 404
 
 
 def test_a_mint_is_requested_approved_and_its_bundle_fetched(cloud, client, requested):

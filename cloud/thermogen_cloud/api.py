@@ -246,6 +246,16 @@ def _mints(services: Services) -> APIRouter:
                 raise refusals.UnknownRequestError(digest)
             return mint_view(session, row)
 
+    @api.get("/batches/{digest}/frame", tags=["batches"], response_class=Response, responses=_problem(404))
+    def batch_frame(digest: Digest) -> Response:
+        """One batch, byte for byte as it came: for `thermogen-esf decode`."""
+        with registry.reading() as session:
+            row = session.get(Batch, bytes.fromhex(digest))
+            if row is None:
+                raise HTTPException(404, f"no batch has the hash {digest}")
+            headers = {"Content-Disposition": f'attachment; filename="batch-{row.number}.esf"'}
+            return Response(row.body, media_type="application/octet-stream", headers=headers)
+
     @api.post("/mints", tags=["mints"], status_code=201, responses=_problem(404, 409))
     def request_mint(order: MintOrder) -> MintView:
         """Requests a mint. The same request again, while it waits, answers with the one that waits."""

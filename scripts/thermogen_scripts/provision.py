@@ -44,7 +44,9 @@ def provision(world: World, wrong_key: bool = False) -> None:
         other = {**world.edge_environment, "THERMOGEN_EDGE_DIR": str(settings.run_dir / "other-edge")}
         key = json.loads(_command("thermogen-edge", ["init", "--site", settings.site], other))["public_key"]
     enrolled.write_text(key)
-    _command("thermogen-cloud", ["enrol-site", "--name", settings.site, "--public-key", str(enrolled)], world.cloud_environment)
+    enrol = ["enrol-site", "--name", settings.site, "--public-key", str(enrolled)]
+    enrol += ["--clocks-per-site-second", str(settings.clocks_per_site_second)]
+    _command("thermogen-cloud", enrol, world.cloud_environment)
     passphrase = world.approver_passphrase_file
     if not passphrase.exists():
         write_private(passphrase, os.urandom(12).hex())

@@ -163,6 +163,7 @@ def test_every_channel_is_sampled_in_the_middle_of_its_on_time(spi_node, frames,
                 falls.append(clock)
             before = cs_n
         for fall in falls[1:2]:
+            assert hi[fall] == 0xFFF
             for channel in range(12):
                 rise = max(clock for clock in range(fall) if not hi[clock] >> channel & 1)
                 end = min(clock for clock in range(fall, len(hi)) if not hi[clock] >> channel & 1)

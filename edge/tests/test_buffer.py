@@ -148,7 +148,7 @@ class BufferModel(RuleBasedStateMachine):
         assert depth.oldest_age_s == (self.time_s - min(oldest) if oldest else 0)
 
 
-@pytest.mark.parametrize("examples", [5, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [5, pytest.param(40, marks=pytest.mark.slow)])
 def test_the_buffer_does_what_its_model_does(tmp_path_factory: pytest.TempPathFactory, examples: int) -> None:
     class Model(BufferModel):
         directory = staticmethod(lambda: tmp_path_factory.mktemp("buffer"))

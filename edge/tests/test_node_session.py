@@ -205,7 +205,7 @@ def test_a_slot_that_is_being_written_is_waited_for(model: NodeModel, tmp_path: 
     model.tick(20)
     right, model.slots[1] = model.slots[1], bytes(506)
     site.look()
-    assert site.buffer.next_sequence == 1
+    assert site.buffer.next_sequence == model.leaf_oldest == 1, "a leaf was acknowledged that was not read"
     model.slots[1] = right
     site.look()
     assert site.buffer.next_sequence == 2

@@ -52,7 +52,7 @@ def test_leaves_become_signed_batches_that_are_receipted(site: Site) -> None:
     assert site.daemon.terminate() == 0
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_daemon_killed_at_random_moments_loses_nothing_and_signs_nothing_twice(site: Site, kills: int) -> None:
     chance = random.Random(kills)
     site.daemon.start()

@@ -20,7 +20,7 @@ from thermogen_esf.signatures import SigningKey
 from . import version
 from .alerts import Alerts
 from .boot import Boot
-from .buffer import Buffer, BufferError
+from .buffer import Buffer, BufferDamagedError, BufferError
 from .clock_source import ClockError, ClockSource
 from .cloud_keys import CloudKeys
 from .commands import Commands
@@ -100,13 +100,18 @@ class Daemon:
         _log.info("stopped")
 
     def step(self) -> bool:
-        """Once round; whether the node has more to give at once."""
+        """Once round; whether the node has more to give at once.
+
+        BufferDamagedError ends the daemon: the next start mends the database, and nothing is stored until then.
+        """
         now, more = self._look()
         try:
             self._uplink.step(now)
             for record in self._buffer.database.take_reports():
                 text = f"{record.kind} {record.number} is put aside: {record.reason}"
                 self._alerts.raise_(Alarm(AlertCode.RECORD_SET_ASIDE, Severity.CRITICAL, text, value=record.number))
+        except BufferDamagedError:
+            raise
         except BufferError as error:
             _log.error("%s", error)
         if self._sensors is not None:
@@ -129,6 +134,8 @@ class Daemon:
             return None, False
         try:
             seen = self._session.look()
+        except BufferDamagedError:
+            raise
         except (HostLinkError, ClockError, BufferError) as error:
             self._session.lost()
             _log.warning("%s; trying again in %.1f s", error, self._node_retry_s)

@@ -1,0 +1,137 @@
+"""The loop: what goes wrong around it is told once, waited for, and never ends it; a damaged buffer alone does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from thermogen_edge.buffer import BufferDamagedError, BufferError, open_buffer
+from thermogen_edge.clock_source import ClockError
+from thermogen_edge.cloud_keys import CloudKeys
+from thermogen_edge.daemon import Daemon
+from thermogen_edge.host_link.client import HostLinkClient
+from thermogen_edge.host_link.transport import HostLinkDownError
+from thermogen_edge.mqtt_link import MqttLink
+from thermogen_edge.node import Node
+from thermogen_edge.profile import default_profile, parse_profile
+from thermogen_edge.settings import BrokerAddress, TcpAddress
+from thermogen_edge.site_sensors import SiteSensors
+from thermogen_esf.frames import AlertCode, decode
+
+from .node_model import DirectTransport, NodeModel
+from .site_parts import KEY, SITE, ModelClock
+from .site_services import PREFIX, free_port
+
+FAULTS = {"host link": HostLinkDownError("no site"), "clock": ClockError("no time"), "buffer": BufferError("locked")}
+
+
+class Loop:
+    """A daemon without a broker, stepped by the test. `fault` is what the node's side meets."""
+
+    def __init__(self, model: NodeModel, directory: Path, limit_bytes: int, sensors: SiteSensors | None = None) -> None:
+        self.model = model
+        self.told: list[tuple[int, bool]] = []
+        link = MqttLink(BrokerAddress("127.0.0.1", free_port(), SITE, tls=False), "", SITE, PREFIX, 1)
+        node = Node(HostLinkClient(DirectTransport(model)))
+        buffer = open_buffer(directory / "buffer.sqlite", limit_bytes)
+        self.daemon = Daemon(
+            parse_profile(default_profile(SITE)), KEY, CloudKeys([]), buffer, node, ModelClock(model), sensors, link, 0.01, 1
+        )
+        self.daemon._publish_alert = self._tell  # type: ignore[method-assign]
+        self.daemon._alerts._publish = self._tell
+        self.buffer = buffer
+        self.fault: Exception | None = None
+        look = self.daemon._session.look
+
+        def faulty_look() -> Any:
+            if self.fault is not None:
+                raise self.fault
+            return look()
+
+        self.daemon._session.look = faulty_look  # type: ignore[method-assign]
+
+    def step(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.daemon._node_retry_at_s = 0.0  # its patience is not what is tested
+            self.daemon.step()
+
+    def _tell(self, frame: bytes) -> None:
+        alert: Any = decode(frame)
+        self.told.append((alert.code, alert.raised))
+
+
+@pytest.fixture
+def loop(model: NodeModel, tmp_path: Path) -> Iterator[Loop]:
+    made = Loop(model, tmp_path, 10_000_000)
+    yield made
+    made.daemon.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [("host link", AlertCode.HOST_LINK_FAULT), ("clock", AlertCode.CLOCK_DEGRADED), ("buffer", None)]
+)
+def test_a_fault_is_told_once_and_its_end_once(loop: Loop, fault: str, code: AlertCode | None) -> None:
+    loop.step()
+    loop.told.clear()
+    loop.fault = FAULTS[fault]
+    loop.step(5)
+    assert loop.told == ([(code, True)] if code else [])
+    loop.fault = None
+    loop.step(5)
+    assert loop.told == ([(code, True), (code, False)] if code else [])
+
+
+def test_a_damaged_buffer_ends_the_daemon_so_that_the_next_start_mends_it(loop: Loop) -> None:
+    loop.fault = BufferDamagedError("rotten")
+    with pytest.raises(BufferDamagedError):
+        loop.step()
+
+
+def test_between_two_tries_of_a_lost_node_the_wait_grows_and_has_an_end(loop: Loop) -> None:
+    loop.fault = FAULTS["host link"]
+    waits = []
+    for _ in range(10):
+        loop.step()
+        waits.append(loop.daemon._node_retry_s)
+    assert waits == sorted(waits)
+    assert waits[-1] == waits[-2] == 10.0
+    loop.fault = None
+    loop.step()
+    assert loop.daemon._node_retry_s == 0.2
+
+
+def test_a_full_buffer_is_a_fatal_alert_that_ends_with_room(model: NodeModel, tmp_path: Path) -> None:
+    loop = Loop(model, tmp_path, 250_000)
+    loop.step()
+    while (AlertCode.BUFFER_FULL, True) not in loop.told:
+        model.tick(10)
+        loop.step()
+    model.tick(10)
+    loop.step(3)
+    assert loop.told.count((AlertCode.BUFFER_FULL, True)) == 1
+    for batch in loop.buffer.wanted(10):
+        loop.buffer.mark_receipted(batch)
+    loop.step()
+    assert loop.told[-1] == (AlertCode.BUFFER_FULL, False)
+    loop.daemon.close()
+
+
+def test_a_silent_burner_controller_is_told(model: NodeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sensors = SiteSensors(TcpAddress("127.0.0.1", free_port()), 1)
+    loop = Loop(model, tmp_path, 10_000_000, sensors)
+    monkeypatch.setattr(SiteSensors, "lost_s", 10.1)
+    loop.step(3)
+    monkeypatch.setattr(SiteSensors, "lost_s", 0.5)
+    loop.step(3)
+    told = [raised for code, raised in loop.told if code == AlertCode.FIELD_BUS_FAULT]
+    assert told == [True, False]
+    loop.daemon.close()
+
+
+def test_a_record_that_was_put_aside_is_told(loop: Loop) -> None:
+    loop.step()
+    loop.buffer.database.put_aside("batch", 3, "rotten", b"")
+    loop.step()
+    assert (AlertCode.RECORD_SET_ASIDE, True) in loop.told

@@ -10,6 +10,17 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from thermogen_esf.hostlink import (
+    CONTROL_REGISTERS,
+    EPOCH_BASE,
+    EPOCH_RECORD,
+    EPOCH_RECORD_WORDS,
+    EPOCH_RING,
+    STATUS_BASE,
+    STATUS_REGISTERS,
+    STATUS_WORDS,
+)
+from thermogen_esf.hostlink_codec import Request, build_transaction, parse_response
 from thermogen_sim.compiler import models_library, site_library
 from thermogen_sim.electrical import Electrical
 from thermogen_sim.harness import CompiledSite
@@ -152,3 +163,55 @@ def series_file(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return write
+
+
+class Host:
+    """The Linux side of a node: registers, leaves and epochs over a function that makes transactions."""
+
+    def __init__(self, transact: Callable[[bytes], bytes]):
+        self._transact = transact
+        self._tag = 0
+
+    def ask(self, request: Request) -> bytes:
+        """The data of the answer."""
+        return parse_response(request, self._transact(build_transaction(request)))
+
+    def status(self) -> dict[str, int]:
+        """All status registers by name."""
+        data = self.ask(Request.read(self._next_tag(), STATUS_BASE, STATUS_WORDS))
+        return {
+            name: int.from_bytes(data[2 * (address - STATUS_BASE) : 2 * (address - STATUS_BASE + size)], "big")
+            for name, (address, size) in STATUS_REGISTERS.items()
+        }
+
+    def control(self, name: str, value: int) -> None:
+        """Write a control register."""
+        address, size = CONTROL_REGISTERS[name]
+        self.ask(Request.write(self._next_tag(), address, [value >> 16 & 0xFFFF, value & 0xFFFF][-size:]))
+
+    def start(self, site_time: int, sequence: int = 0) -> None:
+        """Set the time, arm and enable."""
+        self.control("time_set", site_time)
+        self.control("sequence_start", sequence)
+        self.control("arm", 1)
+        self.control("enable", 1)
+
+    def leaf(self, sequence: int) -> bytes:
+        """A leaf by its sequence number."""
+        return self.ask(Request.leaf(self._next_tag(), sequence))
+
+    def epoch(self, number: int) -> dict[str, int]:
+        """The record of the number-th epoch since power-up; `root` as an integer."""
+        words = max(start + size for start, size in EPOCH_RECORD.values())
+        data = self.ask(Request.read(self._next_tag(), EPOCH_BASE + number % EPOCH_RING * EPOCH_RECORD_WORDS, words))
+        return {name: int.from_bytes(data[2 * start : 2 * (start + size)], "big") for name, (start, size) in EPOCH_RECORD.items()}
+
+    def _next_tag(self) -> int:
+        self._tag = (self._tag + 1) & 0xFF
+        return self._tag
+
+
+@pytest.fixture(scope="session")
+def host() -> Callable[[Callable[[bytes], bytes]], Host]:
+    """Makes a host from a function that makes transactions."""
+    return Host

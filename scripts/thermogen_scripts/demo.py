@@ -37,7 +37,7 @@ OUTAGE_AFTER_EPOCHS = 8
 METHODOLOGY = "TZ-DISPLACED-GRID"
 FAULTS = ("flip", "wrong-key", "no-approval")
 MARKER = ".thermogen-demo"
-DEFAULTS = {"THERMOGEN_RUN_DIR": "run/demo", "THERMOGEN_PACE": "110", "THERMOGEN_START": "2026-06-01T00:00:01Z"}
+DEFAULTS = {"THERMOGEN_RUN_DIR": "run/demo", "THERMOGEN_PACE": "140", "THERMOGEN_START": "2026-06-01T00:00:01Z"}
 APPROVAL_REASON = "Demonstration: the evidence of all epochs was believed."
 
 

@@ -24,7 +24,7 @@ class Setting:
 SETTINGS: tuple[Setting, ...] = (
     Setting("THERMOGEN_RUN_DIR", "run/site", "the run directory (mode 0700): databases, keys, logs (`make demo`: run/demo)"),
     Setting("THERMOGEN_SITE", "tz-wellpad-alpha-01", "name of the simulated site"),
-    Setting("THERMOGEN_PACE", "60", "site seconds per wall second, or `max` (`make demo`: 110)"),
+    Setting("THERMOGEN_PACE", "60", "site seconds per wall second, or `max` (`make demo`: 140)"),
     Setting("THERMOGEN_CLOCKS_PER_SITE_SECOND", "10000", "clocks that the simulated gateware counts per site second; 50000000 in products"),
     Setting("THERMOGEN_START", "", "site time of the first start, as 2026-06-01T00:00:00Z; empty: now (`make demo`: a fixed day)"),
     Setting("THERMOGEN_REPLAY", "", "a CSV or Parquet series that drives the site's inputs"),

@@ -7,7 +7,7 @@ backwards through the string. So a channel's low side is released only above the
 Vbus × (1 − duty) / (2 L f), for 63 V and 220 µH, and taken back below the same for 58 V: at a duty of 0.7 that is 0.43 and 0.40 A.
 `driver_enable` and all gates are 0 unless the link is valid, the node enables, the converters are healthy and `run` is 1; `run` acts
 on gates and `driver_enable` without a clock.
-Area, iCE40 HX8K: 642 LUT4, 392 carry, 560 FF, 2 RAM with 12 channels; 1,067 LUT4, 914 carry, 1,135 FF, 2 RAM with 36.
+Area, iCE40 HX8K: 1,266 LC, 2 RAM with 12 channels, placed at 86 MHz; 1,067 LUT4, 914 carry, 1,135 FF, 2 RAM with 36.
 """
 
 from __future__ import annotations
@@ -95,13 +95,13 @@ class Pcm(wiring.Component):
         with m.If(pwm.midpoint):
             m.d.sync += scan.eq(Mux(scan == CONVERTER_CHANNELS - 1, 0, scan + 1))
 
-        # Store: two clocks for each converter's sample, one of them to fetch the channel's duty while the PWM does not.
+        # Store: three clocks for each converter's sample, which also fetch the channel's duty (while the PWM does not) and form its edge.
         depth = 1 << (channels + CONVERTER_CHANNELS - 1).bit_length()
         m.submodules.currents = currents = Memory(shape=CURRENT_BITS, depth=depth, init=[CURRENT_ZERO] * channels)
         current_rd, current_wr = currents.read_port(), currents.write_port()
         m.d.comb += [current_rd.addr.eq(link.current_addr), link.current_data.eq(current_rd.data)]
         lane = Signal(range(self._converters + 1), init=self._converters)
-        fetched = Signal()
+        phase = Signal(range(3))
         channel = Signal(range(depth))
         sample = Signal(CURRENT_BITS)
         good = Signal()
@@ -117,18 +117,19 @@ class Pcm(wiring.Component):
         low_side = Signal(channels)
         held = low_side.bit_select(channel, 1)
         off_counts = Signal(9)
-        edge = Signal(10)
+        edge, next_edge = Signal(10), Signal(10)
+        m.d.sync += edge.eq(next_edge)
         m.d.comb += [
             off_counts.eq(PWM_COUNTS - link.duty_data[DITHER_BITS:]),
-            edge.eq(off_counts + Mux(held, (off_counts >> 2) + (off_counts >> 3), off_counts >> 1)),
+            next_edge.eq(off_counts + Mux(held, (off_counts >> 2) + (off_counts >> 3), off_counts >> 1)),
             pwm.low_side.eq(low_side),
         ]
         with m.If(driver.frame):
-            m.d.sync += [lane.eq(0), channel.eq(driver.sample_channel), fetched.eq(0)]
+            m.d.sync += [lane.eq(0), channel.eq(driver.sample_channel), phase.eq(0)]
         with m.Elif(lane != self._converters):
-            m.d.sync += fetched.eq(~fetched)
-            with m.If(fetched):
-                m.d.sync += [lane.eq(lane + 1), channel.eq(channel + CONVERTER_CHANNELS)]
+            m.d.sync += phase.eq(phase + 1)
+            with m.If(phase == 2):
+                m.d.sync += [phase.eq(0), lane.eq(lane + 1), channel.eq(channel + CONVERTER_CHANNELS)]
                 with m.If(good & (channel < channels)):
                     m.d.comb += current_wr.en.eq(1)
                     m.d.sync += held.eq(sample > CURRENT_ZERO + edge)

@@ -51,4 +51,4 @@ def test_help_names_every_command(capsys):
         main(["--help"])
     assert ended.value.code == 0
     output = capsys.readouterr().out
-    assert all(command in output for command in ("site", "replay", "uplink"))
+    assert all(command in output for command in ("site", "replay", "compile", "uplink"))

@@ -150,6 +150,17 @@ def test_a_site_from_power_up_to_an_orderly_end_and_on(simulator, host):
     assert second.line(lambda said: "clocks" in said)["hot_supply_degc"] > 170.0
 
 
+def test_the_pace_holds_for_a_host_that_sets_the_clock_at_once(simulator, host):
+    running = simulator("--pace", "20")
+    connection, transact = running.connect()
+    host(transact).start(T0)
+    first = running.line(lambda said: said.get("time_valid"))
+    begun = time.monotonic()
+    last = running.line(lambda said: said.get("site_time", 0) >= first["site_time"] + 100)
+    assert (last["site_time"] - first["site_time"]) / (time.monotonic() - begun) > 5.0
+    connection.close()
+
+
 def test_killed_at_full_speed_it_goes_on_later_than_anyone_saw(simulator, host):
     seen = T0
     for _ in range(2):

@@ -115,7 +115,7 @@ class SiteService:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
-        self._pacer.change(1.0, self._site.clocks)
+        self._set_pace()  # from now on; the host may have set the clock already while this task slept
         next_status = time.monotonic()
         next_save = next_status + SAVE_INTERVAL_S
         while not self._ended.is_set():
@@ -149,8 +149,11 @@ class SiteService:
         answer = self._site.transact(request)
         if not self._time_valid and _sets_time(request, answer):
             self._time_valid = True
-            self._pacer.change(self._settings.pace, self._site.clocks)
+            self._set_pace()
         return answer
+
+    def _set_pace(self) -> None:
+        self._pacer.change(self._settings.pace if self._time_valid else 1.0, self._site.clocks)
 
     def _make_room(self, clocks: int) -> None:
         """Save first where the next clocks would pass the seconds that the last save reserved."""

@@ -107,6 +107,7 @@ def test_gates_move_only_with_link_enable_run_and_converters(spi_node, frames, m
     bench.run(testbench)
 
 
+@pytest.mark.slow
 def test_three_bad_frames_turn_everything_off(spi_node, frames, model):
     bench = Bench(spi_node, frames, [model])
 
@@ -134,6 +135,7 @@ def test_loss_of_the_link_turns_everything_off_within_ten_milliseconds(spi_node,
     bench.run(testbench)
 
 
+@pytest.mark.slow
 def test_currents_reach_the_node_by_channel_with_the_modules_state(spi_node, frames, model):
     bench = Bench(spi_node, frames, [model])
 
@@ -172,6 +174,7 @@ def test_every_channel_is_sampled_in_the_middle_of_its_on_time(spi_node, frames,
     bench.run(testbench)
 
 
+@pytest.mark.slow
 def test_the_low_side_is_released_where_conduction_is_continuous_anyway_and_taken_back_below(spi_node, frames, ads7952):
     duties = [120, 240, 336, 456]
     edge_63v = [540, 360, 216, 36]  # 63 V × (1 − duty) / (2 × 220 µH × 100 kHz), in 2 mA, and a little more

@@ -160,6 +160,7 @@ def test_a_bus_above_58_volt_for_a_millisecond_trips(bench):
     bench.run(testbench)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["site converter", "bus", "enable"])
 def test_nothing_is_released_without_a_believed_bus_and_enable(bench, lost):
     if lost == "site converter":
@@ -178,6 +179,7 @@ def test_nothing_is_released_without_a_believed_bus_and_enable(bench, lost):
     assert all(frame[2] == 0 for frame in bench.module.received)
 
 
+@pytest.mark.slow
 def test_a_module_that_is_not_there_is_absent_and_a_fault(bench):
     bench.module.present = False
 
@@ -193,6 +195,7 @@ def test_a_module_that_is_not_there_is_absent_and_a_fault(bench):
     bench.run(testbench)
 
 
+@pytest.mark.slow
 def test_a_module_that_does_not_believe_its_converter_is_a_fault(bench):
     bench.module.status = 0b0101
 

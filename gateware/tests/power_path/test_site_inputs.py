@@ -145,6 +145,7 @@ def test_without_a_converter_nothing_is_claimed(simulate, ads7952, fault):
     bench.run(testbench)
 
 
+@pytest.mark.slow
 def test_inputs_keep_their_values_when_the_converter_is_lost(simulate, ads7952):
     model = ads7952(SAMPLES)
     bench = Bench(simulate, model)

@@ -192,6 +192,7 @@ def test_a_channel_without_source_keeps_seeking_and_tracks_when_it_comes():
     bench.run(testbench)
 
 
+@pytest.mark.slow
 def test_absent_modules_and_channels_that_are_not_allowed_have_no_duty():
     bench = Bench([String(128), String(120)], **STEP)
 
@@ -258,6 +259,7 @@ def test_above_the_warning_level_duties_hold_and_above_shed_they_fall():
     bench.run(testbench)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("raw", "flag"), [(2048 + 1951, "overcurrent"), (2048 - 60, "reverse")])
 def test_over_current_and_reverse_current_switch_one_channel_off_until_disallowed(raw, flag):
     bench = Bench([String(128), String(128)], **STEP)

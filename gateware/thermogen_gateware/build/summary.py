@@ -50,7 +50,7 @@ def _design(result: Result) -> dict[str, Any]:
 def as_table(results: Iterable[Result]) -> Table:
     """Area, Fmax against the target, and build time, one row a design."""
     table = Table(caption=f"Every clock must be {MARGIN:.0%} faster than it is used.", show_lines=True)
-    table.add_column("design")
+    table.add_column("design", no_wrap=True)
     table.add_column("area", no_wrap=True)
     table.add_column("Fmax, target, margin", no_wrap=True)
     table.add_column("build time", no_wrap=True)
@@ -64,10 +64,14 @@ def as_table(results: Iterable[Result]) -> Table:
             ),
             "\n".join(
                 f"{clock.clock} {clock.achieved_mhz:.1f} MHz for {clock.target_mhz:.1f} MHz "
-                f"[{'green' if clock.met else 'bold red'}]{clock.margin:+.0%} {'met' if clock.met else 'MISSED'}[/]"
+                f"[{'green' if clock.met else 'bold red'}]{_margin(clock.margin)} {'met' if clock.met else 'MISSED'}[/]"
                 for clock in result.timing
             ),
             "\n".join(f"{seconds:6.1f} s {step}" for step, seconds in result.seconds.items())
             + f"\n{sum(result.seconds.values()):6.1f} s in all",
         )
     return table
+
+
+def _margin(margin: float) -> str:
+    return f"{margin:+.0%}" if margin < 10 else f"×{1 + margin:.0f}"

@@ -13,7 +13,7 @@ def test_defaults_need_no_environment() -> None:
 
 
 def test_environment_wins_over_a_command_s_defaults_and_those_over_the_table() -> None:
-    assert read_settings({}, {"THERMOGEN_PACE": "140"}).pace == "110"
+    assert read_settings({}, {"THERMOGEN_PACE": "140"}).pace == "140"
     assert read_settings({"THERMOGEN_PACE": "max"}, {"THERMOGEN_PACE": "140"}).pace == "max"
 
 

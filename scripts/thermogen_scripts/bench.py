@@ -13,7 +13,7 @@ from rich.table import Table
 
 from .benchmarks import encoding, site
 from .benchmarks.measurement import Row
-from .processes import ProcessError
+from .processes import ProcessError, StopRequestedError, told_to_stop
 from .provision import ProvisionError
 from .settings import SettingError
 
@@ -51,7 +51,10 @@ def main() -> int:
     for name, measure in PARTS:
         with progress.status(f"measuring {name}…"):
             try:
-                rows += measure()
+                with told_to_stop():
+                    rows += measure()
+            except StopRequestedError:
+                return 1
             except (ProcessError, ProvisionError, SettingError) as error:
                 print(f"bench: {name}: {error}", file=sys.stderr)
                 return 1

@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from .settings import CLOUD_USER
+
 MOSQUITTO = Path("/usr/sbin/mosquitto")
 
 SITE_WRITES = ("batch", "live", "alert", "ack")
@@ -31,10 +33,12 @@ class BrokerFiles:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes `text` to a new file that only its owner can read."""
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_text(text)
+    """Writes a file that only its owner can read: the whole text or, if the power or the disk fails, nothing."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    draft.replace(path)
 
 
 def configure(files: BrokerFiles, port: int, site: str, topic_prefix: str) -> None:
@@ -42,10 +46,10 @@ def configure(files: BrokerFiles, port: int, site: str, topic_prefix: str) -> No
     files.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     hashed = files.directory / "passwords"
     if not hashed.exists():
-        users = {user: secrets.token_urlsafe(24) for user in (site, "cloud")}
+        users = {user: secrets.token_urlsafe(24) for user in (site, CLOUD_USER)}
         for user, password in users.items():
             write_private(files.password_file(user), password)
-        draft = files.directory / "passwords.new"
+        draft = files.directory / "passwords.plain"
         write_private(draft, "".join(f"{user}:{password}\n" for user, password in users.items()))
         subprocess.run(["mosquitto_passwd", "-U", str(draft)], check=True, capture_output=True)
         draft.rename(hashed)
@@ -74,7 +78,7 @@ def _access(site: str, prefix: str) -> str:
     lines = [f"user {site}"]
     lines += [f"topic write {own}/{leaf}" for leaf in SITE_WRITES]
     lines += [f"topic read {own}/{leaf}" for leaf in CLOUD_WRITES]
-    lines += ["", "user cloud"]
+    lines += ["", f"user {CLOUD_USER}"]
     lines += [f"topic read {prefix}/+/{leaf}" for leaf in SITE_WRITES]
     lines += [f"topic write {prefix}/+/{leaf}" for leaf in CLOUD_WRITES]
     return "\n".join([*lines, ""])

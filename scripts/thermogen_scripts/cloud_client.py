@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -12,7 +13,7 @@ TIMEOUT_S = 30
 
 
 class ApiError(Exception):
-    """The API refused a request."""
+    """The API refused a request, or did not answer (status 0)."""
 
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
         self.status = status
@@ -43,6 +44,8 @@ class CloudClient:
             except ValueError:
                 problem = {"title": error.reason, "detail": content.decode(errors="replace")[:200]}
             raise ApiError(error.code, problem) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise ApiError(0, {"title": "no answer", "detail": f"{self._base}: {error}"}) from error
 
     def get(self, path: str) -> Any:
         """The answer's JSON."""

@@ -21,11 +21,11 @@ from typing import Any, Never
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from .broker import write_private
 from .cloud_client import ApiError, CloudClient
-from .launch import cut, restore, site_time, start_all
-from .processes import ProcessError, Running, Supervisor, wait_until
+from .launch import cut, require_free_ports, restore, site_time, start_all
+from .processes import ProcessError, Running, StopRequestedError, Supervisor, told_to_stop, wait_until
 from .provision import ProvisionError, compile_gateware, provision
+from .run_directory import RunDirectoryError, empty_for_demonstration, owned
 from .settings import RunSettings, SettingError, read_settings
 from .world import APPROVER, World, program
 
@@ -36,7 +36,9 @@ OUTAGE_S = 1_200
 OUTAGE_AFTER_EPOCHS = 8
 METHODOLOGY = "TZ-DISPLACED-GRID"
 FAULTS = ("flip", "wrong-key", "no-approval")
-MARKER = ".thermogen-demo"
+SETTLED_S = 200
+"""After this much of the outage nothing can be on its way any more."""
+START_S = 120.0
 DEFAULTS = {"THERMOGEN_RUN_DIR": "run/demo", "THERMOGEN_PACE": "140", "THERMOGEN_START": "2026-06-01T00:00:01Z"}
 APPROVAL_REASON = "Demonstration: the evidence of all epochs was believed."
 
@@ -54,16 +56,6 @@ def refuse(step: str, reason: str) -> Never:
     raise DemoRefusedError(step, reason)
 
 
-def fresh_directory(run_dir: Path) -> None:
-    """Empties a directory that an earlier demonstration made; refuses one that holds anything else."""
-    if run_dir.exists() and any(run_dir.iterdir()):
-        if not (run_dir / MARKER).exists():
-            refuse("set-up", f"{run_dir} holds something that is not a demonstration; set THERMOGEN_RUN_DIR to an empty directory")
-        shutil.rmtree(run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_private(run_dir / MARKER, "")
-
-
 @dataclass(slots=True)
 class Demonstration:
     """One demonstration on a started world."""
@@ -79,6 +71,10 @@ class Demonstration:
     @property
     def running(self) -> list[Running]:
         return list(self.programs.values())
+
+    def patience_s(self, epochs: int) -> float:
+        """Wall seconds within which so many epochs must have come."""
+        return START_S + epochs * EPOCH_S / self.settings.most_site_seconds_per_s
 
     def batches(self) -> list[dict[str, Any]]:
         """The site's batches as the cloud knows them."""
@@ -102,16 +98,20 @@ class Demonstration:
         """Waits for all epochs, cutting the uplink on the way; the outage's length in site seconds."""
         task = self.progress.add_task("epochs believed", total=EPOCHS)
         start_s = self.first_epoch * EPOCH_S
-        cut_at = restored_at = 0
+        cut_at = settled = restored_at = 0
 
         def step() -> bool:
-            nonlocal cut_at, restored_at
+            nonlocal cut_at, settled, restored_at
             now = site_time(self.programs["site"]) or start_s
             if not cut_at and now >= start_s + OUTAGE_AFTER_EPOCHS * EPOCH_S:
                 cut(self.programs["uplink"])
                 cut_at = now
                 self.progress.console.print(f"uplink cut at site time {now}")
-            if cut_at and not restored_at and now >= cut_at + OUTAGE_S:
+            if cut_at and not settled and now >= cut_at + SETTLED_S:
+                settled = len(self.batches())
+            if settled and not restored_at and now >= cut_at + OUTAGE_S:
+                if len(self.batches()) != settled:
+                    refuse("outage of the uplink", "a batch arrived while the uplink was cut")
                 restore(self.programs["uplink"])
                 restored_at = now
                 self.progress.console.print(f"uplink back after {now - cut_at} site seconds")
@@ -119,7 +119,7 @@ class Demonstration:
             self.progress.update(task, completed=believed)
             return believed == EPOCHS and restored_at > 0
 
-        wait_until(step, "all epochs are believed", 900, self.running)
+        wait_until(step, "all epochs are believed", self.patience_s(EPOCHS), self.running, poll_s=0.3)
         return restored_at - cut_at
 
     def mint(self) -> tuple[str, dict[str, Any]]:
@@ -162,7 +162,7 @@ class Demonstration:
         done = subprocess.run([program(name), *arguments], env={**os.environ, **environment}, capture_output=True, text=True, check=False)
         self.progress.console.print(done.stdout.strip(), markup=False, highlight=False, soft_wrap=True)
         if done.returncode != 0:
-            refuse(step, f"{name} ended with exit code {done.returncode}: {done.stderr.strip() or done.stdout.strip().splitlines()[-1]}")
+            refuse(step, f"{name} ended with exit code {done.returncode}: {done.stderr.strip() or done.stdout.strip()[-300:]}")
 
     def result(self, outage_s: int, credit: dict[str, Any], bundle: Path) -> dict[str, Any]:
         """The closing object, each part checked."""
@@ -201,7 +201,8 @@ class Demonstration:
 def demonstrate(settings: RunSettings, fault: str, progress: Progress) -> dict[str, Any]:
     """Runs the whole demonstration; DemoRefusedError or ProcessError names what did not hold."""
     world = World(settings)
-    fresh_directory(settings.run_dir)
+    require_free_ports(world)
+    empty_for_demonstration(settings.run_dir)
     compile_gateware(world)
     provision(world, wrong_key=fault == "wrong-key")
     with Supervisor(settings.run_dir / "logs") as supervisor:
@@ -213,7 +214,9 @@ def demonstrate(settings: RunSettings, fault: str, progress: Progress) -> dict[s
             first[:] = sorted(batch["epoch"] for batch in cloud.get(f"batches?site={settings.site}"))[:1]
             return bool(first)
 
-        wait_until(first_batch, "the first epoch arrives", 120, supervisor.running)
+        wait_until(
+            first_batch, "the first epoch arrives", START_S + EPOCH_S / settings.most_site_seconds_per_s, supervisor.running, poll_s=0.3
+        )
         demonstration = Demonstration(settings, world, programs, cloud, fault, first[0], progress)
         outage_s = demonstration.follow()
         _, credit = demonstration.mint()
@@ -225,9 +228,12 @@ def reporting(action: Callable[[Progress], dict[str, Any]]) -> int:
     """Runs `action` with progress on standard error and prints its result; the exit code."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())
     try:
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        with told_to_stop(), Progress(*columns, console=Console(stderr=True)) as progress:
             outcome = action(progress)
-    except (DemoRefusedError, ProcessError, ProvisionError, SettingError, ApiError) as error:
+    except StopRequestedError as error:
+        print(f"demo: stopped by {error}", file=sys.stderr)
+        return 1
+    except (DemoRefusedError, ProcessError, ProvisionError, RunDirectoryError, SettingError, ApiError, OSError) as error:
         print(f"demo: refused at {error}", file=sys.stderr)
         return 1
     print(json.dumps(outcome))
@@ -240,7 +246,13 @@ def main() -> int:
     if fault and fault not in FAULTS:
         print(f"demo: DEMO_FAULT={fault}: give one of {', '.join(FAULTS)}", file=sys.stderr)
         return 2
-    return reporting(lambda progress: demonstrate(read_settings(defaults=DEFAULTS), fault, progress))
+
+    def whole(progress: Progress) -> dict[str, Any]:
+        settings = read_settings(defaults=DEFAULTS)
+        with owned(settings.run_dir):
+            return demonstrate(settings, fault, progress)
+
+    return reporting(whole)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 import signal
 
 from .broker import MOSQUITTO
-from .processes import ProcessError, Running, Supervisor, listening, require_free_port, wait_until
+from .processes import Running, Supervisor, listening, require_free_port, wait_until
 from .world import World, program
 
 START_S = 60.0
@@ -15,8 +15,6 @@ START_S = 60.0
 
 def start_broker(world: World, supervisor: Supervisor) -> Running:
     """The broker, once it listens."""
-    if not MOSQUITTO.exists():
-        raise ProcessError("the MQTT broker mosquitto is not installed: run `make setup`")
     running = supervisor.start("broker", [MOSQUITTO, "-c", world.broker.configuration])
     wait_until(lambda: listening(world.settings.broker_port), "the broker listens", START_S, supervisor.running)
     return running
@@ -77,17 +75,15 @@ def restore(uplink: Running) -> None:
     uplink.process.send_signal(signal.SIGUSR2)
 
 
+def require_free_ports(world: World) -> None:
+    """PortInUseError for the first port of the run that is taken."""
+    for variable, port in world.settings.ports:
+        require_free_port(port, variable)
+
+
 def start_all(world: World, supervisor: Supervisor) -> dict[str, Running]:
     """Everything, by name; PortInUseError before anything starts when a port is taken."""
-    settings = world.settings
-    for port, variable in (
-        (settings.broker_port, "THERMOGEN_BROKER_PORT"),
-        (settings.uplink_port, "THERMOGEN_UPLINK_PORT"),
-        (settings.cloud_port, "THERMOGEN_CLOUD_PORT"),
-        (settings.rtu_port, "THERMOGEN_RTU_PORT"),
-        (settings.clock_port, "THERMOGEN_CLOCK_PORT"),
-    ):
-        require_free_port(port, variable)
+    require_free_ports(world)
     return {
         "broker": start_broker(world, supervisor),
         "cloud": start_cloud(world, supervisor),

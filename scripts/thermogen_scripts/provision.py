@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from .broker import configure, write_private
+from .broker import MOSQUITTO, configure, write_private
 from .world import APPROVER, World, program
 
 
@@ -29,12 +30,36 @@ def provision(world: World, wrong_key: bool = False) -> None:
     `wrong_key` enrols another key than the one that the site signs with: the fault that a demonstration can ask for.
     """
     settings = world.settings
-    settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    settings.run_dir.chmod(0o700)
-    configure(world.broker, settings.broker_port, settings.site, settings.topic_prefix)
-    done = settings.run_dir / "provisioned"
-    if done.exists():
-        return
+    if not MOSQUITTO.exists():
+        raise ProvisionError("the MQTT broker mosquitto is not installed: run `make setup`")
+    try:
+        settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        settings.run_dir.chmod(0o700)
+        done = settings.run_dir / "provisioned.json"
+        made_for = {"THERMOGEN_SITE": settings.site, "THERMOGEN_CLOCKS_PER_SITE_SECOND": settings.clocks_per_site_second}
+        if done.exists():
+            _require_same(json.loads(done.read_text()), made_for, settings.run_dir)
+        configure(world.broker, settings.broker_port, settings.site, settings.topic_prefix)
+        if not done.exists():
+            _enrol(world, wrong_key)
+            write_private(done, json.dumps(made_for))
+    except OSError as error:
+        raise ProvisionError(f"{settings.run_dir}: {error}: make room or give write access there, or set THERMOGEN_RUN_DIR") from error
+    except subprocess.CalledProcessError as error:
+        raise ProvisionError(f"{error.cmd[0]} ended with exit code {error.returncode}: {error.stderr.decode(errors='replace')}") from error
+
+
+def _require_same(before: dict[str, object], now: dict[str, object], run_dir: Path) -> None:
+    for variable, value in now.items():
+        if before[variable] != value:
+            raise ProvisionError(
+                f"{run_dir} was made with {variable}={before[variable]}, now it is {value}: set it back, or take a new THERMOGEN_RUN_DIR"
+            )
+
+
+def _enrol(world: World, wrong_key: bool) -> None:
+    """Keys, database and trust list of a new run directory."""
+    settings = world.settings
     cloud = json.loads(_command("thermogen-cloud", ["init"], world.cloud_environment))
     write_private(settings.run_dir / "cloud-keys.json", json.dumps({"cloud": [cloud["public_key"]]}))
     site = json.loads(_command("thermogen-edge", ["init", "--site", settings.site], world.edge_environment))
@@ -55,7 +80,6 @@ def provision(world: World, wrong_key: bool = False) -> None:
         ["enrol-approver", "--name", APPROVER, "--role", "approver", "--passphrase-file", str(passphrase)],
         world.cloud_environment,
     )
-    done.touch()
 
 
 def compile_gateware(world: World) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
+import time
 
 from .broker import MAX_MESSAGE_BYTES
-from .launch import start_all
-from .processes import ProcessError, Supervisor, require_alive
+from .launch import require_free_ports, start_all
+from .processes import ProcessError, StopRequestedError, Supervisor, require_alive, told_to_stop
 from .provision import ProvisionError, compile_gateware, provision
+from .run_directory import RunDirectoryError, owned
 from .settings import SettingError, read_settings
 from .world import APPROVER, World
 
@@ -38,27 +38,29 @@ def banner(world: World) -> str:
 
 
 def main() -> int:
-    """Runs until Ctrl-C or SIGTERM; exit code 1 with a message when something cannot start or ends by itself."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    """Runs until Ctrl-C, SIGTERM or a closed terminal; exit code 1 with a message when something cannot start or ends by itself."""
     try:
-        world = World(read_settings())
-        compile_gateware(world)
-        provision(world)
-        with Supervisor(world.settings.run_dir / "logs") as supervisor:
-            start_all(world, supervisor)
-            print(
-                f"Thermogen Zero is running: {world.settings.site}\n{banner(world)}\nCtrl-C stops it; `make run` again carries on.",
-                flush=True,
-            )
-            while not stop.wait(WATCH_S):
-                require_alive(supervisor.running)
-            print("stopping…", flush=True)
-    except (SettingError, ProvisionError, ProcessError) as error:
+        with told_to_stop():
+            world = World(read_settings())
+            with owned(world.settings.run_dir):
+                require_free_ports(world)
+                compile_gateware(world)
+                provision(world)
+                with Supervisor(world.settings.run_dir / "logs") as supervisor:
+                    start_all(world, supervisor)
+                    print(
+                        f"Thermogen Zero is running: {world.settings.site}\n{banner(world)}\nCtrl-C stops it; `make run` again carries on.",
+                        flush=True,
+                    )
+                    while True:
+                        require_alive(supervisor.running)
+                        time.sleep(WATCH_S)
+    except StopRequestedError:
+        print("stopped; `make run` carries on from here", flush=True)
+        return 0
+    except (SettingError, RunDirectoryError, ProvisionError, ProcessError) as error:
         print(f"run: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

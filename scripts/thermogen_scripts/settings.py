@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+SITE_NAME = r"[a-z0-9][a-z0-9._-]{0,47}"
+TOPIC_PREFIX = r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*"
+SLOW_MACHINE_PACE = 40.0
+CLOUD_USER = "cloud"
+"""The broker's other user: no site may have its name, and with it its rights."""
 
 
 class SettingError(Exception):
@@ -54,6 +61,22 @@ class RunSettings:
     clock_port: int
     topic_prefix: str
 
+    @property
+    def ports(self) -> tuple[tuple[str, int], ...]:
+        """Every port that the run listens on, with the variable that moves it."""
+        return (
+            ("THERMOGEN_BROKER_PORT", self.broker_port),
+            ("THERMOGEN_UPLINK_PORT", self.uplink_port),
+            ("THERMOGEN_CLOUD_PORT", self.cloud_port),
+            ("THERMOGEN_RTU_PORT", self.rtu_port),
+            ("THERMOGEN_CLOCK_PORT", self.clock_port),
+        )
+
+    @property
+    def most_site_seconds_per_s(self) -> float:
+        """The pace, or what a slow machine manages where it is `max`: what timeouts are reckoned by."""
+        return SLOW_MACHINE_PACE if self.pace == "max" else min(float(self.pace), SLOW_MACHINE_PACE)
+
 
 def read_settings(environment: Mapping[str, str] | None = None, defaults: Mapping[str, str] | None = None) -> RunSettings:
     """Settings from `environment` (default: the process's), `defaults` replacing the table's; SettingError names what is wrong."""
@@ -78,9 +101,14 @@ def read_settings(environment: Mapping[str, str] | None = None, defaults: Mappin
             positive = False
         if not positive:
             raise SettingError(f"THERMOGEN_PACE={pace}: give site seconds per wall second, above 0, or `max`")
-    return RunSettings(
+    site, prefix = text("THERMOGEN_SITE"), text("THERMOGEN_TOPIC_PREFIX")
+    if not re.fullmatch(SITE_NAME, site) or site == CLOUD_USER:
+        raise SettingError(f"THERMOGEN_SITE={site}: give a name of a-z, 0-9, dot, dash and underscore, at most 48, and not `{CLOUD_USER}`")
+    if not re.fullmatch(TOPIC_PREFIX, prefix):
+        raise SettingError(f"THERMOGEN_TOPIC_PREFIX={prefix}: give levels of letters and digits between slashes, as tz/v1")
+    settings = RunSettings(
         run_dir=Path(text("THERMOGEN_RUN_DIR")).resolve(),
-        site=text("THERMOGEN_SITE"),
+        site=site,
         pace=pace,
         clocks_per_site_second=number("THERMOGEN_CLOCKS_PER_SITE_SECOND", 10_000, 50_000_000),
         start=text("THERMOGEN_START"),
@@ -90,5 +118,11 @@ def read_settings(environment: Mapping[str, str] | None = None, defaults: Mappin
         cloud_port=number("THERMOGEN_CLOUD_PORT", 1, 65_535),
         rtu_port=number("THERMOGEN_RTU_PORT", 1, 65_535),
         clock_port=number("THERMOGEN_CLOCK_PORT", 1, 65_535),
-        topic_prefix=text("THERMOGEN_TOPIC_PREFIX"),
+        topic_prefix=prefix,
     )
+    taken: dict[int, str] = {}
+    for variable, port in settings.ports:
+        if port in taken:
+            raise SettingError(f"{variable} and {taken[port]} are both {port}: give each its own port")
+        taken[port] = variable
+    return settings

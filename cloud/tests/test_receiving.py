@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -197,6 +199,91 @@ def test_a_message_that_could_not_be_stored_is_not_acknowledged_and_comes_again(
     full.clear()
     wait(lambda: link.receipts_of(batch), "the broker sent it again, and it is receipted")
     assert rows(cloud, Batch) == 1
+
+
+def test_a_registry_that_is_locked_is_said_and_ends_no_receiving(cloud, receiving, uplink, site, wait, monkeypatch):
+    wait(lambda: receiving.health.link is Link.CONNECTED, "the receiver is connected")
+    monkeypatch.setattr("thermogen_cloud.registry.database.BUSY_MS", 50)
+    cloud.registry.engine.dispose()  # so that new connections do not wait long
+    link, batch = uplink(), site.batch()
+    with contextlib.closing(sqlite3.connect(cloud.directory.registry, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        link.send(batch)
+        wait(lambda: receiving.health.link is Link.NOT_STORING, "health says that nothing is stored")
+        assert "database is locked" in receiving.health.detail
+        assert not link.receipts_of(batch)
+    wait(lambda: link.receipts_of(batch), "the broker sent it again, and it is receipted")
+    assert receiving.health.link is Link.CONNECTED
+    assert rows(cloud, Batch) == 1
+
+
+def test_a_fault_of_our_own_in_a_message_is_reported_and_the_message_comes_again(cloud, receiving, uplink, site, wait, monkeypatch):
+    faulty, stored = threading.Event(), cloud.intake.batch
+    faulty.set()
+
+    def batch_with_a_fault(sender, message):
+        if faulty.is_set():
+            raise KeyError("no such thing")
+        return stored(sender, message)
+
+    monkeypatch.setitem(receiving._handlers, "batch", batch_with_a_fault)
+    link, batch = uplink(), site.batch()
+    wait(lambda: receiving.health.link is Link.CONNECTED, "the receiver is connected")
+    link.send(batch)
+    wait(lambda: receiving.health.link is Link.NOT_STORING, "health says that nothing is stored")
+    faulty.clear()
+    wait(lambda: link.receipts_of(batch), "the broker sent it again, and it is receipted")
+
+
+def test_a_fault_outside_of_any_message_ends_no_receiving(cloud, broker, wait, monkeypatch):
+    passwords = itertools.chain([ValueError("no such thing")], itertools.repeat(broker.passwords["cloud"]))
+
+    def password():
+        found = next(passwords)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    receiver = Receiver(broker.address(), password, "tz/v1", cloud.intake, cloud.judge)
+    thread = threading.Thread(target=receiver.run)
+    thread.start()
+    wait(lambda: receiver.health.link is Link.NOT_STORING, "the fault is reported")
+    wait(lambda: receiver.health.link is Link.CONNECTED, "it has tried again")
+    receiver.stop()
+    thread.join()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_health_says_when_nobody_receives_any_more(cloud, broker):
+    def password():
+        raise SystemExit
+
+    receiver = Receiver(broker.address(), password, "tz/v1", cloud.intake, cloud.judge)
+    thread = threading.Thread(target=receiver.run)
+    thread.start()
+    thread.join(10)
+    assert receiver.health.link is Link.ENDED and "restart" in receiver.health.detail
+
+
+def test_a_batch_whose_judging_met_a_fault_is_judged_without_a_restart(cloud, receiving, uplink, site, wait, monkeypatch):
+    judge_one, faulty = cloud.judge._judge, threading.Event()
+    faulty.set()
+
+    def judge(digest):
+        if faulty.is_set():
+            raise OSError("a passing fault")
+        judge_one(digest)
+
+    monkeypatch.setattr(cloud.judge, "_judge", judge)
+    monkeypatch.setattr("thermogen_cloud.receiver.UPKEEP_S", 0.1)
+    wait(lambda: receiving.health.link is Link.CONNECTED, "the receiver is connected")
+    link, batch = uplink(), site.batch()
+    link.send(batch)
+    wait(lambda: link.receipts_of(batch), "the batch is receipted")
+    assert cloud.batch(batch).status == "stored"
+    faulty.clear()
+    wait(lambda: cloud.batch(batch).status == "believed", "it is judged again while the connection stands")
+    assert receiving.health.link is Link.CONNECTED
 
 
 def test_a_broker_that_is_not_there_or_refuses_us_is_named_with_what_to_do(cloud, broker, wait):

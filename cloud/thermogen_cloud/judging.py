@@ -7,7 +7,7 @@ number is believed already.
        └─────▶ refused
 
 Both ends are final. A batch whose predecessor has not arrived stays stored; the predecessor's arrival judges it again. A crash
-in between leaves it stored, and the next start judges it.
+in between, or a fault, leaves it stored: the receiver has all that is stored judged again at each connection and each minute.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Judge:
         self._judge_from([frames.frame_hash(message)])
 
     def judge_waiting(self) -> None:
-        """Judges every batch that is stored only: after a start, what a crash left."""
+        """Judges every batch that is stored only: what a crash left, or a fault that has passed since."""
         with self._registry.reading() as session:
             waiting = session.scalars(select(Batch.hash).where(Batch.status == BatchStatus.STORED).order_by(Batch.identity, Batch.number))
             hashes = list(waiting)
@@ -56,11 +56,10 @@ class Judge:
                 digest = queue.pop()
                 try:
                     self._judge(digest)
+                    queue += self._waiting_for(digest)
                 except Exception:
-                    # Our fault, not the batch's: it stays stored, the next ones are judged, the next start tries again.
+                    # Our fault, not the batch's: it stays stored, the next ones are judged, `judge_waiting` tries again.
                     log.exception("batch %s could not be judged", digest.hex())
-                    continue
-                queue += self._waiting_for(digest)
 
     def _judge(self, digest: bytes) -> None:
         with self._registry.reading() as session:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,10 @@ IN_FLIGHT = 20
 KEEPALIVE_S = 30
 RETRY_S = 2.0
 """Pause before the next attempt when the broker is not there, or when a message could not be stored."""
+LOOP_S = 1.0
+"""How long one turn waits for the network: so soon is noticed that something is due."""
+UPKEEP_S = 60.0
+"""Between two rounds over what is stored and not judged."""
 MOST_SITE_NAME = 128
 
 
@@ -47,6 +52,7 @@ class Link(enum.StrEnum):
     NOT_THERE = "not there"
     REFUSED = "refused"
     NOT_STORING = "not storing"
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,8 @@ class Receiver:
         self._stopping = threading.Event()
         self._client: mqtt.Client | None = None
         self._health = Health(Link.CONNECTING, f"connecting to {broker}")
+        self._thread: threading.Thread | None = None
+        self._upkeep_at = 0.0
         self._handlers: dict[str, Callable[[str, bytes], bytes | None]] = {
             "batch": intake.batch,
             "live": intake.live,
@@ -78,7 +86,10 @@ class Receiver:
 
     @property
     def health(self) -> Health:
-        """How the connection stands now."""
+        """How the connection stands now; what was last known says nothing once nobody receives."""
+        thread = self._thread
+        if thread is not None and not thread.is_alive():
+            return Health(Link.ENDED, "nothing is received any more: the log says why; restart thermogen-cloud")
         return self._health
 
     def stop(self) -> None:
@@ -89,10 +100,11 @@ class Receiver:
             client.disconnect()
 
     def run(self) -> None:
-        """Receives until `stop`, whatever happens to the broker."""
-        self._judge.judge_waiting()
+        """Receives until `stop`, whatever happens to the broker, to the disk or in our own code."""
+        self._thread = threading.current_thread()
         while not self._stopping.is_set():
             try:
+                self._upkeep()
                 self._connected_once()
             except CloudError as error:
                 self._report(Link.REFUSED, f"{error}: {error.remedy}")
@@ -100,6 +112,8 @@ class Receiver:
                 self._report(
                     Link.NOT_THERE, f"no broker answers at {self._broker} ({error}): start it, or set THERMOGEN_BROKER; trying again"
                 )
+            except Exception as error:
+                self._report_fault(error)
             self._stopping.wait(RETRY_S)
 
     def publish(self, site: str, leaf: str, payload: bytes) -> None:
@@ -126,7 +140,17 @@ class Receiver:
         client.connect(self._broker.host, self._broker.port, KEEPALIVE_S, clean_start=False, properties=properties)
         if self._stopping.is_set():
             client.disconnect()
-        client.loop_forever(retry_first_connection=False)
+        while client.loop(LOOP_S) is mqtt.MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self._upkeep()
+
+    def _upkeep(self) -> None:
+        """Has everything judged that waits, where it is time: a batch whose judging met a fault is not left for the next start."""
+        if time.monotonic() >= self._upkeep_at:
+            self._upkeep_at = time.monotonic() + UPKEEP_S
+            try:
+                self._judge.judge_waiting()
+            except Exception:
+                log.exception("what waits to be judged could not be looked at; trying again in %d s", UPKEEP_S)
 
     def _on_connect(self, client: mqtt.Client, _: Any, __: mqtt.ConnectFlags, reason: ReasonCode, ___: Properties | None) -> None:
         if reason.is_failure:
@@ -136,6 +160,7 @@ class Receiver:
             )
             return
         client.subscribe([(f"{self._prefix}/+/{leaf}", SubscribeOptions(qos=0 if leaf == "live" else 1)) for leaf in self._handlers])
+        self._upkeep_at = 0.0
         self._report(Link.CONNECTED, f"connected to {self._broker}")
 
     def _on_disconnect(self, _: mqtt.Client, __: Any, ___: mqtt.DisconnectFlags, reason: ReasonCode, ____: Properties | None) -> None:
@@ -143,15 +168,20 @@ class Receiver:
             self._report(Link.CONNECTING, f"the connection to {self._broker} ended ({reason}); connecting again")
 
     def _on_message(self, client: mqtt.Client, _: Any, message: mqtt.MQTTMessage) -> None:
-        site, leaf = self._sender(message.topic)
-        payload = bytes(message.payload)
+        # What fails before the acknowledgement is sent again by the broker on the next connection only: end this one.
         try:
-            reply = self._handlers[leaf](site, payload) if site else None
+            self._take(client, message)
         except OperatorError as error:
-            # Not stored, so not acknowledged. The broker sends it again on the next connection only: end this one.
             self._report(Link.NOT_STORING, f"{error}: {error.remedy}")
             client.disconnect()
-            return
+        except Exception as error:
+            self._report_fault(error)
+            client.disconnect()
+
+    def _take(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
+        site, leaf = self._sender(message.topic)
+        payload = bytes(message.payload)
+        reply = self._handlers[leaf](site, payload) if site else None
         if reply is not None:
             client.publish(f"{self._prefix}/{site}/receipt", reply, qos=1)
         client.ack(message.mid, message.qos)
@@ -162,6 +192,10 @@ class Receiver:
         """Site and last level of a topic that we subscribed to; no site where its name is not one that a site can have."""
         site, _, leaf = topic.removeprefix(f"{self._prefix}/").rpartition("/")
         return (site if len(site.encode()) <= MOST_SITE_NAME else "", leaf)
+
+    def _report_fault(self, error: Exception) -> None:
+        log.error("fault while receiving", exc_info=error)
+        self._report(Link.NOT_STORING, f"a fault in this program ({error!r}): the log says where, report it; trying again")
 
     def _report(self, link: Link, detail: str) -> None:
         if self._health != Health(link, detail):

@@ -26,6 +26,10 @@ class RegistryUnreadableError(OperatorError):
     """The file is not a registry, is damaged, or is of a newer version."""
 
 
+class RegistryUnavailableError(OperatorError):
+    """The file is held by another program, or its disk does not read or write. Nothing was half stored."""
+
+
 class Registry:
     """Sessions on one registry file. Threads may share it."""
 
@@ -58,21 +62,36 @@ class Registry:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """One consistent view; what it changes is thrown away."""
-        with Session(self._engine, autoflush=False) as session:
+        """One consistent view; what it changes is thrown away. RegistryUnavailableError where it cannot be read now."""
+        with self._explaining(), Session(self._engine, autoflush=False) as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """One transaction, on the disk when the block ends and undone when it raises; StorageFullError where there is no space."""
-        with self._engine.connect().execution_options(immediate=True) as connection, Session(connection, expire_on_commit=False) as session:
-            try:
-                yield session
-                session.commit()
-            except OperationalError as error:
-                if _is_full(error):
-                    raise StorageFullError(str(self._path.parent)) from error
-                raise
+        """One transaction, on the disk when the block ends and undone when it raises.
+
+        StorageFullError where there is no space, RegistryUnavailableError where it cannot be written now.
+        """
+        with (
+            self._explaining(),
+            self._engine.connect().execution_options(immediate=True) as connection,
+            Session(connection, expire_on_commit=False) as session,
+        ):
+            yield session
+            session.commit()
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Says what SQLite met on the disk in words of ours."""
+        try:
+            yield
+        except OperationalError as error:
+            if _is_full(error):
+                raise StorageFullError(str(self._path.parent)) from error
+            raise RegistryUnavailableError(
+                f"{self._path} could not be used: {error.orig}",
+                "end other programs that hold it and check its disk; what was not stored is sent again by itself",
+            ) from error
 
 
 def _configure(connection: sqlite3.Connection, _: Any) -> None:

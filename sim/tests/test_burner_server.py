@@ -76,10 +76,12 @@ def test_each_answer_is_as_of_its_moment(port):
     _with_client(port, talk, readings)
 
 
-def test_other_addresses_and_writes_get_an_exception_answer(port):
+def test_other_addresses_functions_and_writes_get_an_exception_answer(port):
     async def talk(client):
         assert (await client.read_input_registers(8, count=4, device_id=UNIT)).isError()
         assert (await client.write_register(0, 1, device_id=UNIT)).isError()
+        assert (await client.read_coils(0, count=1, device_id=UNIT)).isError()
+        assert (await client.read_holding_registers(0, count=1, device_id=UNIT)).isError()
         assert (await client.read_input_registers(0, count=10, device_id=UNIT)).registers == RAW
 
     _with_client(port, talk)

@@ -61,7 +61,7 @@ def test_an_impossible_length_ends_the_connection_and_nothing_else(tmp_path, len
             reader, writer = await asyncio.open_unix_connection(tmp_path / "link")
             writer.write(length.to_bytes(4, "big"))
             with contextlib.suppress(ConnectionError):
-                assert await reader.read() == b""
+                assert await asyncio.wait_for(reader.read(), 5) == b""
             writer.close()
             reader, writer = await asyncio.open_unix_connection(tmp_path / "link")
             assert await _exchange(reader, writer, b"ok") == b"ko"
@@ -77,7 +77,7 @@ def test_a_second_client_is_turned_away_until_the_first_has_gone(tmp_path):
             assert await _exchange(reader, writer, b"1") == b"1"
             second, second_writer = await asyncio.open_unix_connection(tmp_path / "link")
             with contextlib.suppress(ConnectionError):
-                assert await second.read() == b""
+                assert await asyncio.wait_for(second.read(), 5) == b""
             second_writer.close()
             assert await _exchange(reader, writer, b"12") == b"21"
             writer.close()

@@ -66,6 +66,43 @@ def test_a_path_that_cannot_be_a_directory_is_told(tmp_path):
         RunDirectory(tmp_path / "file", "alpha")
 
 
+class PowerFailure(BaseException):
+    """Raised between two lines."""
+
+
+# A file that was being opened when the power failed is closed by the collector, which warns.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_power_may_fail_between_any_two_lines_of_a_save(directory):
+    """Python's tracing ends the save after its n-th line, in whatever function that is, for every n."""
+    directory.save(1_000, STATE, reserve_s=50)
+    lines = 0
+    while True:
+        left = lines
+
+        def fail_in_time(_frame, event, _argument):
+            nonlocal left
+            if event == "line":
+                if left == 0:
+                    raise PowerFailure
+                left -= 1
+            return fail_in_time
+
+        sys.settrace(fail_in_time)
+        try:
+            directory.save(2_000, STATE, reserve_s=50)
+        except PowerFailure:
+            sys.settrace(None)
+            assert directory.load().site_time in {1_050, 2_050}, f"after {lines} lines"
+            directory.save(1_000, STATE, reserve_s=50)
+            lines += 1
+            continue
+        finally:
+            sys.settrace(None)
+        break
+    assert lines > 20
+    assert directory.load().site_time == 2_050
+
+
 _SAVER = """
 import sys
 from pathlib import Path

@@ -177,7 +177,9 @@ class LocalCloud:
 
     def receive(self, message: bytes, sender: str = "tz-wellpad-alpha-01") -> frames.Receipt:
         """What the receiver does with a batch; the receipt, decoded."""
-        receipt = frames.decode(self.intake.batch(sender, message))
+        given = self.intake.batch(sender, message)
+        assert given is not None
+        receipt = frames.decode(given)
         self.judge.judge_arrived(message)
         assert isinstance(receipt, frames.Receipt)
         return receipt

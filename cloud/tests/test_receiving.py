@@ -102,9 +102,8 @@ def test_two_senders_of_one_batch_each_get_a_receipt_of_their_own(cloud, site):
         lambda batch: batch + b"\0",
         lambda batch: b"",
         lambda batch: batch[:500] + b"\xff" + batch[501:],
-        lambda _: bytes(300_000),
     ],
-    ids=["truncated", "one byte more", "empty", "a byte changed", "oversized"],
+    ids=["truncated", "one byte more", "empty", "a byte changed"],
 )
 def test_what_cannot_be_read_is_put_aside_receipted_and_does_not_stop_the_next(cloud, receiving, uplink, site, wait, spoil):
     link = uplink()
@@ -124,15 +123,38 @@ def test_a_frame_of_another_kind_in_place_of_a_batch_is_put_aside(cloud, site):
     assert quarantined(cloud)[0].reason == "alert where batch belongs"
 
 
-def test_only_the_newest_unreadable_messages_keep_their_bytes(cloud, monkeypatch):
-    monkeypatch.setattr("thermogen_cloud.intake.KEPT_WHOLE", 3)
-    monkeypatch.setattr("thermogen_cloud.intake.KEPT_AT_ALL", 5)
-    for number in range(8):
-        cloud.intake.batch(ALPHA, b"junk %d" % number)
+def test_what_is_too_large_to_keep_is_remembered_not_receipted_and_does_not_stop_the_next(cloud, receiving, uplink, site, wait):
+    link, batch, oversized = uplink(), site.batch(), bytes(300_000)
+    for message in (oversized, oversized, batch):
+        link.send(message)
+    wait(lambda: link.receipts_of(batch), "the good batch is receipted")
+    assert not link.receipts_of(oversized), "a receipt means that it is stored"
+    (aside,) = quarantined(cloud)
+    assert aside.size == 300_000
     with cloud.registry.reading() as session:
-        kept = session.execute(select(Quarantined.number, Quarantined.body).order_by(Quarantined.number)).all()
-    assert [(number, body is not None) for number, body in kept] == [(4, False), (5, False), (6, True), (7, True), (8, True)]
-    assert rows(cloud, Receipt) == 8
+        assert session.scalar(select(Quarantined.body)) is None
+
+
+def test_what_was_receipted_keeps_its_bytes_and_the_rest_is_bounded_by_site(cloud, monkeypatch):
+    monkeypatch.setattr("thermogen_cloud.intake.KEPT_A_SITE", 3)
+    monkeypatch.setattr("thermogen_cloud.intake.MOST_KEPT_BYTES", 10)
+    receipted = [b"batch %d" % number for number in range(8)]
+    for message in receipted:
+        assert cloud.intake.batch(ALPHA, message) is not None
+    cloud.intake.alert(BETA, b"quiet")
+    for number in range(8):
+        assert cloud.intake.batch(ALPHA, b"a large batch %d" % number) is None
+        cloud.intake.alert(ALPHA, b"alert %d" % number)
+    with cloud.registry.reading() as session:
+        kept = session.execute(select(Quarantined.site, Quarantined.topic, Quarantined.body).order_by(Quarantined.number)).all()
+    assert [body for _, topic, body in kept if topic == "batch" and body is not None] == receipted
+    assert [body for site, _, body in kept if site == BETA] == [b"quiet"], "one site does not push out another's"
+    assert [body for site, topic, body in kept if site == ALPHA and (topic, body) not in {("batch", m) for m in receipted}] == [
+        b"alert 6",
+        None,
+        b"alert 7",
+    ]
+    assert rows(cloud, Receipt) == len(receipted)
 
 
 def test_live_frames_are_kept_newest_only_and_never_become_evidence(cloud, site):

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 from thermogen_esf import frames
@@ -20,12 +20,10 @@ from thermogen_esf.signatures import SigningKey
 from .registry import Acknowledgement, Alert, Batch, BatchStatus, LiveFrame, Quarantined, Receipt, Registry, Site
 from .trust_file import TrustFile
 
-KEPT_WHOLE = 1_000
-"""Unreadable messages whose bytes are kept; of older ones the hash and the reason stay."""
-KEPT_AT_ALL = 10_000
-"""Unreadable messages that are remembered."""
+KEPT_A_SITE = 1_000
+"""Unreadable messages of a site that are remembered, newest first, but for those that were receipted: they stay, whole."""
 MOST_KEPT_BYTES = 131_072
-"""Of one unreadable message: twice the largest frame."""
+"""Of one unreadable message: twice the largest frame. A larger one is remembered by hash and reason alone, and never receipted."""
 
 NOT_DECIDED: dict[str, object] = {"name": "judged", "passed": None, "detail": "not judged yet", "reason": None, "numbers": {}}
 
@@ -47,8 +45,11 @@ class Intake:
         self._trust = trust
         self._clock = clock
 
-    def batch(self, sender: str, message: bytes) -> bytes:
-        """Stores a batch, or whatever came in its place, and returns the receipt frame for `sender`: the same one on a repeat."""
+    def batch(self, sender: str, message: bytes) -> bytes | None:
+        """Stores a batch, or whatever came in its place, and returns the receipt frame for `sender`: the same one on a repeat.
+
+        None where it is too large to keep: a receipt means that every byte is stored, and stays so.
+        """
         digest = frames.frame_hash(message)
         with self._registry.reading() as session:
             given = _receipt(session, sender, digest)
@@ -67,6 +68,8 @@ class Intake:
                 session.execute(insert(Batch).values(**self._row(sender, message, batch)).on_conflict_do_nothing())
             else:
                 self._put_aside(session, sender, "batch", message, unreadable)
+                if not _kept_whole(message):
+                    return None
             number = 1 + (session.scalar(select(func.max(Receipt.number))) or 0)
             frame = self._sign(sender, number, digest, batch)
             session.add(Receipt(number=number, site=sender, batch_hash=digest, frame=frame))
@@ -162,11 +165,12 @@ class Intake:
             "size": len(message),
             "reason": reason[:500],
             "received_at": self._clock(),
-            "body": message if len(message) <= MOST_KEPT_BYTES else None,
+            "body": message if _kept_whole(message) else None,
         }
         session.execute(insert(Quarantined).values(**row).on_conflict_do_nothing())
-        session.execute(update(Quarantined).where(Quarantined.number == number - KEPT_WHOLE).values(body=None))
-        session.execute(delete(Quarantined).where(Quarantined.number <= number - KEPT_AT_ALL))
+        not_receipted = (Quarantined.site == sender, or_(Quarantined.topic != "batch", Quarantined.body.is_(None)))
+        oldest_kept = select(Quarantined.number).where(*not_receipted).order_by(Quarantined.number.desc()).offset(KEPT_A_SITE - 1).limit(1)
+        session.execute(delete(Quarantined).where(*not_receipted, Quarantined.number < oldest_kept.scalar_subquery()))
 
     def _seen(self, session: Session, sender: str) -> None:
         now = self._clock()
@@ -203,6 +207,10 @@ def _decoded(message: bytes, kind: type[_Kind]) -> _Kind:
     if not isinstance(frame, kind):
         raise _UnreadableError(f"{frame.type.name.lower()} where {kind.type.name.lower()} belongs")
     return frame
+
+
+def _kept_whole(message: bytes) -> bool:
+    return len(message) <= MOST_KEPT_BYTES
 
 
 def _own(sender: str, header: frames.Header) -> None:

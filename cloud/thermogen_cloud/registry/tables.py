@@ -145,7 +145,7 @@ class Quarantined(Base):
     reason: Mapped[str] = mapped_column(String(500))
     received_at: Mapped[int]
     body: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
-    """None where it was too large to keep, or made room for newer ones."""
+    """None where it was too large to keep. What was receipted is always here."""
 
     __table_args__ = (Index("uq_quarantine_site_topic_hash", "site", "topic", "hash", unique=True),)
 

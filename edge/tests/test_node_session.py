@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from thermogen_edge.buffer import BufferFullError
 from thermogen_edge.clock_source import ClockError
 from thermogen_edge.node import WrongNodeError
 from thermogen_esf.frames import AlertCode, RootSource, Telemetry, decode, verify_frame
@@ -231,6 +232,30 @@ def test_a_full_buffer_leaves_the_frames_in_the_node_and_keeps_watching(model: N
     model.tick(10)
     assert site.look().full is None
     assert model.leaf_oldest == model.leaf_next
+    site.close()
+
+
+def test_a_state_that_the_disk_does_not_take_is_steered_at_once_and_stored_later(
+    model: NodeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_state: SiteState) -> None:
+        raise BufferFullError("the test's disk is full")
+
+    site = SiteParts(model, tmp_path)
+    site.look()
+    site.live_on(model, 300)
+    assert model.enabled
+    model.measured["hot_supply_temperature"] = 206.0
+    with monkeypatch.context() as disk:
+        disk.setattr(site.buffer, "set_site_state", refuse)
+        for _ in range(3):
+            model.tick()
+            site.look()
+            assert site.controller.state == SiteState.FAULT and not model.enabled
+    assert site.buffer.site_state == SiteState.PRODUCING
+    model.tick()
+    site.look()
+    assert site.buffer.site_state == SiteState.FAULT
     site.close()
 
 

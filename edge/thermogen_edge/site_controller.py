@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from .alerts import Alerts
-from .buffer import Buffer, CommandLog
+from .buffer import Buffer, BufferError, CommandLog
 from .monitors import Watch
 from .node import Node
 from .profile import Profile
@@ -25,6 +25,7 @@ class SiteController:
         self._limits = profile.limits
         self._alerts = alerts
         self._machine = StateMachine(buffer.site_state, profile.limits)
+        self._stored = self._unstored = self._machine.state
         self._watch = Watch(profile.limits)
         self._written: tuple[bool, int] | None = None
 
@@ -35,7 +36,7 @@ class SiteController:
     def power_cycled(self) -> None:
         """The node lost its power."""
         self._machine.power_cycled()
-        self._buffer.set_site_state(self._machine.state)
+        self._remember()
         self._written = None
 
     def follow(self, now: Readings) -> None:
@@ -46,7 +47,7 @@ class SiteController:
         event = self._machine.follow(now)
         if event is not None:
             _log.info("%s: %s becomes %s", event.value, before.name.lower(), self._machine.state.name.lower())
-            self._buffer.set_site_state(self._machine.state)
+        self._remember()
 
     def steer(self) -> None:
         """Brings the node to what state and commands ask for; HostLinkError where it does not hear."""
@@ -59,6 +60,20 @@ class SiteController:
             self._node.set_current_limit(limit_ma)
             self._node.set_enable(wanted[0])
             self._written = wanted
+
+    def _remember(self) -> None:
+        """Writes a new state to disk. A disk that refuses must not keep the node from being steered: it is tried again each second."""
+        state = self._machine.state
+        if state is self._stored:
+            return
+        try:
+            self._buffer.set_site_state(state)
+        except BufferError as error:
+            if state is not self._unstored:
+                _log.error("the state %s could not be stored and is tried again: %s", state.name.lower(), error)
+            self._unstored = state
+        else:
+            self._stored = self._unstored = state
 
     @property
     def state(self) -> int:

@@ -113,6 +113,51 @@ def test_a_form_that_another_sites_page_sends_is_refused(client, busy):
     assert decide(client, busy).status_code == 403
 
 
+def ask(client, site):
+    return client.post(f"/sites/{site.name}/mint")
+
+
+def test_a_mint_of_all_that_is_believed_can_be_requested_and_twice_is_once(client, cloud, site):
+    assert "Request a mint" not in client.get("/").text, "there is nothing to request"
+    first = site.epoch
+    for batch in site.batches(3):
+        cloud.receive(batch)
+    page = client.get("/").text
+    assert f'action="/sites/{site.name}/mint"' in page and "No mint waits" in page
+    for _ in range(2):
+        answer = ask(client, site)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/?done=request#mints")
+    (waiting,) = client.get("/api/v1/mints").json()
+    assert (waiting["state"], waiting["first_epoch"], waiting["last_epoch"]) == ("requested", first, first + 2)
+    assert f'action="/mints/{waiting["hash"]}/decision"' in client.get("/").text
+
+
+def test_a_mint_that_cannot_be_requested_says_why_on_the_page(client, cloud, site, new_site):
+    for asked, status, says in (
+        (new_site("tz-wellpad-nobody"), 409, "There is nothing to mint"),
+        (site, 409, "There is nothing to mint"),
+    ):
+        answer = ask(client, asked)
+        assert answer.status_code == status and says in answer.text
+    cloud.receive(site.batch())
+    answer = ask(client, site)
+    assert answer.status_code == 409
+    assert "The amount is below the least mint" in answer.text and "Request more epochs at once" in answer.text
+    assert client.get("/api/v1/mints").json() == []
+
+
+def test_a_mint_request_from_another_sites_page_or_without_the_password_is_refused(client, cloud, site):
+    for batch in site.batches(3):
+        cloud.receive(batch)
+    client.headers["Sec-Fetch-Site"] = "cross-site"
+    assert ask(client, site).status_code == 403
+    del client.headers["Sec-Fetch-Site"]
+    client.auth = None
+    assert ask(client, site).status_code == 401
+    client.auth = ("viewer", cloud.directory.viewer_password.read_text().strip())
+    assert client.get("/api/v1/mints").json() == []
+
+
 def test_nothing_that_a_site_sends_becomes_markup(client, cloud, site):
     hostile = '<script>alert("x")</script>'
     cloud.intake.alert(site.name, frames.encode(site.alert(hostile)))

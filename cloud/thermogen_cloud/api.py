@@ -47,6 +47,8 @@ VIEWER = "viewer"
 HASH_HEX = "^[0-9a-f]{64}$"
 SERIAL = "^SC-[0-9]{4}-TZ-[0-9]{6,9}$"
 MOST_LISTED = 3_000
+METHODOLOGY = "TZ-DISPLACED-GRID"
+"""By which a mint is requested where none is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class MintOrder(BaseModel):
     site: str = Field(max_length=128)
     first_epoch: int = Field(ge=0, lt=2**32)
     last_epoch: int = Field(ge=0, lt=2**32)
-    methodology: str = Field("TZ-DISPLACED-GRID", max_length=40)
+    methodology: str = Field(METHODOLOGY, max_length=40)
 
 
 class EpochRange(BaseModel):

@@ -110,6 +110,17 @@ class Minting:
             )
             return document.hash
 
+    def request_unminted(self, site: str, methodology: str) -> bytes:
+        """Requests to mint everything of a site that is believed and not minted yet; the request's hash.
+
+        Raises NothingToMintError where there is none, and what `request` raises.
+        """
+        with self._registry.reading() as session:
+            _, first, last = unminted(session, site)
+        if first is None or last is None:
+            raise refusals.NothingToMintError(site)
+        return self.request(site, first, last, methodology)
+
     def decide(self, approval: Approval, signature: bytes) -> None:
         """Takes an approver's decision and, where it is to approve, mints. Returns when the outcome is on the disk.
 
@@ -256,6 +267,16 @@ class Minting:
         log.info("mint %s: %s to %s", request.hash.hex(), request.state.value, state.value)
         request.state = state
         request.changed_at = self._clock()
+
+
+def unminted(session: Session, site: str) -> tuple[int, int | None, int | None]:
+    """How many believed epochs of a site no mint has used, the first and the last of them."""
+    used = select(ConsumedEpoch.epoch).where(ConsumedEpoch.site == site)
+    free = select(func.count(), func.min(Batch.epoch), func.max(Batch.epoch)).where(
+        Batch.identity == frames.site_identity(site), Batch.status == BatchStatus.BELIEVED, Batch.epoch.not_in(used)
+    )
+    count, first, last = session.execute(free).one()
+    return count, first, last
 
 
 def _undecided(session: Session, digest: bytes) -> MintRequest:

@@ -24,7 +24,7 @@ from thermogen_esf.signatures import SigningKey
 
 from . import refusals
 from .accounting import Accounts, UnbalancedBooksError, balanced
-from .api import HASH_HEX, Services, SignedDecision, list_credits
+from .api import HASH_HEX, METHODOLOGY, Services, SignedDecision, list_credits
 from .errors import CloudError, RefusedError
 from .keys import open_approver_key
 from .problems import describe
@@ -41,6 +41,9 @@ FEWEST_BARS = 24
 BAR_WIDTH = 10
 CHART_HEIGHT = 60
 MOST_DECISION_CHARACTERS = 20_000
+
+FetchSite = Annotated[str, Header()]
+"""Whose page sent a form: every browser says so, and no page can change what it says."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -109,9 +112,17 @@ def page_router(services: Services, app: FastAPI) -> APIRouter:
         html = templates.get_template("page.html").render(**_context(services), message=message, nonce=nonce)
         return HTMLResponse(html, status, {**HEADERS, "Content-Security-Policy": _policy(nonce)})
 
+    def refused(error: CloudError) -> HTMLResponse:
+        problem = describe(error)
+        return render(Message("bad", f"{problem.title}: {error}.", error.remedy), problem.status)
+
     @router.get("/")
     def page(done: str = "") -> HTMLResponse:
-        texts = {"approve": Message("good", "Approved and minted."), "reject": Message("quiet", "Rejected. Nothing was minted.")}
+        texts = {
+            "approve": Message("good", "Approved and minted."),
+            "reject": Message("quiet", "Rejected. Nothing was minted."),
+            "request": Message("good", "Requested. An approver decides below."),
+        }
         return render(texts.get(done))
 
     @router.get("/page.css")
@@ -128,6 +139,15 @@ def page_router(services: Services, app: FastAPI) -> APIRouter:
         html = templates.get_template("docs.html").render(api=app.openapi())
         return HTMLResponse(html, 200, {**HEADERS, "Content-Security-Policy": _policy(nonce)})
 
+    @router.post("/sites/{name}/mint")
+    def request_mint(name: Annotated[str, PathParameter(max_length=128)], sec_fetch_site: FetchSite = "same-origin") -> Response:
+        try:
+            _refuse_foreign(sec_fetch_site)
+            services.minting.request_unminted(name, METHODOLOGY)
+        except CloudError as error:
+            return refused(error)
+        return RedirectResponse("/?done=request#mints", 303)
+
     @router.post("/mints/{digest}/decision")
     def decide(
         digest: Annotated[str, PathParameter(pattern=HASH_HEX)],
@@ -136,22 +156,26 @@ def page_router(services: Services, app: FastAPI) -> APIRouter:
         reason: Annotated[str, Form(max_length=1000)] = "",
         passphrase: Annotated[str, Form(max_length=1000)] = "",
         signed: Annotated[str, Form(max_length=MOST_DECISION_CHARACTERS)] = "",
-        sec_fetch_site: Annotated[str, Header()] = "same-origin",
+        sec_fetch_site: FetchSite = "same-origin",
     ) -> Response:
         request = bytes.fromhex(digest)
         try:
-            if sec_fetch_site not in ("same-origin", "none"):
-                raise ForeignFormError("the browser says that another site's page sent this form", "open this page itself and decide there")
+            _refuse_foreign(sec_fetch_site)
             if signed.strip():
                 taken, signature = _pasted(signed, request, decision)
             else:
                 taken, signature = _signed_here(services, request, decision, approver, reason, passphrase)
             services.minting.decide(taken, signature)
         except CloudError as error:
-            return render(Message("bad", f"{describe(error).title}: {error}.", error.remedy), describe(error).status)
+            return refused(error)
         return RedirectResponse(f"/?done={decision.value}#mints", 303)
 
     return router
+
+
+def _refuse_foreign(sec_fetch_site: str) -> None:
+    if sec_fetch_site not in ("same-origin", "none"):
+        raise ForeignFormError("the browser says that another site's page sent this form", "open this page itself and send it there")
 
 
 def _pasted(text: str, request: bytes, decision: Decision) -> tuple[Approval, bytes]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -140,7 +140,7 @@ class Receiver:
         client.connect(self._broker.host, self._broker.port, KEEPALIVE_S, clean_start=False, properties=properties)
         if self._stopping.is_set():
             client.disconnect()
-        while client.loop(LOOP_S) is mqtt.MQTTErrorCode.MQTT_ERR_SUCCESS:
+        while client.loop(LOOP_S) is MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._upkeep()
 
     def _upkeep(self) -> None:

@@ -59,6 +59,17 @@ class EpochAlreadyUsedError(RefusedError):
         super().__init__(f"of {site}, {_listed(epochs)} was used by the mint {request.hex()}", "give a range that begins after it")
 
 
+class NothingToMintError(RefusedError):
+    """Every believed epoch of the site is minted already, or none is believed."""
+
+    slug, title = "nothing-to-mint", "There is nothing to mint"
+
+    def __init__(self, site: str) -> None:
+        super().__init__(
+            f"{site} has no believed epoch that is not minted yet", "wait for batches, or look at why those that came are refused"
+        )
+
+
 class BelowLeastMintError(RefusedError):
     """The energy is worth less than the methodology's least mint."""
 

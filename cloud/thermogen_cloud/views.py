@@ -16,7 +16,8 @@ from thermogen_esf.layout import FIELD, LEAF_BYTES
 from thermogen_esf.points import ChannelState, Kind, Point
 
 from .ledger import Holding
-from .registry import Acknowledgement, Alert, Approval, Batch, BatchStatus, Command, ConsumedEpoch, Credit, LiveFrame, MintRequest, Site
+from .minting import unminted
+from .registry import Acknowledgement, Alert, Approval, Batch, BatchStatus, Command, Credit, LiveFrame, MintRequest, Site
 
 STALE_S = 120
 """Wall seconds without a live frame after which a site counts as silent."""
@@ -235,11 +236,7 @@ def site_views(session: Session, trust: TrustList, now: int) -> list[SiteView]:
 def _site(session: Session, name: str, key: SiteKey | None, seen: Site | None, now: int) -> SiteView:
     identity = frames.site_identity(name)
     counts = session.execute(select(Batch.status, func.count()).where(Batch.identity == identity).group_by(Batch.status)).all()
-    used = select(ConsumedEpoch.epoch).where(ConsumedEpoch.site == name)
-    free = select(func.count(), func.min(Batch.epoch), func.max(Batch.epoch)).where(
-        Batch.identity == identity, Batch.status == BatchStatus.BELIEVED, Batch.epoch.not_in(used)
-    )
-    count, first, last = session.execute(free).one()
+    count, first, last = unminted(session, name)
     live = session.get(LiveFrame, name)
     alerts = session.scalars(select(Alert).where(Alert.site == name).order_by(Alert.time.desc()).limit(ALERTS_SHOWN))
     return SiteView(

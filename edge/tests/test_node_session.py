@@ -200,6 +200,54 @@ def test_a_slot_that_stays_unreadable_costs_one_leaf(model: NodeModel, tmp_path:
     site.close()
 
 
+def test_a_newest_leaf_that_stays_unreadable_is_said_to_be_lost_once(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    model.tick(20)
+    model.slots[1] = bytes(506)
+    for _ in range(10):
+        site.look()
+    assert site.alert_codes().count(AlertCode.LEAVES_LOST) == 1
+    assert site.buffer.next_sequence == 1
+    model.tick(10)
+    site.look()
+    assert (site.buffer.next_sequence, model.leaf_oldest) == (3, 3)
+    assert site.alert_codes().count(AlertCode.LEAVES_LOST) == 1
+    site.close()
+
+
+def test_a_lost_leafs_sequence_is_waited_for_anew_in_the_next_boot(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    model.tick(20)
+    model.slots[1] = bytes(506)
+    for _ in range(5):
+        site.look()
+    model.power_cycle()
+    model.tick()
+    site.look()
+    model.tick(30)
+    right, model.slots[1] = model.slots[1], bytes(506)
+    site.look()
+    model.slots[1] = right
+    site.look()
+    assert site.buffer.next_sequence == 4
+    assert sum(epoch.count for epoch in site.buffer.open_epochs() if epoch.boot_count == 2) == 3
+    site.close()
+
+
+def test_two_unreadable_leaves_in_a_row_do_not_keep_the_later_ones_waiting(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    model.tick(40)
+    model.slots[1] = model.slots[2] = bytes(506)
+    for _ in range(6):
+        site.look()
+    assert site.buffer.next_sequence == 4
+    assert site.alert_codes().count(AlertCode.LEAVES_LOST) == 2
+    site.close()
+
+
 def test_a_slot_that_is_being_written_is_waited_for(model: NodeModel, tmp_path: Path) -> None:
     site = SiteParts(model, tmp_path)
     site.look()

@@ -43,7 +43,7 @@ class LeafCollector:
         self._key = key
         self._alerts = alerts
         self._epochs_settled: int | None = None
-        self._unreadable = (0, 0)
+        self._failed_reads: dict[int, int] = {}
 
     def collect(self, status: NodeStatus) -> Collected:
         """Stores and acknowledges new leaves, then seals. HostLinkError or BufferError leave everything as it is on disk."""
@@ -58,6 +58,7 @@ class LeafCollector:
         if leaves:
             self._buffer.store_leaves(leaves)
         stored_up_to = self._buffer.next_sequence
+        self._failed_reads = {sequence: reads for sequence, reads in self._failed_reads.items() if sequence >= stored_up_to}
         if status.leaf_oldest < stored_up_to <= status.leaf_next:
             self._node.acknowledge(stored_up_to)
         self._seal(status)
@@ -68,6 +69,7 @@ class LeafCollector:
         for epoch in self._buffer.open_epochs():
             self._make_batch(epoch, None)
         self._epochs_settled = None
+        self._failed_reads.clear()  # the new boot gives their sequences to other leaves
 
     def _read(self, sequences: range) -> list[bytes]:
         leaves: list[bytes] = []
@@ -76,11 +78,11 @@ class LeafCollector:
             if leaf is not None:
                 leaves.append(leaf)
                 continue
-            last, reads = self._unreadable
-            self._unreadable = (sequence, reads + 1 if last == sequence else 1)
-            if self._unreadable[1] < READS_BEFORE_LOSS:
+            reads = self._failed_reads[sequence] = self._failed_reads.get(sequence, 0) + 1
+            if reads < READS_BEFORE_LOSS:
                 break  # perhaps just being written; a leaf is given up only when it stays unreadable
-            self._lost(sequence, sequence + 1, "its slot holds something else")
+            if reads == READS_BEFORE_LOSS:  # it is asked for until a later leaf is stored, and said to be lost once
+                self._lost(sequence, sequence + 1, "its slot holds something else")
         return leaves
 
     def _seal(self, status: NodeStatus) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from thermogen_cloud.command import main
+from thermogen_cloud.directory import ExposedSecretError
 from thermogen_cloud.settings import SETTINGS, SettingError, read_settings
 from thermogen_esf.evidence.trust import TrustList
 from thermogen_esf.evidence.verification import verify_bundle
@@ -160,6 +161,20 @@ def test_the_defaults_need_nothing_and_secrets_are_never_in_an_error(tmp_path):
     with pytest.raises(SettingError) as error:
         read_settings({"THERMOGEN_BROKER": "mqtt://cloud:secret@127.0.0.1"})
     assert "secret" not in str(error.value)
+
+
+def test_a_brokers_password_that_others_can_read_is_refused(tmp_path):
+    file = tmp_path / "broker.password"
+    settings = read_settings({"THERMOGEN_BROKER_PASSWORD_FILE": str(file)})
+    with pytest.raises(SettingError, match="THERMOGEN_BROKER_PASSWORD_FILE"):
+        settings.broker_password()
+    file.write_text("hush\n")
+    file.chmod(0o640)
+    with pytest.raises(ExposedSecretError, match="others") as error:
+        settings.broker_password()
+    assert "hush" not in str(error.value)
+    file.chmod(0o600)
+    assert settings.broker_password() == "hush"
 
 
 def test_every_setting_and_subcommand_is_documented():

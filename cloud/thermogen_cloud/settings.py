@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .directory import read_secret
 from .errors import OperatorError
 
 ADDRESS = "127.0.0.1"
@@ -62,11 +63,11 @@ class Settings:
     demonstration: bool
 
     def broker_password(self) -> str | None:
-        """The broker's password without its line end; SettingError where the file cannot be read."""
+        """The broker's password without its line end; SettingError where the file cannot be read, ExposedSecretError where others can."""
         if self.broker_password_file is None:
             return None
         try:
-            return self.broker_password_file.read_text(encoding="utf-8").rstrip("\r\n")
+            return read_secret(self.broker_password_file).decode().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingError(
                 f"THERMOGEN_BROKER_PASSWORD_FILE={self.broker_password_file}: {error}", "name a readable file that holds the password alone"

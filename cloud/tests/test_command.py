@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -175,6 +177,55 @@ def test_a_brokers_password_that_others_can_read_is_refused(tmp_path):
     assert "hush" not in str(error.value)
     file.chmod(0o600)
     assert settings.broker_password() == "hush"
+
+
+@pytest.fixture
+def stranger(monkeypatch):
+    """Some other program on the cloud's port: answers each connection with the bytes it is given; None is silence."""
+    ended, served = threading.Event(), []
+
+    def answer_with(content):
+        listening = socket.create_server(("127.0.0.1", 0))
+        monkeypatch.setenv("THERMOGEN_CLOUD_PORT", str(listening.getsockname()[1]))
+
+        def serve():
+            with contextlib.suppress(OSError), listening, listening.accept()[0] as connection:
+                connection.recv(65_536)
+                if content is None:
+                    ended.wait(30)
+                else:
+                    connection.sendall(content)
+
+        served.append(threading.Thread(target=serve))
+        served[-1].start()
+
+    yield answer_with
+    ended.set()
+    for thread in served:
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot here\n", "is not a thermogen-cloud"),
+        (b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n[]", "is not a thermogen-cloud"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", "is not a thermogen-cloud"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n{", "is not a thermogen-cloud"),
+        (b"SSH-2.0-OpenSSH\r\n", "is not a thermogen-cloud"),
+        (b"", "broke"),
+        (None, "did not answer within"),
+    ],
+    ids=["404 in text", "500 in JSON", "200 in HTML", "cut short", "not HTTP", "hangs up", "silent"],
+)
+def test_another_program_on_the_port_or_silence_is_said_with_what_to_do(run, stranger, monkeypatch, content, says):
+    run("init")
+    monkeypatch.setattr("thermogen_cloud.command.ANSWER_S", 0.5)
+    stranger(content)
+    code, printed, message = run("request-mint", "--site", "tz-a", "--first-epoch", 1, "--last-epoch", 2)
+    assert (code, printed) == (1, None)
+    assert says in message
+    assert "THERMOGEN_CLOUD_PORT" in message or "ask again" in message
 
 
 def test_every_setting_and_subcommand_is_documented():

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import base64
 import getpass
+import http.client
 import json
 import logging
 import re
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -291,7 +293,11 @@ def _passphrase(path: Path | None, twice: bool = False) -> str:
 
 
 def _asked(settings: Settings, path: str, body: dict[str, Any] | None = None) -> Any:
-    return json.loads(_fetch(settings, path, body))
+    content = _fetch(settings, path, body)
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise _not_a_cloud(settings) from error
 
 
 def _fetch(settings: Settings, path: str, body: dict[str, Any] | None = None) -> bytes:
@@ -299,7 +305,7 @@ def _fetch(settings: Settings, path: str, body: dict[str, Any] | None = None) ->
     password = read_secret(_initialised(settings).viewer_password).decode().strip()
     credentials = base64.b64encode(f"viewer:{password}".encode()).decode()
     request = urllib.request.Request(
-        f"http://{ADDRESS}:{settings.port}/api/v1/{path}",
+        f"http://{ADDRESS}:{settings.port}/api/v1/{urllib.parse.quote(path)}",
         None if body is None else json.dumps(body).encode(),
         {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"},
     )
@@ -308,12 +314,44 @@ def _fetch(settings: Settings, path: str, body: dict[str, Any] | None = None) ->
             content: bytes = answer.read()
             return content
     except urllib.error.HTTPError as error:
-        problem = json.loads(error.read())
-        raise RequestFailedError(f"{problem['title']}: {problem['detail']}", problem["remedy"]) from error
+        raise _problem(settings, error) from error
+    except TimeoutError as error:
+        raise _no_answer_in_time(settings) from error
     except urllib.error.URLError as error:
+        if isinstance(error.reason, TimeoutError):
+            raise _no_answer_in_time(settings) from error
         raise RequestFailedError(
             f"no cloud answers at {ADDRESS}:{settings.port} ({error.reason})", "start `thermogen-cloud serve`, or set THERMOGEN_CLOUD_PORT"
         ) from error
+    except OSError as error:
+        raise RequestFailedError(
+            f"the connection to {ADDRESS}:{settings.port} broke ({error})", "look at GET /api/v1/mints for what was done, then ask again"
+        ) from error
+    except http.client.HTTPException as error:
+        raise _not_a_cloud(settings) from error
+
+
+def _problem(settings: Settings, error: urllib.error.HTTPError) -> RequestFailedError:
+    """What a refusal says, where it is a cloud's."""
+    try:
+        problem = json.loads(error.read())
+        return RequestFailedError(f"{problem['title']}: {problem['detail']}", problem["remedy"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return _not_a_cloud(settings)
+
+
+def _not_a_cloud(settings: Settings) -> RequestFailedError:
+    return RequestFailedError(
+        f"what answers at {ADDRESS}:{settings.port} is not a thermogen-cloud",
+        "set THERMOGEN_CLOUD_PORT to the port of `thermogen-cloud serve`",
+    )
+
+
+def _no_answer_in_time(settings: Settings) -> RequestFailedError:
+    return RequestFailedError(
+        f"{ADDRESS}:{settings.port} did not answer within {ANSWER_S} s",
+        "look at the log of `thermogen-cloud serve` and at GET /api/v1/mints for what was done, then ask again",
+    )
 
 
 if __name__ == "__main__":

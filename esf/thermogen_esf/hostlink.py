@@ -8,12 +8,16 @@ clock. A transaction is
     response    status u8, tag u8, [data when status is OK], CRC-32C u32 of status, tag and data
 
 with the host clocking as many bytes as the answer is long. Integers are big-endian. A request whose CRC is wrong changes
-nothing. READ of registers gives `count` words; WRITE takes 1 to MAX_WRITE_WORDS words; LEAF takes the slot (sequence mod
-LEAF_SLOTS) as address, count 0, and gives LEAF_BYTES bytes.
+nothing. READ of registers gives `count` words, all of the instant at which the request was complete; WRITE takes 1 to
+MAX_WRITE_WORDS words; LEAF takes the slot (sequence mod LEAF_SLOTS) as address, count 0, and gives LEAF_BYTES bytes.
 
 Word addresses below IMAGE_WORDS are the telemetry image of the last whole site second, double-buffered: one transaction sees
 one instant, and word n is bytes 2n and 2n+1 of the frame. There, only words of host-supplied points and of the site identity can
-be written, and those in LOCKED_WHEN_ARMED no more once the node is armed. From STATUS_BASE on are the registers below.
+be written, and those in LOCKED_WHEN_ARMED no more once the node is armed; what was written shows with the next site second. From
+STATUS_BASE on are the registers below.
+
+Writing n to `leaf_ack` says that the leaves before sequence n are stored and their slots are free. An n beyond `leaf_next` is
+REFUSED; one at or behind the last acknowledged frees nothing more.
 """
 
 from __future__ import annotations

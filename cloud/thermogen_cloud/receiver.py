@@ -64,14 +64,25 @@ class Health:
 
 
 class Receiver:
-    """One connection to the broker, kept up from `run` until `stop`."""
+    """One connection to the broker, kept up from `run` until `stop`.
 
-    def __init__(self, broker: Broker, password: Callable[[], str | None], prefix: str, intake: Intake, judge: Judge) -> None:
+    `after_judging` is called whenever all that waited has been judged: at each connection and each minute.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        password: Callable[[], str | None],
+        prefix: str,
+        intake: Intake,
+        judge: Judge,
+        after_judging: Callable[[], None] = lambda: None,
+    ) -> None:
         self._broker = broker
         self._password = password
         self._prefix = prefix
         self._judge = judge
-        self._intake = intake
+        self._after_judging = after_judging
         self._stopping = threading.Event()
         self._client: mqtt.Client | None = None
         self._health = Health(Link.CONNECTING, f"connecting to {broker}")
@@ -144,13 +155,14 @@ class Receiver:
             self._upkeep()
 
     def _upkeep(self) -> None:
-        """Has everything judged that waits, where it is time: a batch whose judging met a fault is not left for the next start."""
+        """Where it is time, has everything judged that waits, so that a passing fault leaves nothing behind, and what follows done."""
         if time.monotonic() >= self._upkeep_at:
             self._upkeep_at = time.monotonic() + UPKEEP_S
             try:
                 self._judge.judge_waiting()
+                self._after_judging()
             except Exception:
-                log.exception("what waits to be judged could not be looked at; trying again in %d s", UPKEEP_S)
+                log.exception("what waits could not be seen to; trying again in %d s", UPKEEP_S)
 
     def _on_connect(self, client: mqtt.Client, _: Any, __: mqtt.ConnectFlags, reason: ReasonCode, ___: Properties | None) -> None:
         if reason.is_failure:

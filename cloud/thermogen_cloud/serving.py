@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import uvicorn
 
 from .accounting import UnbalancedBooksError, balanced
-from .api import Services, application
+from .api import METHODOLOGY, Services, application
 from .commanding import Commanding
+from .daily import DailyRequests
 from .directory import CloudDirectory
 from .errors import OperatorError
 from .initialise import read_key
@@ -66,7 +67,12 @@ def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
                 log.critical("the books do not balance: %s; %s", error, error.remedy)
             judge = Judge(registry, trust, clock)
             receiver = Receiver(
-                settings.broker, settings.broker_password, settings.topic_prefix, Intake(registry, key, trust, clock), judge
+                settings.broker,
+                settings.broker_password,
+                settings.topic_prefix,
+                Intake(registry, key, trust, clock),
+                judge,
+                DailyRequests(registry, trust, minting, METHODOLOGY).request,
             )
             commanding = Commanding(registry, trust, key, receiver.publish, clock)
             yield Cloud(Services(directory, registry, ledger, trust, minting, commanding, lambda: receiver.health, clock), receiver)

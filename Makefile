@@ -4,6 +4,9 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+# What the synthesis tools compile of themselves at their first start, and the simulated gateware: kept between targets.
+export YOWASP_CACHE_DIR := $(CURDIR)/build/cache
+export THERMOGEN_CACHE_DIR := $(CURDIR)/build/sim-cache
 
 .PHONY: help setup
 help: ## list the targets

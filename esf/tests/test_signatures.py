@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.bindings import _rust
 from thermogen_esf import liboqs
 from thermogen_esf.signatures import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Backend, SigningKey, available, key_id, verify
 
@@ -88,8 +89,9 @@ def test_a_seed_of_another_length_is_refused() -> None:
 def test_looking_for_liboqs_never_imports_its_self_installer(tmp_path: Path) -> None:
     """Without the C library, `import oqs` would download it and end the process."""
     script = (
-        "import ctypes.util, sys\n"
-        "ctypes.util.find_library = lambda name: None\n"
+        "import sys\n"
+        "from thermogen_esf import liboqs\n"
+        "liboqs.SYSTEM_LIBRARIES = ()\n"
         "from thermogen_esf.signatures import SigningKey, available, verify\n"
         "key = SigningKey.generate()\n"
         "assert verify(key.public_key, b'm', key.sign(b'm', b''), b'')\n"
@@ -107,12 +109,45 @@ def test_importing_liboqs_leaves_standard_output_alone() -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
+_OQS_LIKE_PACKAGE = """
+import ctypes.util
+library = ctypes.util.find_library("liboqs")
+is_sig_enabled = sig_supports_context = lambda algorithm: True
+"""
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_looking_for_liboqs_runs_no_program_and_writes_no_file(tmp_path: Path, installed: bool) -> None:
+    library = tmp_path / "lib" / "liboqs.so"
+    library.parent.mkdir()
+    if installed:
+        library.symlink_to(_rust.__file__)  # any library that loads
+    (tmp_path / "oqs.py").write_text(_OQS_LIKE_PACKAGE)
+    script = (
+        "import ctypes.util, sys\n"
+        "sys.dont_write_bytecode = True\n"
+        "from thermogen_esf import liboqs\n"
+        "liboqs.SYSTEM_LIBRARIES = ()\n"
+        "original = ctypes.util.find_library\n"
+        "def watch(event, arguments):\n"
+        "    if event in ('subprocess.Popen', 'os.posix_spawn', 'os.system', 'os.fork', 'tempfile.mkstemp'):\n"
+        "        print(event, arguments)\n"
+        "sys.addaudithook(watch)\n"
+        "print(getattr(liboqs.load(), 'library', None))\n"
+        "assert ctypes.util.find_library is original\n"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path), "OQS_INSTALL_PATH": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == f"{library if installed else None}\n"
+
+
 def test_a_file_that_is_no_library_is_not_taken_for_liboqs(tmp_path: Path) -> None:
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "liboqs.so").write_bytes(b"not a library")
     script = (
-        "import ctypes.util, sys\n"
-        "ctypes.util.find_library = lambda name: None\n"
+        "import sys\n"
+        "from thermogen_esf import liboqs\n"
+        "liboqs.SYSTEM_LIBRARIES = ()\n"
         "from thermogen_esf.signatures import available\n"
         "print(*[backend.value for backend in available()], 'oqs' in sys.modules)\n"
     )

@@ -104,6 +104,15 @@ def test_a_day_below_the_least_mint_is_logged_once_and_can_be_requested_by_hand(
     assert requests(cloud) == [(MIDNIGHT - 1, MIDNIGHT, MintState.REQUESTED)]
 
 
+def test_by_hand_the_longest_stretch_between_refused_epochs_is_requested(cloud, site):
+    receive(cloud, site, 2)
+    cloud.receive(site.sign(replace(site.draft(), root_source=frames.RootSource.HOST)))
+    first = site.epoch
+    receive(cloud, site, 3)
+    cloud.minting.request_unminted(site.name, METHODOLOGY)
+    assert requests(cloud) == [(first, first + 2, MintState.REQUESTED)]
+
+
 @pytest.mark.slow
 def test_the_running_cloud_requests_by_itself(cloud_process, uplink, site, wait):
     cloud_process.start()

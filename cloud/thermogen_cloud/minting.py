@@ -111,15 +111,17 @@ class Minting:
             return document.hash
 
     def request_unminted(self, site: str, methodology: str) -> bytes:
-        """Requests to mint everything of a site that is believed and not minted yet; the request's hash.
+        """Requests to mint the longest stretch of a site's epochs that are believed and not minted yet; the request's hash.
 
-        Raises NothingToMintError where there is none, and what `request` raises.
+        An epoch that was refused or is minted ends a stretch: after a restart in the middle of an epoch, say. Raises NothingToMintError
+        where there is none, and what `request` raises.
         """
         with self._registry.reading() as session:
-            _, first, last = unminted(session, site)
-        if first is None or last is None:
+            stretches = _stretches(session, site)
+        if not stretches:
             raise refusals.NothingToMintError(site)
-        return self.request(site, first, last, methodology)
+        longest = max(stretches, key=len)
+        return self.request(site, longest[0], longest[-1], methodology)
 
     def decide(self, approval: Approval, signature: bytes) -> None:
         """Takes an approver's decision and, where it is to approve, mints. Returns when the outcome is on the disk.
@@ -277,6 +279,20 @@ def unminted(session: Session, site: str) -> tuple[int, int | None, int | None]:
     )
     count, first, last = session.execute(free).one()
     return count, first, last
+
+
+def _stretches(session: Session, site: str) -> list[list[int]]:
+    """The believed epochs that no mint has used, parted where an epoch between them was refused or used."""
+    used = set(session.scalars(select(ConsumedEpoch.epoch).where(ConsumedEpoch.site == site)))
+    rows = session.scalars(select(Batch).where(Batch.identity == frames.site_identity(site)).order_by(Batch.epoch)).all()
+    believed = {row.epoch for row in rows if row.status is BatchStatus.BELIEVED}
+    stretches: list[list[int]] = [[]]
+    for epoch in sorted({row.epoch for row in rows if row.signed} | believed):
+        if epoch in believed and epoch not in used:
+            stretches[-1].append(epoch)
+        elif stretches[-1]:
+            stretches.append([])
+    return [stretch for stretch in stretches if stretch]
 
 
 def _undecided(session: Session, digest: bytes) -> MintRequest:

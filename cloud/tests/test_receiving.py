@@ -34,12 +34,13 @@ def quarantined(cloud):
 
 
 @pytest.fixture
-def receiving(cloud, broker):
-    """The receiver on a thread of this process."""
+def receiving(cloud, broker, wait):
+    """The receiver on a thread of this process, subscribed."""
     password = broker.passwords["cloud"]
     receiver = Receiver(broker.address(), lambda: password, "tz/v1", cloud.intake, cloud.judge)
     thread = threading.Thread(target=receiver.run)
     thread.start()
+    wait(lambda: receiver.health.link is Link.CONNECTED, "the receiver is subscribed")
     yield receiver
     receiver.stop()
     thread.join()
@@ -287,7 +288,13 @@ def test_health_says_when_nobody_receives_any_more(cloud, broker):
     assert receiver.health.link is Link.ENDED and "restart" in receiver.health.detail
 
 
-def test_a_batch_whose_judging_met_a_fault_is_judged_without_a_restart(cloud, receiving, uplink, site, wait, monkeypatch):
+@pytest.fixture
+def quick_upkeep(monkeypatch):
+    """What waits is seen to ten times a second; takes effect for a receiver that is made after it."""
+    monkeypatch.setattr("thermogen_cloud.receiver.UPKEEP_S", 0.1)
+
+
+def test_a_batch_whose_judging_met_a_fault_is_judged_without_a_restart(cloud, quick_upkeep, receiving, uplink, site, wait, monkeypatch):
     judge_one, faulty = cloud.judge._judge, threading.Event()
     faulty.set()
 
@@ -297,8 +304,6 @@ def test_a_batch_whose_judging_met_a_fault_is_judged_without_a_restart(cloud, re
         judge_one(digest)
 
     monkeypatch.setattr(cloud.judge, "_judge", judge)
-    monkeypatch.setattr("thermogen_cloud.receiver.UPKEEP_S", 0.1)
-    wait(lambda: receiving.health.link is Link.CONNECTED, "the receiver is connected")
     link, batch = uplink(), site.batch()
     link.send(batch)
     wait(lambda: link.receipts_of(batch), "the batch is receipted")

@@ -138,6 +138,7 @@ class Receiver:
         """One connection, from its attempt to its end."""
         client = mqtt.Client(CallbackAPIVersion.VERSION2, CLIENT_ID, protocol=mqtt.MQTTv5, reconnect_on_failure=False, manual_ack=True)
         client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe  # until then the broker keeps nothing for us
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
         client.username_pw_set(self._broker.user, self._password())
@@ -173,7 +174,13 @@ class Receiver:
             return
         client.subscribe([(f"{self._prefix}/+/{leaf}", SubscribeOptions(qos=0 if leaf == "live" else 1)) for leaf in self._handlers])
         self._upkeep_at = 0.0
-        self._report(Link.CONNECTED, f"connected to {self._broker}")
+
+    def _on_subscribe(self, _: mqtt.Client, __: Any, ___: int, reasons: list[ReasonCode], ____: Properties | None) -> None:
+        if any(reason.is_failure for reason in reasons):
+            topics = f"{self._prefix}/+/{{{','.join(self._handlers)}}}"
+            self._report(Link.REFUSED, f"the broker {self._broker} does not let {self._broker.user} read {topics}: mend its access list")
+        else:
+            self._report(Link.CONNECTED, f"connected to {self._broker}")
 
     def _on_disconnect(self, _: mqtt.Client, __: Any, ___: mqtt.DisconnectFlags, reason: ReasonCode, ____: Properties | None) -> None:
         if self._health.link is Link.CONNECTED and not self._stopping.is_set():

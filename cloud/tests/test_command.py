@@ -193,8 +193,12 @@ def stranger(monkeypatch):
                 connection.recv(65_536)
                 if content is None:
                     ended.wait(30)
-                else:
-                    connection.sendall(content)
+                    return
+                connection.sendall(content)
+                # Closed with a part of the request unread, the kernel would reset the connection and could take the answer with it.
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65_536):
+                    pass
 
         served.append(threading.Thread(target=serve))
         served[-1].start()

@@ -32,12 +32,12 @@ build-bitstream: $(READY) ## build/node.bit and build/pcm.bin, with area and tim
 	@$(VENV)/bin/thermogen-build all
 
 test: $(READY) ## everything but the soak
-	@$(MAKE) --no-print-directory lint
-	$(PY) -m pytest -m "not soak" --durations=10
+	@$(MAKE) --no-print-directory check
+	$(PY) -m pytest -m "slow and not soak" --durations=10
 
 check: $(READY) ## lint, types and the fast tests
 	@$(MAKE) --no-print-directory lint
-	$(PY) -m pytest -m "not slow and not soak"
+	$(PY) -m pytest -m "not slow and not soak" --numprocesses=auto --dist=loadfile
 
 .PHONY: lint
 lint: $(READY)

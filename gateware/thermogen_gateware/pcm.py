@@ -22,7 +22,8 @@ from thermogen_esf.points import PWM_COUNTS
 from .ads7952 import CHANNELS as CONVERTER_CHANNELS
 from .ads7952 import Ads7952Driver
 from .buck_pwm import DITHER_BITS, BuckPwm
-from .module_link import CURRENT_BITS, CURRENT_ZERO, ModuleLinkSlave, ModuleStatus
+from .module_link import CURRENT_BITS, CURRENT_ZERO, ModuleStatus
+from .module_link_slave import ModuleLinkSlave
 
 CLOCK_HZ = 48_000_000
 

@@ -2,7 +2,7 @@
 
 Exchanges with the modules every 1/10,000 s of clock time, in turn; the tracker passes over a module's channels after each. Module
 run wires follow enable, trip, converter health and the comparator without a clock. Asynchronous are `module_cipo`
-(synchronised in `module_link.py`) and `ov_comparator` (in `protection.py`); `adc_cipo` keeps time with `adc_sclk`.
+(synchronised in `module_link_master.py`) and `ov_comparator` (in `protection.py`); `adc_cipo` keeps time with `adc_sclk`.
 Latency: `ready` at most 1,500 clocks after `pulse` (about 900). Area, LIFCL, 12 channels: 876 LUT4, 477 CCU2, 1,380 FF, 42 DPR16X4,
 2 multipliers; 108 channels: 976 LUT4, 524 CCU2, 1,405 FF, 19 DPR16X4, 4 EBR, 2 multipliers.
 """
@@ -15,7 +15,8 @@ from amaranth.lib.wiring import In, Out
 from thermogen_esf.points import SITE_INPUTS, Fault
 
 from .energy import Energy
-from .module_link import EXCHANGE_HZ, ModuleLinkMaster, ModuleStatus, exchange_clocks
+from .module_link import EXCHANGE_HZ, ModuleStatus, exchange_clocks
+from .module_link_master import ModuleLinkMaster
 from .protection import Protection
 from .site_inputs import INPUTS, SiteInputs
 from .tracker import DEFAULT_CURRENT_LIMIT_MA, Tracker, pass_clocks

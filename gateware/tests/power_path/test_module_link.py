@@ -8,7 +8,9 @@ from binascii import crc_hqx
 import pytest
 from amaranth.hdl import ClockDomain, DomainRenamer, Module, Signal
 from amaranth.sim import Simulator
-from thermogen_gateware.module_link import ModuleLinkMaster, ModuleLinkSlave, ModuleStatus, exchange_clocks, frame_bytes
+from thermogen_gateware.module_link import ModuleStatus, exchange_clocks, frame_bytes
+from thermogen_gateware.module_link_master import ModuleLinkMaster
+from thermogen_gateware.module_link_slave import ModuleLinkSlave
 
 CHANNELS = 3
 SLAVE_HZ = 48_000_000

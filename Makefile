@@ -1,12 +1,14 @@
 # Thermogen Zero. `make help` lists the targets; each sets itself up.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+# What a target prints last is its result (a `make -C` still adds its own line: give it --no-print-directory too).
+MAKEFLAGS += --no-print-directory
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 # What the synthesis tools compile of themselves at their first start, and the simulated gateware: kept between targets.
-export YOWASP_CACHE_DIR := $(CURDIR)/build/cache
-export THERMOGEN_CACHE_DIR := $(CURDIR)/build/sim-cache
+export YOWASP_CACHE_DIR ?= $(CURDIR)/build/cache
+export THERMOGEN_CACHE_DIR ?= $(CURDIR)/build/sim-cache
 
 .PHONY: help setup
 help: ## list the targets
@@ -32,11 +34,11 @@ build-bitstream: $(READY) ## build/node.bit and build/pcm.bin, with area and tim
 	@$(VENV)/bin/thermogen-build all
 
 test: $(READY) ## everything but the soak
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) check
 	$(PY) -m pytest -m "slow and not soak" --durations=10
 
 check: $(READY) ## lint, types and the fast tests
-	@$(MAKE) --no-print-directory lint
+	@$(MAKE) lint
 	$(PY) -m pytest -m "not slow and not soak" --numprocesses=auto --dist=loadfile
 
 .PHONY: lint

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from thermogen_scripts.demo import defaults
 from thermogen_scripts.settings import SETTINGS, SettingError, read_settings
 
 README = Path(__file__).parents[2] / "README.md"
@@ -24,6 +25,10 @@ def test_environment_wins_over_a_command_s_defaults_and_those_over_the_table() -
         ("THERMOGEN_CLOUD_PORT", "http"),
         ("THERMOGEN_PACE", "-1"),
         ("THERMOGEN_PACE", "fast"),
+        ("THERMOGEN_PACE", "inf"),
+        ("THERMOGEN_PACE", "nan"),
+        ("THERMOGEN_START", "yesterday"),
+        ("THERMOGEN_REPLAY", "/nowhere/series.csv"),
         ("THERMOGEN_CLOCKS_PER_SITE_SECOND", "1"),
     ],
 )
@@ -38,3 +43,7 @@ def test_every_setting_is_documented_with_its_default(setting: object) -> None:
     rows = [line for line in README.read_text().splitlines() if line.startswith(f"| `{variable}` |")]
     assert rows, f"{variable} is not in the README's table"
     assert not default or f"`{default}`" in rows[0]
+
+
+def test_a_demonstration_on_a_series_starts_where_the_series_does() -> None:
+    assert "THERMOGEN_START" in defaults({}) and "THERMOGEN_START" not in defaults({"THERMOGEN_REPLAY": "series.csv"})

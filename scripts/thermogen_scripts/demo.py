@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -40,6 +40,7 @@ SETTLED_S = 200
 """After this much of the outage nothing can be on its way any more."""
 START_S = 120.0
 DEFAULTS = {"THERMOGEN_RUN_DIR": "run/demo", "THERMOGEN_PACE": "140", "THERMOGEN_START": "2026-06-01T00:00:01Z"}
+"""A demonstration's own settings."""
 APPROVAL_REASON = "Demonstration: the evidence of all epochs was believed."
 
 
@@ -224,6 +225,11 @@ def demonstrate(settings: RunSettings, fault: str, progress: Progress) -> dict[s
         return demonstration.result(outage_s, credit, bundle)
 
 
+def defaults(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a demonstration sets where `environment` says nothing; with a series, its first row says when the site starts."""
+    return {name: value for name, value in DEFAULTS.items() if name != "THERMOGEN_START" or not environment.get("THERMOGEN_REPLAY")}
+
+
 def reporting(action: Callable[[Progress], dict[str, Any]]) -> int:
     """Runs `action` with progress on standard error and prints its result; the exit code."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())
@@ -248,7 +254,7 @@ def main() -> int:
         return 2
 
     def whole(progress: Progress) -> dict[str, Any]:
-        settings = read_settings(defaults=DEFAULTS)
+        settings = read_settings(defaults=defaults(os.environ))
         with owned(settings.run_dir):
             return demonstrate(settings, fault, progress)
 

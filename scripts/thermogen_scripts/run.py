@@ -58,7 +58,7 @@ def main() -> int:
     except StopRequestedError:
         print("stopped; `make run` carries on from here", flush=True)
         return 0
-    except (SettingError, RunDirectoryError, ProvisionError, ProcessError) as error:
+    except (SettingError, RunDirectoryError, ProvisionError, ProcessError, OSError) as error:
         print(f"run: {error}", file=sys.stderr)
         return 1
 

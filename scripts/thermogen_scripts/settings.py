@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 SITE_NAME = r"[a-z0-9][a-z0-9._-]{0,47}"
 TOPIC_PREFIX = r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*"
 SLOW_MACHINE_PACE = 40.0
+LEAST_PACE, MOST_PACE = 0.001, 1e6
 CLOUD_USER = "cloud"
 """The broker's other user: no site may have its name, and with it its rights."""
 
@@ -33,7 +35,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("THERMOGEN_SITE", "tz-wellpad-alpha-01", "name of the simulated site"),
     Setting("THERMOGEN_PACE", "60", "site seconds per wall second, or `max` (`make demo`: 140)"),
     Setting("THERMOGEN_CLOCKS_PER_SITE_SECOND", "10000", "clocks that the simulated gateware counts per site second; 50000000 in products"),
-    Setting("THERMOGEN_START", "", "site time of the first start, as 2026-06-01T00:00:00Z; empty: now (`make demo`: a fixed day)"),
+    Setting("THERMOGEN_START", "", "site time of the first start, as 2026-06-01T00:00:00Z; empty: now, or the series' start (`make demo` without a series: a fixed day)"),
     Setting("THERMOGEN_REPLAY", "", "a CSV or Parquet series that drives the site's inputs"),
     Setting("THERMOGEN_BROKER_PORT", "18830", "MQTT broker, loopback"),
     Setting("THERMOGEN_UPLINK_PORT", "18831", "the site's way to the broker, a relay that can be cut"),
@@ -93,14 +95,11 @@ def read_settings(environment: Mapping[str, str] | None = None, defaults: Mappin
             raise SettingError(f"{variable}={value}: give a whole number from {low} to {high}")
         return int(value)
 
-    pace = text("THERMOGEN_PACE")
-    if pace != "max":
-        try:
-            positive = float(pace) > 0
-        except ValueError:
-            positive = False
-        if not positive:
-            raise SettingError(f"THERMOGEN_PACE={pace}: give site seconds per wall second, above 0, or `max`")
+    pace, start, replay = text("THERMOGEN_PACE"), text("THERMOGEN_START"), text("THERMOGEN_REPLAY")
+    _require_pace(pace)
+    _require_start(start)
+    if replay and not Path(replay).is_file():
+        raise SettingError(f"THERMOGEN_REPLAY={replay}: there is no such file; give a CSV or Parquet series")
     site, prefix = text("THERMOGEN_SITE"), text("THERMOGEN_TOPIC_PREFIX")
     if not re.fullmatch(SITE_NAME, site) or site == CLOUD_USER:
         raise SettingError(f"THERMOGEN_SITE={site}: give a name of a-z, 0-9, dot, dash and underscore, at most 48, and not `{CLOUD_USER}`")
@@ -111,8 +110,8 @@ def read_settings(environment: Mapping[str, str] | None = None, defaults: Mappin
         site=site,
         pace=pace,
         clocks_per_site_second=number("THERMOGEN_CLOCKS_PER_SITE_SECOND", 10_000, 50_000_000),
-        start=text("THERMOGEN_START"),
-        replay=text("THERMOGEN_REPLAY"),
+        start=start,
+        replay=replay,
         broker_port=number("THERMOGEN_BROKER_PORT", 1, 65_535),
         uplink_port=number("THERMOGEN_UPLINK_PORT", 1, 65_535),
         cloud_port=number("THERMOGEN_CLOUD_PORT", 1, 65_535),
@@ -126,3 +125,23 @@ def read_settings(environment: Mapping[str, str] | None = None, defaults: Mappin
             raise SettingError(f"{variable} and {taken[port]} are both {port}: give each its own port")
         taken[port] = variable
     return settings
+
+
+def _require_pace(pace: str) -> None:
+    if pace == "max":
+        return
+    try:
+        within = LEAST_PACE <= float(pace) <= MOST_PACE
+    except ValueError:
+        within = False
+    if not within:
+        raise SettingError(f"THERMOGEN_PACE={pace}: give site seconds per wall second, {LEAST_PACE} to {MOST_PACE:.0f}, or `max`")
+
+
+def _require_start(start: str) -> None:
+    if not start or start.isdecimal():
+        return
+    try:
+        datetime.datetime.fromisoformat(start)
+    except ValueError:
+        raise SettingError(f"THERMOGEN_START={start}: give an ISO 8601 time, as 2026-06-01T00:00:00Z, or Unix seconds") from None

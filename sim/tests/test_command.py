@@ -1,8 +1,12 @@
 """What the command tells a person who gave it something it cannot use."""
 
+import importlib.resources
+from pathlib import Path
+
 import pytest
 from thermogen_sim.command import main
 
+SHIPPED = Path(str(importlib.resources.files("thermogen_sim") / "data" / "greensboro-january.csv"))
 SITE = ["site", "--name", "alpha"]
 
 
@@ -52,3 +56,26 @@ def test_help_names_every_command(capsys):
     assert ended.value.code == 0
     output = capsys.readouterr().out
     assert all(command in output for command in ("site", "replay", "compile", "uplink"))
+
+
+@pytest.mark.parametrize("given", [["--name", "beta"], []])
+def test_a_series_alone_is_enough_to_run_a_site(tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    settings = []
+    monkeypatch.setattr("thermogen_sim.command.SiteService", lambda chosen, *_: settings.append(chosen) or _Ended())
+    assert main(["replay", str(SHIPPED), *given]) == 0
+    name = given[1] if given else "tz-simulated"
+    assert (settings[0].run_dir, settings[0].host_link) == (Path("run") / name, Path("run") / name / "host-link.sock")
+
+
+def test_a_cache_that_cannot_be_made_is_told_with_what_to_do(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("THERMOGEN_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr("thermogen_sim.command.gateware_rtlil", lambda *_: ("", ""))
+    assert main(["compile"]) == 1
+    assert "set THERMOGEN_CACHE_DIR" in capsys.readouterr().err
+
+
+class _Ended:
+    async def run(self):
+        pass

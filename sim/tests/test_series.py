@@ -1,6 +1,7 @@
 """Series are read whole or refused with the place that is wrong."""
 
 import datetime
+import decimal
 import importlib.resources
 import re
 
@@ -58,6 +59,9 @@ def test_parquet_is_read_as_csv_is(tmp_path, timestamps):
         ("{t},3,99,1\n{u},3,1,1\n", 1, "ambient_degc", "outside -40 to 60"),
         ("{t},3,1,-5\n{u},3,1,1\n", 1, "load_w", "outside"),
         ("yesterday,3,1,1\n{u},3,1,1\n", 1, "time", "neither ISO 8601 nor Unix"),
+        ("{t}000,3,1,1\n{u}000,3,1,1\n", 1, "time", "not milliseconds"),
+        ("-1,3,1,1\n{u},3,1,1\n", 1, "time", "outside"),
+        ("{t},3,1,1\n1e300,3,1,1\n", 2, "time", "outside"),
         ("{u},3,1,1\n{t},3,1,1\n", 2, "time", "not later"),
         ("{t},3,1,1\n{t},3,1,1\n", 2, "time", "not later"),
         ("{t},3,1,1\n{u},3,1\n", 2, None, "3 columns where the header has 4"),
@@ -103,3 +107,48 @@ def test_the_shipped_series_is_a_whole_january():
     assert len(series.seconds) == 744
     assert series.ambient_degc.min() == -12.8 and series.ambient_degc.max() == 18.3
     assert series.end - series.start == 743 * 3600
+
+
+def _parquet(path, **columns):
+    table = {"time": [T0, T0 + 10], "gas_flow_mcf_d": [1.0, 2.0], "ambient_degc": [0, 1], "load_w": [100, 200], **columns}
+    parquet.write_table(pyarrow.table(table), path)
+    return path
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "America/New_York", "Mars/Olympus"])
+def test_a_parquet_timestamp_of_any_unit_and_zone_is_an_instant(tmp_path, unit, zone):
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    moments = pyarrow.array([T0 * per_second, (T0 + 10) * per_second], pyarrow.timestamp(unit, zone))
+    series = read_series(_parquet(tmp_path / "s.parquet", time=moments))
+    assert (series.start, series.end) == (T0, T0 + 10)
+
+
+def test_a_parquet_date_is_its_midnight_and_a_decimal_its_seconds(tmp_path):
+    days = [datetime.date(2026, 1, 1), datetime.date(2026, 1, 2)]
+    assert read_series(_parquet(tmp_path / "d.parquet", time=days)).end == T0 + 86_400
+    seconds = [decimal.Decimal(T0), decimal.Decimal(T0 + 10)]
+    assert read_series(_parquet(tmp_path / "s.parquet", time=seconds)).end == T0 + 10
+
+
+def test_parquet_that_no_site_can_be_driven_by_is_refused_and_never_a_traceback(tmp_path):
+    years_after_all = pyarrow.array([2**62, 2**62 + 1], pyarrow.timestamp("ms"))
+    with pytest.raises(SeriesError, match="outside the Unix seconds"):
+        read_series(_parquet(tmp_path / "far.parquet", time=years_after_all))
+    with pytest.raises(SeriesError, match="no time"):
+        read_series(_parquet(tmp_path / "empty.parquet", time=pyarrow.array([None, None], pyarrow.timestamp("ns"))))
+    not_text = pyarrow.Array.from_buffers(
+        pyarrow.string(), 2, [None, pyarrow.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0])), pyarrow.py_buffer(b"\xff\xfe")]
+    )
+    with pytest.raises(SeriesError, match="cannot be read"):
+        read_series(_parquet(tmp_path / "bytes.parquet", load_w=not_text))
+    whole = _parquet(tmp_path / "cut.parquet").read_bytes()
+    for length in range(4, len(whole), 97):
+        (tmp_path / "cut.parquet").write_bytes(whole[:length])
+        with pytest.raises(SeriesError):
+            read_series(tmp_path / "cut.parquet")
+
+
+def test_a_column_that_is_there_twice_is_refused(series_file):
+    with pytest.raises(SeriesError, match="'load_w' is there 2 times"):
+        read_series(series_file(f"time,gas_flow_mcf_d,ambient_degc,load_w,load_w\n{T0},1,1,1,2\n{T0 + 1},1,1,1,2\n"))

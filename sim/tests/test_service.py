@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 from pymodbus import FramerType
 from pymodbus.client import ModbusTcpClient
 from thermogen_esf.hostlink import NodeFlag
@@ -34,8 +36,8 @@ class Running:
         self.link = tmp_path / "link"
         self.run_dir = tmp_path / "run"
         self.rtu, self.clock = _free_port(), _free_port()
-        command = ["site", "--name", "alpha", "--run-dir", self.run_dir, "--host-link", self.link]
-        command += ["--rtu", self.rtu, "--clock", self.clock, "--start", T0, *options]
+        command = [*(options if options[:1] == ("replay",) else ("site", *options)), "--name", "alpha"]
+        command += ["--run-dir", self.run_dir, "--host-link", self.link, "--rtu", self.rtu, "--clock", self.clock, "--start", T0]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "thermogen_sim.command", *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -148,6 +150,23 @@ def test_a_site_from_power_up_to_an_orderly_end_and_on(simulator, host):
     assert host(transact).status()["flags"] & (NodeFlag.TIME_VALID | NodeFlag.ARMED) == 0, "the FPGA kept its registers without power"
     connection.close()
     assert second.line(lambda said: "clocks" in said)["hot_supply_degc"] > 170.0
+
+
+def test_a_parquet_series_drives_the_load_the_weather_and_the_gas(simulator, host, tmp_path):
+    rows = {"time": [T0, T0 + 3600], "gas_flow_mcf_d": [1.5, 1.5], "ambient_degc": [-12.5, -12.5], "load_w": [345.0, 345.0]}
+    parquet.write_table(pyarrow.table(rows), tmp_path / "series.parquet")
+    running = simulator("replay", tmp_path / "series.parquet", "--pace", "max")
+    connection, transact = running.connect()
+    host(transact).start(T0)
+    said = running.line(lambda said: said.get("site_time", 0) >= T0 + 60)
+    assert said["load_w"] == 345.0
+    assert said["gas_mcf_d"] == pytest.approx(1.5, abs=0.01)
+    burner = ModbusTcpClient("127.0.0.1", port=running.rtu, framer=FramerType.RTU, timeout=30)
+    assert burner.connect()
+    read = burner.read_input_registers(0, count=10, device_id=1).registers
+    burner.close()
+    assert -125 + 0x10000 in read, "the ambient sensor"
+    connection.close()
 
 
 def test_the_pace_holds_for_a_host_that_sets_the_clock_at_once(simulator, host):

@@ -55,9 +55,11 @@ def _port(text: str) -> int:
 
 
 def _site_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", required=True, help="name of the site")
-    parser.add_argument("--run-dir", required=True, type=Path, metavar="DIR", help="where the plant's state is kept (made with mode 0700)")
-    parser.add_argument("--host-link", required=True, type=Path, metavar="SOCKET", help="Unix socket of the SPI host link")
+    parser.add_argument("--name", default="tz-simulated", help="name of the site; default %(default)s")
+    parser.add_argument(
+        "--run-dir", type=Path, metavar="DIR", help="where the plant's state is kept (made with mode 0700); default run/NAME"
+    )
+    parser.add_argument("--host-link", type=Path, metavar="SOCKET", help="Unix socket of the SPI host link; default host-link.sock in DIR")
     parser.add_argument("--rtu", type=_port, metavar="PORT", help="burner controller, Modbus RTU over TCP on 127.0.0.1")
     parser.add_argument("--clock", type=_port, metavar="PORT", help="clock, gpsd's JSON protocol on 127.0.0.1")
     parser.add_argument("--clocks-per-site-second", type=int, default=10_000, metavar="N", help="50000000 in products; default %(default)s")
@@ -106,10 +108,11 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     start = arguments.start
     if start is None and series is not None:
         start = series.start
+    run_dir = arguments.run_dir or Path("run") / arguments.name
     return Settings(
         name=arguments.name,
-        run_dir=arguments.run_dir,
-        host_link=arguments.host_link,
+        run_dir=run_dir,
+        host_link=arguments.host_link or run_dir / "host-link.sock",
         rtu_port=arguments.rtu,
         clock_port=arguments.clock,
         clocks_per_site_second=_clocks_per_site_second(arguments),

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from . import cxxrtl_rewrite
 from .cxxrtl_rewrite import UnexpectedCodeError, rewrite
-from .errors import CompilationError, CompilerMissingError
+from .errors import CacheError, CompilationError, CompilerMissingError
 
 NATIVE = Path(__file__).parent / "native"
 
@@ -89,16 +89,20 @@ def _native_sources() -> list[bytes]:
 
 def _cached(name: str, digest: str, build: Callable[[Path, Path], None]) -> Path:
     cache = cache_directory()
-    cache.mkdir(parents=True, exist_ok=True)
     library = cache / f"{name}-{digest}.so"
-    if library.exists():
-        return library
-    with _exclusive(cache / f"{name}-{digest}.lock"):
-        if not library.exists():
-            with tempfile.TemporaryDirectory(dir=cache) as scratch:
-                built = Path(scratch) / "built.so"
-                build(Path(scratch), built)
-                built.replace(library)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        if library.exists():
+            return library
+        with _exclusive(cache / f"{name}-{digest}.lock"):
+            if not library.exists():
+                with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                    built = Path(scratch) / "built.so"
+                    build(Path(scratch), built)
+                    built.replace(library)
+    except OSError as error:
+        advice = "make room or give write access there, or set THERMOGEN_CACHE_DIR"
+        raise CacheError(f"compiled gateware cannot be kept in {cache} ({error.strerror or error}); {advice}") from error
     return library
 
 

@@ -15,6 +15,10 @@ class CompilationError(SimulatorError):
     """The gateware or its harness did not compile: a fault of this program or of the compiler, with the compiler's own words."""
 
 
+class CacheError(SimulatorError):
+    """The directory of compiled libraries cannot be made or written."""
+
+
 class AddressUnavailableError(SimulatorError):
     """A port or socket path cannot be listened on."""
 

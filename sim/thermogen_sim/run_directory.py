@@ -98,7 +98,8 @@ class RunDirectory:
             finally:
                 os.close(directory)
         except OSError as error:
-            raise RunDirectoryError(f"{self._path}: the plant's state cannot be saved ({error.strerror})") from error
+            advice = "make room or give write access there, then start again: it goes on from the last save"
+            raise RunDirectoryError(f"{self._path}: the plant's state cannot be saved ({error.strerror}); {advice}") from error
 
     def close(self) -> None:
         """Release the lock."""

@@ -2,7 +2,7 @@
 
 CSV with a header line, or Parquet. Columns, in any order, others are ignored:
 
-    time             ISO 8601 (without an offset: UTC), Unix seconds, or a Parquet timestamp; strictly increasing
+    time             ISO 8601 (without an offset: UTC), Unix seconds, or a Parquet timestamp or date; strictly increasing, 1970 to 2106
     gas_flow_mcf_d   gas available to the burner, 0 to 10
     ambient_degc     -40 to 60
     load_w           demand of the site's load, 0 to 65,535
@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import csv
 import datetime
+import decimal
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "load_w": (0.0, 65_535.0),
 }
 COLUMNS = ("time", *_RANGES)
+_LAST_SECOND = 2**32 - 1
+"""Site time is 32 bits of Unix seconds."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ def _read_csv(path: Path) -> dict[str, list[Any]]:
             header = [name.strip() for name in next(reader, [])]
             rows = [cells for cells in reader if cells]
     except (csv.Error, UnicodeDecodeError) as error:
-        raise SeriesError(f"{path}: neither a CSV table nor Parquet: {error}") from error
+        raise SeriesError(f"{path}: neither a CSV table nor Parquet: {error}; give one of the two") from error
+    _require_each_once(path, header)
     for row, cells in enumerate(rows, 1):
         if len(cells) != len(header):
             raise SeriesError(f"{path}: row {row}: {len(cells)} columns where the header has {len(header)}", row)
@@ -101,13 +106,40 @@ def _read_parquet(path: Path) -> dict[str, list[Any]]:
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(path)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError) as error:
-        raise SeriesError(f"{path}: not a whole Parquet file: {error}") from error
-    return {name: table.column(name).to_pylist() for name in table.column_names}
+        # A schema of its own: a directory of that name, or keys in a path, make no data set of one file.
+        table = parquet.ParquetFile(path).read()
+        _require_each_once(path, table.column_names)
+        return {name: _cells(table.column(name)) for name in COLUMNS if name in table.column_names}
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise SeriesError(f"{path}: Parquet that cannot be read: {error}; write the four columns anew as numbers and timestamps") from error
+
+
+def _cells(column: Any) -> list[Any]:
+    """A column's values; a timestamp as seconds, since Python's own has neither nanoseconds nor far years."""
+    import pyarrow
+
+    if pyarrow.types.is_timestamp(column.type):
+        per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
+        return [None if ticks is None else ticks / per_second for ticks in column.cast(pyarrow.int64()).to_pylist()]
+    cells: list[Any] = column.to_pylist()
+    return cells
+
+
+def _require_each_once(path: Path, names: list[str]) -> None:
+    for column in COLUMNS:
+        if names.count(column) > 1:
+            raise SeriesError(f"{path}: column {column!r} is there {names.count(column)} times; keep one of them", column=column)
 
 
 def _seconds(path: Path, row: int, value: Any) -> float:
+    seconds = _unix_seconds(path, row, value)
+    if not 0 <= seconds <= _LAST_SECOND:
+        advice = f"{seconds:g} is outside the Unix seconds 0 to {_LAST_SECOND}; give seconds, not milliseconds"
+        raise SeriesError(f"{path}: row {row}, column 'time': {advice}", row, "time")
+    return seconds
+
+
+def _unix_seconds(path: Path, row: int, value: Any) -> float:
     if isinstance(value, str):
         text = value.strip()
         try:
@@ -121,7 +153,9 @@ def _seconds(path: Path, row: int, value: Any) -> float:
             raise SeriesError(message, row, "time") from None
     if isinstance(value, datetime.datetime):
         return (value if value.tzinfo else value.replace(tzinfo=datetime.UTC)).timestamp()
-    if isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value):
+    if isinstance(value, datetime.date):
+        return datetime.datetime.combine(value, datetime.time(), datetime.UTC).timestamp()
+    if isinstance(value, int | float | decimal.Decimal) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     raise SeriesError(f"{path}: row {row}, column 'time': no time; give ISO 8601 or Unix seconds", row, "time")
 

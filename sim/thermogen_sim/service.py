@@ -101,7 +101,8 @@ class SiteService:
                 await server.start()
                 started.append(server)
             self._save()
-            self._report(json.dumps({"ready": self._settings.name, "site_time": self._site.site_time}))
+            ready = {"ready": self._settings.name, "site_time": self._site.site_time, "host_link": str(self._settings.host_link)}
+            self._report(json.dumps(ready))
             await self._simulate()
             self._save(clean=True)
         finally:

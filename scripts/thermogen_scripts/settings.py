@@ -35,7 +35,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("THERMOGEN_SITE", "tz-wellpad-alpha-01", "name of the simulated site"),
     Setting("THERMOGEN_PACE", "60", "site seconds per wall second, or `max` (`make demo`: 140)"),
     Setting("THERMOGEN_CLOCKS_PER_SITE_SECOND", "10000", "clocks that the simulated gateware counts per site second; 50000000 in products"),
-    Setting("THERMOGEN_START", "", "site time of the first start, as 2026-06-01T00:00:00Z; empty: now, or the series' start (`make demo` without a series: a fixed day)"),
+    Setting(
+        "THERMOGEN_START",
+        "",
+        "site time of the first start, as 2026-06-01T00:00:00Z; empty: now, or the series' start (`make demo` without a series: a fixed day)",
+    ),
     Setting("THERMOGEN_REPLAY", "", "a CSV or Parquet series that drives the site's inputs"),
     Setting("THERMOGEN_BROKER_PORT", "18830", "MQTT broker, loopback"),
     Setting("THERMOGEN_UPLINK_PORT", "18831", "the site's way to the broker, a relay that can be cut"),

@@ -38,7 +38,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "THERMOGEN_START",
         "",
-        "site time of the first start, as 2026-06-01T00:00:00Z; empty: now, or the series' start (`make demo` without a series: a fixed day)",
+        "first site time, as 2026-06-01T00:00:00Z; empty: now, or the series' start (`make demo` without one: a fixed day)",
     ),
     Setting("THERMOGEN_REPLAY", "", "a CSV or Parquet series that drives the site's inputs"),
     Setting("THERMOGEN_BROKER_PORT", "18830", "MQTT broker, loopback"),

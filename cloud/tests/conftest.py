@@ -390,6 +390,7 @@ class Uplink:
         """Ends the connection."""
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.on_message = self._client.on_subscribe = None  # or the collector would find us and its sockets, in an order of its own
 
 
 @pytest.fixture

@@ -21,9 +21,10 @@ from thermogen_esf.hostlink import (
     STATUS_WORDS,
 )
 from thermogen_esf.hostlink_codec import Request, build_transaction, parse_response
-from thermogen_sim.compiler import models_library, site_library
+from thermogen_sim.compiler import site_library
 from thermogen_sim.electrical import Electrical
 from thermogen_sim.harness import CompiledSite
+from thermogen_sim.models import library, run_averaged
 
 
 class EchoNode(wiring.Component):
@@ -111,32 +112,13 @@ class FixedModule(wiring.Component):
 @pytest.fixture(scope="session")
 def models() -> ctypes.CDLL:
     """The compiled chip and circuit models."""
-    library = ctypes.CDLL(str(models_library().resolve()))
-    library.tz_ads7952_new.restype = ctypes.c_void_p
-    library.tz_ads7952_new.argtypes = (ctypes.c_double,)
-    library.tz_ads7952_delete.argtypes = (ctypes.c_void_p,)
-    library.tz_ads7952_input.argtypes = (ctypes.c_void_p, ctypes.c_uint, ctypes.c_double)
-    library.tz_ads7952_pins.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int)
-    library.tz_electrical_run.argtypes = (
-        ctypes.POINTER(Electrical),
-        ctypes.c_void_p,
-        ctypes.c_void_p,
-        ctypes.c_int,
-        ctypes.c_double,
-        ctypes.c_uint64,
-    )
-    return library
+    return library()
 
 
 @pytest.fixture
-def run_circuit(models: ctypes.CDLL) -> Callable[[Electrical, list[int], list[int], int], None]:
+def run_circuit() -> Callable[[Electrical, list[int], list[int], int], None]:
     """Step a circuit for some PWM periods with fixed high and low side counts (of 480) of each channel."""
-
-    def run(circuit: Electrical, high: list[int], low: list[int], periods: int) -> None:
-        counts = ctypes.c_uint16 * circuit.channels
-        models.tz_electrical_run(ctypes.byref(circuit), counts(*high), counts(*low), 480, 10e-6, periods)
-
-    return run
+    return run_averaged
 
 
 @pytest.fixture(scope="session")

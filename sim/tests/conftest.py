@@ -21,7 +21,7 @@ from thermogen_esf.hostlink import (
     STATUS_WORDS,
 )
 from thermogen_esf.hostlink_codec import Request, build_transaction, parse_response
-from thermogen_sim.compiler import site_library
+from thermogen_sim.compiler import SiteDesign, site_library
 from thermogen_sim.electrical import Electrical
 from thermogen_sim.harness import CompiledSite
 from thermogen_sim.models import library, run_averaged
@@ -122,15 +122,16 @@ def run_circuit() -> Callable[[Electrical, list[int], list[int], int], None]:
 
 
 @pytest.fixture(scope="session")
-def small_designs() -> tuple[str, str]:
-    """RTLIL of designs with the pins of node and power module that echo, count and switch, and compile in seconds."""
-    return rtlil.convert(EchoNode(), name="tz_node", emit_src=False), rtlil.convert(FixedModule(), name="tz_pcm", emit_src=False)
+def small_designs() -> SiteDesign:
+    """Designs with the pins of node and power module that echo, count and switch, and compile in seconds."""
+    node, pcm = rtlil.convert(EchoNode(), name="tz_node", emit_src=False), rtlil.convert(FixedModule(), name="tz_pcm", emit_src=False)
+    return SiteDesign(node, pcm, channels=12)
 
 
 @pytest.fixture
-def small_site(small_designs: tuple[str, str]) -> Iterator[CompiledSite]:
+def small_site(small_designs: SiteDesign) -> Iterator[CompiledSite]:
     """The small designs compiled into a site of 10,000 clocks a site second."""
-    site = CompiledSite(site_library(*small_designs, channels=12), 10_000, seed=1, bus_v_per_volt=26.2144, bus_a_per_volt=65.536)
+    site = CompiledSite(site_library(small_designs), 10_000, seed=1, bus_v_per_volt=26.2144, bus_a_per_volt=65.536)
     yield site
     site.close()
 

@@ -21,7 +21,7 @@ SPANS: dict[str, tuple[str, range]] = {
 
 def rows() -> list[str]:
     """The table's lines, fresh from CoolProp."""
-    from CoolProp.CoolProp import PropsSI  # type: ignore[import-untyped]
+    from CoolProp.CoolProp import PropsSI
 
     lines = []
     for name, (fluid, span) in SPANS.items():

@@ -38,9 +38,7 @@ def library() -> ctypes.CDLL:
 def run_averaged(circuit: Electrical, high_counts: Sequence[int], low_counts: Sequence[int], periods: int) -> None:
     """Step the averaged circuit for some PWM periods with fixed on-times in counts of each channel; its sums run on."""
     counts = ctypes.c_uint16 * circuit.channels
-    library().tz_electrical_run(
-        ctypes.byref(circuit), counts(*high_counts), counts(*low_counts), PWM_COUNTS, PWM_PERIOD_S, periods
-    )
+    library().tz_electrical_run(ctypes.byref(circuit), counts(*high_counts), counts(*low_counts), PWM_COUNTS, PWM_PERIOD_S, periods)
 
 
 def run_switched(circuit: Switched, pattern: Pattern, periods: int, rest_s: float = 0.0) -> None:

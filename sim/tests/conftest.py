@@ -10,12 +10,14 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from thermogen_esf.frames import Telemetry
 from thermogen_esf.hostlink import (
     CONTROL_REGISTERS,
     EPOCH_BASE,
     EPOCH_RECORD,
     EPOCH_RECORD_WORDS,
     EPOCH_RING,
+    IMAGE_WORDS,
     STATUS_BASE,
     STATUS_REGISTERS,
     STATUS_WORDS,
@@ -178,6 +180,10 @@ class Host:
         self.control("sequence_start", sequence)
         self.control("arm", 1)
         self.control("enable", 1)
+
+    def image(self) -> Telemetry:
+        """The telemetry of the last whole site second."""
+        return Telemetry(self.ask(Request.read(self._next_tag(), 0, IMAGE_WORDS)))
 
     def leaf(self, sequence: int) -> bytes:
         """A leaf by its sequence number."""

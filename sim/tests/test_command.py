@@ -24,6 +24,8 @@ def _site(tmp_path, *more):
         (["--start", "soon"], "ISO 8601"),
         (["--clocks-per-site-second", "100"], "10000 to 50000000"),
         (["--seed", "-1"], "0 or more"),
+        (["--channels", "37"], "1 to 36"),
+        (["--modules", "4"], "1 to 3"),
         (["--state", "tepid"], "invalid choice"),
     ],
 )

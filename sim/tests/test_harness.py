@@ -86,7 +86,7 @@ def test_a_power_cycle_forgets_registers_and_keeps_the_circuit(small_site):
 
 
 def test_the_same_seed_and_steps_give_the_same_run_however_it_is_sliced(small_designs):
-    library = site_library(*small_designs, channels=12)
+    library = site_library(small_designs)
     ends = []
     for step in (10_000, 777):
         site = CompiledSite(library, 10_000, seed=5, bus_v_per_volt=26.2144, bus_a_per_volt=65.536)

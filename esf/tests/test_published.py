@@ -288,7 +288,7 @@ def test_register_blocks_do_not_overlap() -> None:
     ]
     for (start, size), (following, _) in itertools.pairwise(blocks):
         assert start + size <= following
-    assert hostlink.REGISTERS_END == 0x200
+    assert hostlink.EPOCH_END == 0x200
     record = max(address + words for address, words in hostlink.EPOCH_RECORD.values())
     assert record <= hostlink.EPOCH_RECORD_WORDS
 

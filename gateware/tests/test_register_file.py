@@ -13,7 +13,7 @@ from thermogen_esf.hostlink import (
     EPOCH_RING,
     IMAGE_WORDS,
     LOCKED_WHEN_ARMED,
-    REGISTERS_END,
+    EPOCH_END,
     SITE_WORDS,
     STATUS_BASE,
     STATUS_REGISTERS,
@@ -126,10 +126,10 @@ def bench():
 
 def test_the_map_is_readable_where_it_says_and_nowhere_else(bench):
     async def script(bench):
-        regions = {0: IMAGE_WORDS, STATUS_BASE: STATUS_WORDS, EPOCH_BASE: REGISTERS_END - EPOCH_BASE}
+        regions = {0: IMAGE_WORDS, STATUS_BASE: STATUS_WORDS, EPOCH_BASE: EPOCH_END - EPOCH_BASE}
         readable = {first + place for first, size in regions.items() for place in range(size)}
         numbers = {}
-        for address in range(REGISTERS_END + 8):
+        for address in range(EPOCH_END + 8):
             bench.ctx.set(bench.dut.bus.address, address)
             region = bench.ctx.get(bench.dut.bus.region)
             assert (region != 0) == (address in readable), hex(address)
@@ -143,10 +143,10 @@ def test_the_map_is_readable_where_it_says_and_nowhere_else(bench):
 def test_only_the_words_of_the_contract_can_be_written(bench):
     controls = {address + place for address, size in CONTROL_REGISTERS.values() for place in range(size)}
     calibration = set(range(CALIBRATION_BASE, CALIBRATION_BASE + CALIBRATION_WORDS))
-    readable = {*range(IMAGE_WORDS), *range(STATUS_BASE, STATUS_BASE + STATUS_WORDS), *range(EPOCH_BASE, REGISTERS_END)}
+    readable = {*range(IMAGE_WORDS), *range(STATUS_BASE, STATUS_BASE + STATUS_WORDS), *range(EPOCH_BASE, EPOCH_END)}
 
     async def script(bench):
-        for address in range(REGISTERS_END + 8):
+        for address in range(EPOCH_END + 8):
             if address in controls | calibration:
                 continue
             expected = Status.OK if address in WRITABLE_IMAGE_WORDS else Status.REFUSED if address in readable else Status.BAD_ADDRESS

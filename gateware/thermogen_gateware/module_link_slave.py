@@ -47,6 +47,7 @@ class ModuleLinkSlave(wiring.Component):
                 "enable": Out(1),
                 "duty_addr": In(range(channels)),
                 "duty_data": Out(DUTY_BITS),
+                "bootstrap_pulses": In(16),
                 "current_addr": Out(range(channels)),
                 "current_data": In(CURRENT_BITS),
             }
@@ -155,6 +156,7 @@ class ModuleLinkSlave(wiring.Component):
             self.link_cipo.eq(out),
         ]
         current_low = Signal(8)  # taken with the high byte: the converter may store a new sample between the two
+        bootstrap_low = Signal(8)
         tx_channel = Signal(range(channels + 1))
         m.d.comb += self.current_addr.eq(Mux(tx_channel == channels, 0, tx_channel))
         with m.Switch(tx_next_index):
@@ -166,6 +168,10 @@ class ModuleLinkSlave(wiring.Component):
                 m.d.comb += tx_byte.eq(MODULE_TYPE)
             with m.Case(4):
                 m.d.comb += tx_byte.eq(MODULE_VERSION)
+            with m.Case(5):
+                m.d.comb += tx_byte.eq(self.bootstrap_pulses[8:])
+            with m.Case(6):
+                m.d.comb += tx_byte.eq(bootstrap_low)
             with m.Default():
                 m.d.comb += tx_byte.eq(Mux(tx_next_index[0], self.current_data[8:], current_low))
         with m.If(select):
@@ -175,7 +181,7 @@ class ModuleLinkSlave(wiring.Component):
             with m.If(tx_bit == 7):
                 m.d.sync += tx_shift.eq(tx_byte)
                 with m.If(tx_next_index[0]):
-                    m.d.sync += current_low.eq(self.current_data[:8])
+                    m.d.sync += [current_low.eq(self.current_data[:8]), bootstrap_low.eq(self.bootstrap_pulses[:8])]
                 with m.If(tx_index <= total):
                     m.d.sync += tx_index.eq(tx_next_index)
                 # The low byte of a current has just been loaded.

@@ -18,11 +18,11 @@ from thermogen_esf.hostlink import (
     CALIBRATION_WORDS,
     CONTROL_REGISTERS,
     EPOCH_BASE,
+    EPOCH_END,
     EPOCH_RECORD_WORDS,
     EPOCH_RING,
     IMAGE_WORDS,
     LOCKED_WHEN_ARMED,
-    REGISTERS_END,
     STATUS_BASE,
     STATUS_REGISTERS,
     STATUS_WORDS,
@@ -174,7 +174,7 @@ class RegisterFile(wiring.Component):
             m.d.comb += bus.region.eq(_IMAGE)
         with m.Elif((bus.address >= STATUS_BASE) & (bus.address < STATUS_BASE + STATUS_WORDS)):
             m.d.comb += bus.region.eq(_STATUS)
-        with m.Elif((bus.address >= EPOCH_BASE) & (bus.address < REGISTERS_END)):
+        with m.Elif((bus.address >= EPOCH_BASE) & (bus.address < EPOCH_END)):
             m.d.comb += bus.region.eq(_EPOCHS)
         region = Signal.like(bus.region)
         m.d.sync += region.eq(bus.region)

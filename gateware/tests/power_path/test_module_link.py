@@ -6,7 +6,7 @@ import random
 from binascii import crc_hqx
 
 import pytest
-from amaranth.hdl import ClockDomain, DomainRenamer, Module, Signal
+from amaranth.hdl import ClockDomain, DomainRenamer, Module
 from amaranth.sim import Simulator
 from thermogen_gateware.module_link import ModuleStatus, exchange_clocks, frame_bytes
 from thermogen_gateware.module_link_master import ModuleLinkMaster

@@ -24,7 +24,7 @@ from thermogen_esf.hostlink import (
     LEAF_PERIOD_S,
     LEAF_SLOTS,
     LOCKED_WHEN_ARMED,
-    REGISTERS_END,
+    EPOCH_END,
     SITE_WORDS,
     STATUS_BASE,
     STATUS_REGISTERS,
@@ -187,10 +187,10 @@ class NodeModel:
         for name, (start, size) in STATUS_REGISTERS.items():
             if start <= address < start + size:
                 return self._status()[name] >> 16 * (start + size - 1 - address) & 0xFFFF
-        if EPOCH_BASE <= address < REGISTERS_END:
+        if EPOCH_BASE <= address < EPOCH_END:
             slot, word = divmod(address - EPOCH_BASE, EPOCH_RECORD_WORDS)
             return int.from_bytes(self.records[slot][2 * word : 2 * word + 2], "big")
-        return 0 if STATUS_BASE <= address < REGISTERS_END else None
+        return 0 if STATUS_BASE <= address < EPOCH_END else None
 
     def _status(self) -> Mapping[str, int]:
         return {

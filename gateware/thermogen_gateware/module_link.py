@@ -1,8 +1,9 @@
 """The link between the node and its power modules: what crosses it (`module_link_slave.py` and `module_link_master.py` speak it).
 
-SPI mode 0, most significant bit first, SCLK = node clock / 6 (8.33 MHz), an exchange every 5,000 node clocks (10 kHz). Both
-directions run at once in one assertion of chip select of exactly 9 + 2 × channels bytes (36 channels: 81 bytes, 3,888 node
-clocks). Integers are big-endian; every CRC is CRC-16/IBM-3740 over all bytes of its direction before it.
+SPI mode 0, most significant bit first, SCLK = node clock / 6 (8.33 MHz), an exchange with all modules at once every 5,000 node clocks
+(10 kHz): SCLK is common, each module has its own chip select, COPI and CIPO. Both directions run at once in one assertion of chip select
+of exactly 9 + 2 × channels bytes (36 channels: 81 bytes, 3,888 node clocks). Integers are big-endian; every CRC is CRC-16/IBM-3740
+over all bytes of its direction before it.
 
     byte     node → module                          module → node
     0        0xA5                                   0x5A

@@ -79,6 +79,7 @@ class PerturbObserve(wiring.Component):
     over_limit: In(1)
     under_limit: In(1)
     broken: In(1)
+    unseen: In(1)
     next_record: Out(RECORD)
 
     def elaborate(self, _platform):
@@ -102,6 +103,8 @@ class PerturbObserve(wiring.Component):
             m.d.comb += after.eq(0)
         with m.Elif(~self.allowed):
             m.d.comb += [after.eq(0), after.state.eq(ChannelState.OFF)]
+        with m.Elif(self.unseen):
+            m.d.comb += [after.eq(0), after.state.eq(ChannelState.FAULT)]
         with m.Elif(self.broken | (record.state == ChannelState.FAULT)):
             m.d.comb += [after.eq(0), after.state.eq(ChannelState.FAULT)]
         with m.Else():

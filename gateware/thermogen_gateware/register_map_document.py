@@ -10,6 +10,7 @@ from thermogen_esf.hostlink import (
     CALIBRATION_WORDS,
     CONTROL_REGISTERS,
     EPOCH_BASE,
+    EPOCH_END,
     EPOCH_RECORD,
     EPOCH_RECORD_WORDS,
     EPOCH_RING,
@@ -17,7 +18,6 @@ from thermogen_esf.hostlink import (
     LEAF_SLOTS,
     LOCKED_WHEN_ARMED,
     MAX_WRITE_WORDS,
-    REGISTERS_END,
     STATUS_REGISTERS,
     TRIP_CLEAR_KEYS,
     TURNAROUND_BYTES,
@@ -223,7 +223,7 @@ def _calibration() -> list[str]:
 def _epochs() -> list[str]:
     return [
         "",
-        f"## Epoch records: {EPOCH_BASE:#05x} … {REGISTERS_END - 1:#05x}, read only",
+        f"## Epoch records: {EPOCH_BASE:#05x} … {EPOCH_END - 1:#05x}, read only",
         "",
         f"{EPOCH_RING} records of {EPOCH_RECORD_WORDS} words; the n-th epoch sealed since power-up, n from 0, has record",
         f"n mod {EPOCH_RING}. `epochs_sealed` counts an epoch when its record is whole. A record that was never written is 0.",

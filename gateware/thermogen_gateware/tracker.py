@@ -10,10 +10,11 @@ Latency of a pass: 5 clocks a channel + 1. Area, LIFCL, 12 channels: 179 LUT4, 8
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, signed
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from thermogen_esf.tracker_parameters import TRACKER_PARAMETERS
 
 from .buck_pwm import DITHER_BITS, DUTY_BITS
 from .module_link import CURRENT_BITS, CURRENT_ZERO, EXCHANGE_HZ
@@ -28,17 +29,23 @@ FLOWING_MA = 20
 """Mean current from which a channel is tracked; below half of it the source is lost."""
 OVERCURRENT_MA = 3_900
 REVERSE_MA = 100
-DEFAULT_CURRENT_LIMIT_MA = 3_000
+AUTONOMOUS_MA = 1_000
+"""Current limit while nobody watches."""
+PARAMETERS_LAYOUT = data.StructLayout({parameter.identifier: 16 for parameter in TRACKER_PARAMETERS})
+DEFAULT_PARAMETERS = {parameter.identifier: parameter.default for parameter in TRACKER_PARAMETERS}
+CONVERTERS = 3
+CONVERTER_CHANNELS = 12
+GAIN_ONE = 0x8000
 BUS_SUM_BITS = BUS_BITS + 2
 
 
-def pass_clocks(channels: int) -> int:
-    """Clocks of a pass over one module's channels."""
-    return 5 * channels + 1
+def pass_clocks(total: int) -> int:
+    """Clocks of a pass over all channels of all modules."""
+    return 5 * total + 1
 
 
 class Tracker(wiring.Component):
-    """`start` begins a pass over `module`, `busy` lasts until it has ended with `pass_done`. A pass over each module makes a round.
+    """`start` begins a pass over all channels of all modules, `busy` lasts until it has ended with `pass_done`.
 
     `current_addr`/`current_data` and `duty_addr`/`duty_data` are memory ports (data one clock after the address). `channel_sum`:
     newest currents of all channels added, in 2 mA, new at `pass_done`. `channel_index` → `channel_word` one clock later, in the
@@ -48,9 +55,8 @@ class Tracker(wiring.Component):
     def __init__(self, channels, modules=1, *, step_s=STEP_S, measure_s=MEASURE_S):
         self._channels = channels
         self._modules = modules
-        rounds_per_s = EXCHANGE_HZ / modules
-        self._step_rounds = round(step_s * rounds_per_s)
-        self._measure_rounds = round(measure_s * rounds_per_s)
+        self._step_rounds = round(step_s * EXCHANGE_HZ)
+        self._measure_rounds = round(measure_s * EXCHANGE_HZ)
         if not 1 <= self._measure_rounds < self._step_rounds or self._measure_rounds > MEASURE_ROUNDS_MAX:
             raise ValueError(
                 f"a step of {step_s} s has {self._step_rounds} exchanges and {measure_s} s of measuring {self._measure_rounds} of them; "
@@ -61,13 +67,17 @@ class Tracker(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
-                "module": In(range(max(modules, 2))),
                 "present": In(modules),
+                "converter_fault": In(CONVERTERS * modules),
                 "allowed": In(1),
                 "hold": In(1),
                 "shed": In(1),
+                "autonomous": In(1),
                 "bus_mv": In(16),
-                "current_limit_ma": In(16, init=DEFAULT_CURRENT_LIMIT_MA),
+                "parameters": In(PARAMETERS_LAYOUT, init=DEFAULT_PARAMETERS),
+                "calibration_addr": In(7),
+                "calibration_gain": In(16),
+                "calibration_we": In(1),
                 "busy": Out(1),
                 "pass_done": Out(1),
                 "current_addr": Out(range(total)),
@@ -113,29 +123,44 @@ class Tracker(wiring.Component):
         ]
         bus_sum = Signal(BUS_SUM_BITS)
 
+        m.submodules.gains = gains = Memory(shape=16, depth=depth, init=[GAIN_ONE] * total)
+        gain_rd, gain_wr = gains.read_port(), gains.write_port()
         # One pass works under one view of what is present and allowed.
-        module = Signal.like(self.module)
-        present, allowed, hold, shed = Signal(), Signal(), Signal(), Signal()
+        module = Signal(range(modules + 1))
+        presents, faulty = Signal(modules), Signal(CONVERTERS * modules)
+        present, allowed, hold, shed, broken = Signal(), Signal(), Signal(), Signal(), Signal()
         channel = Signal(range(channels + 1))
         index = Signal(range(total))
-        bases = Array(C(k * channels, range(total + 1)) for k in range(modules))
-        module_sums = Array(Signal(self.sum_shape, name=f"module_sum_{k}") for k in range(modules))
         pass_sum = Signal(self.sum_shape)
         m.d.comb += [
             record_rd.addr.eq(index),
+            gain_rd.addr.eq(index),
+            gain_wr.addr.eq(self.calibration_addr),
+            gain_wr.data.eq(self.calibration_gain),
+            gain_wr.en.eq(self.calibration_we & (self.calibration_addr < total)),
             self.current_addr.eq(index),
-            self.channel_sum.eq(sum(module_sums[1:], module_sums[0])),
+            present.eq(presents.bit_select(module, 1)),
         ]
+        for number in range(modules):
+            for converter in range(CONVERTERS):
+                with m.If(
+                    (module == number) & (channel >= CONVERTER_CHANNELS * converter) & (channel < CONVERTER_CHANNELS * (converter + 1))
+                ):
+                    m.d.comb += broken.eq(faulty[CONVERTERS * number + converter])
 
         raw = Signal(CURRENT_BITS)
         record = Signal(RECORD)
+        scaled = Signal(signed(CURRENT_BITS + 18))
         current = Signal(signed(CURRENT_BITS + 1))
+        m.d.comb += current.eq(scaled >> 15)
         current_sum = Signal(signed(SUM_BITS))
         power = Signal(signed(POWER_BITS))
         limit_ma = Signal(16)
         limit = Signal(signed(SUM_BITS))
+        asked_ma = self.parameters.current_limit_ma
+        most_ma = Mux(self.autonomous, AUTONOMOUS_MA, OVERCURRENT_MA)
         m.d.comb += [
-            limit_ma.eq(Mux(self.current_limit_ma > OVERCURRENT_MA, OVERCURRENT_MA, self.current_limit_ma)),
+            limit_ma.eq(Mux(asked_ma > most_ma, most_ma, asked_ma)),
             limit.eq((limit_ma // MILLIAMPERES_PER_STEP) * measure),
         ]
         over_limit, under_limit = Signal(), Signal()
@@ -145,22 +170,26 @@ class Tracker(wiring.Component):
             m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
             with m.State("IDLE"), m.If(self.start):
                 m.d.sync += [
-                    module.eq(self.module),
-                    present.eq(self.present.bit_select(self.module, 1)),
+                    module.eq(0),
+                    presents.eq(self.present),
+                    faulty.eq(self.converter_fault),
                     allowed.eq(self.allowed),
                     hold.eq(self.hold),
                     shed.eq(self.shed),
                     channel.eq(0),
-                    index.eq(bases[self.module]),
+                    index.eq(0),
                     pass_sum.eq(0),
+                    bus_sum.eq(Mux(window_first, 0, bus_sum) + self.bus_mv),
                 ]
-                with m.If(self.module == 0):
-                    m.d.sync += bus_sum.eq(Mux(window_first, 0, bus_sum) + self.bus_mv)
                 m.next = "READ"
             with m.State("READ"):
                 m.next = "LATCH"
             with m.State("LATCH"):
-                m.d.sync += [record.eq(record_rd.data), raw.eq(self.current_data), current.eq(self.current_data - CURRENT_ZERO)]
+                m.d.sync += [
+                    record.eq(record_rd.data),
+                    raw.eq(self.current_data),
+                    scaled.eq((self.current_data - CURRENT_ZERO) * gain_rd.data),
+                ]
                 m.next = "SUM"
             with m.State("SUM"):
                 m.d.sync += current_sum.eq(Mux(window_first, 0, record.current_sum) + current)
@@ -176,14 +205,13 @@ class Tracker(wiring.Component):
                 m.next = "DECIDE"
             with m.State("DECIDE"):
                 m.d.comb += [record_wr.en.eq(1), duty_wr.en.eq(1), word_wr.en.eq(1)]
+                m.d.sync += [channel.eq(channel + 1), index.eq(index + 1)]
+                m.next = "READ"
                 with m.If(channel == channels - 1):
-                    m.d.sync += [module_sums[module].eq(pass_sum), self.pass_done.eq(1)]
-                    with m.If(module == modules - 1):
-                        m.d.sync += round_index.eq(Mux(step_end, 0, round_index + 1))
+                    m.d.sync += [channel.eq(0), module.eq(module + 1)]
+                with m.If(index == total - 1):
+                    m.d.sync += [self.channel_sum.eq(pass_sum), self.pass_done.eq(1), round_index.eq(Mux(step_end, 0, round_index + 1))]
                     m.next = "IDLE"
-                with m.Else():
-                    m.d.sync += [channel.eq(channel + 1), index.eq(index + 1)]
-                    m.next = "READ"
 
         overcurrent, reverse = Signal(), Signal()
         m.d.comb += [
@@ -210,6 +238,7 @@ class Tracker(wiring.Component):
             rule.over_limit.eq(over_limit),
             rule.under_limit.eq(under_limit),
             rule.broken.eq(overcurrent | reverse),
+            rule.unseen.eq(broken),
             record_wr.addr.eq(index),
             record_wr.data.eq(rule.next_record),
             duty_wr.addr.eq(index),

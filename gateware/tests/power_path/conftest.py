@@ -118,16 +118,19 @@ class SpiModule:
     channels: int
     currents: list[int]
     status: int = 1
-    bootstrap_pulses: int = 0
     delay_s: float = 63e-9
     answer: object = None
     received: list[bytes] = field(default_factory=list)
     present: bool = True
     deaf: bool = False
     last_sequence: int = 0
+    type: int = 1
+    version: int = 2
+    bootstrap_pulses: int = 0
 
     def _message(self):
-        message = bytes([0x5A, self.last_sequence, self.status, 1, 2]) + self.bootstrap_pulses.to_bytes(2, "big")
+        message = bytes([0x5A, self.last_sequence, self.status, self.type, self.version])
+        message += self.bootstrap_pulses.to_bytes(2, "big")
         message += b"".join(current.to_bytes(2, "big") for current in self.currents)
         message += crc16(message)
         return self.answer(len(self.received), message) if self.answer else message

@@ -1,4 +1,4 @@
-"""Both ends of the module link, each against a partner in Python at its own time, then against each other."""
+"""The module's end of the module link against a node in Python at its own time, then both ends against each other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 from binascii import crc_hqx
 
 import pytest
-from amaranth.hdl import ClockDomain, DomainRenamer, Module, Signal
+from amaranth.hdl import ClockDomain, DomainRenamer, Module
 from amaranth.sim import Simulator
 from thermogen_gateware.module_link import ModuleStatus, exchange_clocks, frame_bytes
 from thermogen_gateware.module_link_master import ModuleLinkMaster
@@ -205,162 +205,6 @@ def test_a_current_stored_while_it_is_sent_is_never_torn(slave):
             ctx.set(slave.dut.current_data, 0x0FF if clocks // 17 % 2 else 0xF00)
 
     slave.simulate(slave.dut, bench, background=[memory], clock_hz=SLAVE_HZ)
-
-
-class MasterBench:
-    """A master with modules in Python."""
-
-    def __init__(self, simulate, modules):
-        self.simulate, self.modules = simulate, modules
-        self.dut = ModuleLinkMaster(CHANNELS, len(modules))
-        self.lines = 0
-        self.duties = (DUTIES + OTHER)[: CHANNELS * len(modules)]
-
-    async def exchange(self, ctx, module=0):
-        ctx.set(self.dut.module, module)
-        ctx.set(self.dut.start, 1)
-        await ctx.tick()
-        ctx.set(self.dut.start, 0)
-        clocks = 1
-        while not ctx.get(self.dut.done):
-            await ctx.tick()
-            clocks += 1
-        await ctx.tick().repeat(4)
-        return clocks
-
-    async def currents(self, ctx, module=0):
-        ctx.set(self.dut.module, module)
-        values = []
-        for channel in range(CHANNELS):
-            ctx.set(self.dut.current_addr, module * CHANNELS + channel)
-            await ctx.tick()
-            values.append(ctx.get(self.dut.current_data))
-        return values
-
-    def run(self, bench):
-        async def memory(ctx):
-            async for _, _, address in ctx.tick().sample(self.dut.duty_addr):
-                ctx.set(self.dut.duty_data, self.duties[min(address, len(self.duties) - 1)])
-
-        def process(number, module):
-            selected = Signal(init=1)
-
-            async def select(ctx):
-                async for (level,) in ctx.changed(self.dut.module_cs_n):
-                    ctx.set(selected, level >> number & 1)
-
-            def drive(ctx, bit):
-                self.lines = self.lines & ~(1 << number) | bit << number
-                ctx.set(self.dut.module_cipo, self.lines)
-
-            async def run(ctx):
-                await module.run(ctx, self.dut.module_sclk, selected, self.dut.module_copi, drive)
-
-            return [select, run]
-
-        background = [memory]
-        for number, module in enumerate(self.modules):
-            background += process(number, module)
-        self.simulate(self.dut, bench, background=background)
-
-
-@pytest.mark.parametrize("delay_s", [1e-9, 42e-9, 63e-9, 95e-9])
-def test_master_takes_the_currents_whatever_the_slaves_delay(simulate, spi_module, delay_s):
-    module = spi_module(CHANNELS, [2048, 4095, 1], delay_s=delay_s)
-    master = MasterBench(simulate, [module])
-
-    async def bench(ctx):
-        ctx.set(master.dut.enable, 1)
-        await master.exchange(ctx)
-        assert ctx.get(master.dut.good)
-        assert await master.currents(ctx) == [2048, 4095, 1]
-        assert ctx.get(master.dut.present) and ctx.get(master.dut.heard)
-
-    master.run(bench)
-
-
-def test_master_sends_the_documented_bytes(simulate, spi_module, frames):
-    module = spi_module(CHANNELS, [2048] * CHANNELS)
-    master = MasterBench(simulate, [module])
-
-    async def bench(ctx):
-        ctx.set(master.dut.enable, 1)
-        await master.exchange(ctx)
-        ctx.set(master.dut.enable, 0)
-        await master.exchange(ctx)
-
-    master.run(bench)
-    assert module.received == [frames(0, DUTIES, 1), frames(1, DUTIES, 0)]
-
-
-def test_a_damaged_answer_changes_no_current_and_counts_as_an_error(simulate, spi_module):
-    def damage(number, message):
-        return message if number % 2 == 0 else message[:6] + bytes([message[6] ^ 1]) + message[7:]
-
-    module = spi_module(CHANNELS, [2000, 2001, 2002], answer=damage)
-    master = MasterBench(simulate, [module])
-
-    async def bench(ctx):
-        await master.exchange(ctx)
-        module.currents = [1, 2, 3]
-        await master.exchange(ctx)
-        assert not ctx.get(master.dut.good)
-        assert await master.currents(ctx) == [2000, 2001, 2002]
-        assert ctx.get(master.dut.errors) == 1 and ctx.get(master.dut.present)
-        await master.exchange(ctx)
-        assert await master.currents(ctx) == [1, 2, 3]
-        assert ctx.get(master.dut.errors) == 1
-
-    master.run(bench)
-
-
-def test_a_module_that_answers_but_does_not_hear_counts_as_errors(simulate, spi_module):
-    module = spi_module(CHANNELS, [2048] * CHANNELS)
-    master = MasterBench(simulate, [module])
-
-    async def bench(ctx):
-        await master.exchange(ctx)
-        await master.exchange(ctx)
-        assert ctx.get(master.dut.errors) == 0
-        module.deaf = True
-        for _ in range(4):
-            await master.exchange(ctx)
-        assert ctx.get(master.dut.good) and ctx.get(master.dut.errors) == 3
-
-    master.run(bench)
-
-
-@pytest.mark.slow
-def test_a_module_that_falls_silent_is_absent_after_ten_milliseconds(simulate, spi_module):
-    module = spi_module(CHANNELS, [2048] * CHANNELS)
-    master = MasterBench(simulate, [module])
-
-    async def bench(ctx):
-        await master.exchange(ctx)
-        assert ctx.get(master.dut.present)
-        module.present = False
-        for number in range(101):
-            assert ctx.get(master.dut.present), number
-            await master.exchange(ctx)
-        assert not ctx.get(master.dut.present) and not ctx.get(master.dut.heard)
-
-    master.run(bench)
-
-
-def test_modules_take_their_own_duties_and_keep_their_own_currents(simulate, spi_module, frames):
-    modules = [spi_module(CHANNELS, [11, 12, 13]), spi_module(CHANNELS, [21, 22, 23])]
-    master = MasterBench(simulate, modules)
-
-    async def bench(ctx):
-        ctx.set(master.dut.enable, 1)
-        for number in (0, 1, 0, 1):
-            await master.exchange(ctx, number)
-        assert await master.currents(ctx, 0) == [11, 12, 13]
-        assert await master.currents(ctx, 1) == [21, 22, 23]
-
-    master.run(bench)
-    assert modules[0].received == [frames(0, DUTIES), frames(1, DUTIES)]
-    assert modules[1].received == [frames(0, OTHER), frames(1, OTHER)]
 
 
 @pytest.mark.slow

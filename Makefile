@@ -30,8 +30,8 @@ run: $(READY) ## the whole system on this machine, until Ctrl-C
 demo: $(READY) ## the same, unattended, to an approved mint; then exit
 	@$(PY) -m thermogen_scripts.demo
 
-build-bitstream: $(READY) ## build/node.bit and build/pcm.bin, with area and timing
-	@$(VENV)/bin/thermogen-build all
+build-bitstream: $(READY) ## build/node.bit and build/pcm.bin, with area and timing; BOARD=… for an evaluation board
+	@$(VENV)/bin/thermogen-build all --board $(or $(BOARD),product)
 
 test: $(READY) ## everything but the soak
 	@$(MAKE) check

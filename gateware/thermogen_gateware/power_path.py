@@ -9,7 +9,7 @@ Latency: `ready` at most 1,500 clocks after `pulse` (about 900). Area, LIFCL, 12
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import C, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from thermogen_esf.points import SITE_INPUTS, Fault
@@ -19,7 +19,7 @@ from .module_link import EXCHANGE_HZ, ModuleStatus, exchange_clocks
 from .module_link_master import ModuleLinkMaster
 from .protection import Protection
 from .site_inputs import INPUTS, SiteInputs
-from .tracker import DEFAULT_CURRENT_LIMIT_MA, Tracker, pass_clocks
+from .tracker import DEFAULT_CURRENT_LIMIT_MA, DEFAULT_PARAMETERS, PARAMETERS_LAYOUT, Tracker, pass_clocks
 
 
 class PowerPath(wiring.Component):
@@ -34,7 +34,7 @@ class PowerPath(wiring.Component):
             raise ValueError(
                 f"{clocks_per_site_second} clocks a site second hold less than two exchanges; use at least {2 * (clock_hz // EXCHANGE_HZ)}"
             )
-        busy_clocks = exchange_clocks(channels) + pass_clocks(channels)
+        busy_clocks = exchange_clocks(channels) + pass_clocks(channels * modules)
         if busy_clocks >= clock_hz // EXCHANGE_HZ:
             raise ValueError(
                 f"{channels} channels a module need {busy_clocks} clocks of the {clock_hz // EXCHANGE_HZ} between exchanges; "
@@ -141,14 +141,14 @@ class PowerPath(wiring.Component):
             self.module_present.eq(link.present),
         ]
         m.d.comb += [
-            tracker.start.eq(link.done),
-            tracker.module.eq(working),
+            tracker.start.eq(link.done & (working == modules - 1)),
             tracker.present.eq(link.present),
             tracker.allowed.eq(allowed),
             tracker.hold.eq(protection.warning),
             tracker.shed.eq(protection.shed),
             tracker.bus_mv.eq(inputs.bus_mv),
-            tracker.current_limit_ma.eq(self.current_limit_ma),
+            tracker.parameters.eq(Const(DEFAULT_PARAMETERS, PARAMETERS_LAYOUT)),
+            tracker.parameters.current_limit_ma.eq(self.current_limit_ma),
             link.current_addr.eq(tracker.current_addr),
             tracker.current_data.eq(link.current_data),
             tracker.duty_addr.eq(link.duty_addr),

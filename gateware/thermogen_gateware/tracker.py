@@ -50,6 +50,8 @@ from .module_link import CURRENT_BITS, CURRENT_ZERO
 from .slow_optimum import POWER_BITS as ROUND_POWER_BITS
 from .slow_optimum import SlowOptimum
 
+DEFAULT_PARAMETERS = {parameter.identifier: parameter.default for parameter in TRACKER_PARAMETERS}
+DEFAULT_CURRENT_LIMIT_MA = DEFAULT_PARAMETERS["current_limit_ma"]
 STEP_EXCHANGES = 128
 CONVERTER_CHANNELS = 12
 CONVERTERS_PER_MODULE = 3
@@ -99,7 +101,7 @@ class Tracker(wiring.Component):
                 "shed": In(1),
                 "autonomous": In(1),
                 "bus_mv": In(16),
-                "parameters": In(PARAMETERS_LAYOUT, init={parameter.identifier: parameter.default for parameter in TRACKER_PARAMETERS}),
+                "parameters": In(PARAMETERS_LAYOUT, init=DEFAULT_PARAMETERS),
                 "calibration_addr": In(7),
                 "calibration_gain": In(16),
                 "calibration_we": In(1),

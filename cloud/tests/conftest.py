@@ -210,7 +210,8 @@ class LocalCloud:
         """What the web application stands on."""
         health = Health(Link.CONNECTED, "connected")
         commanding = Commanding(self.registry, self.trust, self.key, lambda *message: self.sent.append(message), lambda: self.now)
-        return Services(self.directory, self.registry, self.ledger, self.trust, self.minting, commanding, lambda: health, lambda: self.now)
+        parts = (self.directory, self.registry, self.ledger, self.trust, self.minting, commanding)
+        return Services(*parts, lambda: health, lambda: self.now, api_prefix="/api/v1", viewer="viewer")
 
 
 @contextlib.contextmanager
@@ -389,6 +390,7 @@ class Uplink:
         """Ends the connection."""
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.on_message = self._client.on_subscribe = None  # or the collector would find us and its sockets, in an order of its own
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from starlette.testclient import TestClient
 from thermogen_cloud.api import application
+from thermogen_cloud.directory import UnusableSecretError
 from thermogen_esf import frames
 from thermogen_esf.evidence.approval import Approval, Decision
 from thermogen_esf.evidence.bundle import Bundle
@@ -87,6 +90,41 @@ def test_batches_are_asked_for_again_by_a_signed_numbered_command_in_site_time(c
     cloud.intake.acknowledgement(site.name, frames.encode(answer))
     assert [row["results"] for row in client.get(f"{path}/commands").json()] == [[], ["done: 3 batches"]]
     assert client.post("/api/v1/sites/nowhere/resend", json={"first_epoch": 7, "last_epoch": 9}).status_code == 404
+
+
+def test_a_command_is_not_dated_by_a_batch_that_others_sent_in_the_sites_name(cloud, site, client):
+    believed = site.batch()
+    cloud.receive(believed)
+    forged = site.draft()
+    forged = site.sign(replace(forged, header=replace(forged.header, time=2**32 - 1)), SigningKey.generate())
+    cloud.receive(forged)
+    assert cloud.reasons(forged) == ["unknown-key"]
+    client.post(f"/api/v1/sites/{site.name}/resend", json={"first_epoch": 7, "last_epoch": 9})
+    ((_, _, command),) = cloud.sent
+    assert frames.decode(command).header.time == frames.decode(believed).header.time
+
+
+def test_the_api_lies_where_it_is_set_to_and_lets_in_who_is_set(cloud, requested):
+    moved = replace(cloud.services, api_prefix="/wells/v1", viewer="auditor")
+    with TestClient(application(moved), base_url="http://127.0.0.1") as client:
+        client.auth = ("auditor", cloud.directory.read_viewer_password())
+        credit = client.post(f"/wells/v1/mints/{requested['hash']}/approval", json=decision(cloud, requested["hash"])).json()["credit"]
+        assert client.get("/api/v1/sites").status_code == 404
+        paths = client.get("/openapi.json").json()["paths"]
+        assert {path for path in paths if not path.startswith("/wells/v1/")} == {"/healthz"}
+        page = client.get("/").text
+        assert "/api/v1" not in page
+        for link in (f"/wells/v1/credits/{credit}/bundle", "/wells/v1/trust"):
+            assert f'href="{link}"' in page and client.get(link).status_code == 200
+        assert client.get("/wells/v1/sites", auth=("viewer", cloud.directory.read_viewer_password())).status_code == 401
+
+
+@pytest.mark.parametrize("password", [b"", b"\n", b"gl\xc3\xbcck auf", b"\xff\xfe", b"two\nlines"])
+def test_a_viewers_password_that_no_browser_could_send_lets_nobody_in(cloud, password):
+    cloud.directory.viewer_password.write_bytes(password)
+    with pytest.raises(UnusableSecretError, match=r"viewer\.password") as error:
+        application(cloud.services)
+    assert error.value.remedy
 
 
 def test_a_batch_says_why_it_was_refused(cloud, site, client):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import socket
 import stat
@@ -15,6 +16,7 @@ from thermogen_cloud.directory import ExposedSecretError
 from thermogen_cloud.settings import SETTINGS, SettingError, read_settings
 from thermogen_esf.evidence.trust import TrustList
 from thermogen_esf.evidence.verification import verify_bundle
+from thermogen_esf.keyfile import load_seed, save_seed
 from thermogen_esf.signatures import SigningKey
 
 README = Path(__file__).parents[1] / "README.md"
@@ -140,10 +142,22 @@ def test_mistakes_are_answered_with_what_to_do(run, environment, monkeypatch):
     [
         ("THERMOGEN_CLOUD_PORT", "none"),
         ("THERMOGEN_CLOUD_PORT", "70000"),
+        ("THERMOGEN_API_PREFIX", "api/v1"),
+        ("THERMOGEN_API_PREFIX", "/api/v1/"),
+        ("THERMOGEN_API_PREFIX", "/"),
+        ("THERMOGEN_API_PREFIX", "/api//v1"),
+        ("THERMOGEN_API_PREFIX", "/api/../v1"),
+        ("THERMOGEN_API_PREFIX", "/{name}"),
+        ("THERMOGEN_API_PREFIX", "/a b"),
+        ("THERMOGEN_API_PREFIX", "/api\n"),
+        ("THERMOGEN_VIEWER", "a:b"),
+        ("THERMOGEN_VIEWER", "zo\u00eb"),
         ("THERMOGEN_BROKER", "http://127.0.0.1"),
         ("THERMOGEN_BROKER", "mqtt://cloud:secret@127.0.0.1"),
         ("THERMOGEN_BROKER", "mqtt://cloud@127.0.0.1:none"),
+        ("THERMOGEN_BROKER", f"mqtt://{'a' * 64}"),
         ("THERMOGEN_TOPIC_PREFIX", "tz/#"),
+        ("THERMOGEN_TOPIC_PREFIX", "tz/\udcff"),
         ("THERMOGEN_CLOUD_DEMONSTRATION", "yes"),
     ],
 )
@@ -154,12 +168,13 @@ def test_a_setting_that_cannot_be_is_named(variable, value):
 
 def test_the_defaults_need_nothing_and_secrets_are_never_in_an_error(tmp_path):
     settings = read_settings({})
-    assert (settings.port, str(settings.broker), settings.topic_prefix, settings.demonstration) == (
+    assert (settings.port, settings.api_prefix, settings.viewer, settings.directory.viewer_password.name) == (
         8080,
-        "mqtt://127.0.0.1:1883",
-        "tz/v1",
-        False,
+        "/api/v1",
+        "viewer",
+        "viewer.password",
     )
+    assert (str(settings.broker), settings.topic_prefix, settings.demonstration) == ("mqtt://127.0.0.1:1883", "tz/v1", False)
     with pytest.raises(SettingError) as error:
         read_settings({"THERMOGEN_BROKER": "mqtt://cloud:secret@127.0.0.1"})
     assert "secret" not in str(error.value)
@@ -177,6 +192,87 @@ def test_a_brokers_password_that_others_can_read_is_refused(tmp_path):
     assert "hush" not in str(error.value)
     file.chmod(0o600)
     assert settings.broker_password() == "hush"
+
+
+@pytest.fixture
+def secret(environment):
+    """Writes a file that only its owner can read."""
+
+    def write(name, content):
+        file = environment / name
+        file.write_bytes(content)
+        file.chmod(0o600)
+        return file
+
+    return write
+
+
+def test_a_passphrase_that_is_not_text_is_answered_with_what_to_do_and_makes_nothing(run, environment, secret):
+    run("init")
+    passphrase = secret("passphrase", b"\xff\xfec\0o\0r\0r\0e\0c\0t\0")  # UTF-16, as some editors save
+    code, _, message = run("enrol-approver", "--name", "ada", "--passphrase-file", passphrase)
+    assert (code, "UTF-8" in message, str(passphrase) in message) == (1, True, True)
+    assert list((environment / "cloud" / "approvers").iterdir()) == []
+    run("enrol-approver", "--name", "ada", "--passphrase-file", secret("good", b"correct horse battery"))
+    key = environment / "cloud" / "approvers" / "ada.key"
+    decision = ("--request", "0" * 64, "--key", key, "--passphrase-file", passphrase, "--reason", "looked at it", "--print")
+    code, _, message = run("approve", *decision)
+    assert (code, "UTF-8" in message, str(passphrase) in message) == (1, True, True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff",
+        b'{"a":' + b"[" * 4_000,
+        b'{"version":1,"approver":"\\ud800","salt":"%s","nonce":"%s","sealed":""}' % (b"00" * 16, b"00" * 12),
+    ],
+    ids=["not text", "nested without end", "a name that is no text"],
+)
+def test_a_key_file_that_is_none_is_answered_with_what_to_do(run, secret, content):
+    run("init")
+    key, passphrase = secret("ada.key", content), secret("passphrase", b"correct horse battery")
+    decision = ("--request", "0" * 64, "--approver", "ada", "--key", key, "--passphrase-file", passphrase, "--reason", "looked at it")
+    code, _, message = run("approve", *decision, "--print")
+    assert (code, str(key) in message, "enrol-approver" in message) == (1, True, True)
+
+
+def test_a_viewers_password_that_is_not_text_is_answered_with_what_to_do(run, environment, secret):
+    run("init")
+    secret("cloud/viewer.password", b"\xff\xfe")
+    for command in (("serve",), ("bundle", "--credit", "SC-2026-TZ-000001", "--out", environment / "out")):
+        code, _, message = run(*command)
+        assert (code, "viewer.password" in message, "UTF-8" in message) == (1, True, True)
+
+
+@pytest.mark.parametrize("command", [("request-mint", "--site", "\udcff"), ("bundle", "--out", "out", "--credit", "\udcff")])
+def test_an_argument_that_is_not_text_is_asked_for_as_it_is(run, command):
+    run("init")
+    code, _, message = run(*command)
+    assert (code, "no cloud answers" in message) == (1, True)
+
+
+def test_a_full_disk_is_said_with_what_to_do(run, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("thermogen_esf.keyfile.os.fsync", full)
+    code, _, message = run("init")
+    assert (code, "free space" in message) == (1, True)
+
+
+def test_two_inits_at_once_make_one_cloud(run, environment, monkeypatch):
+    made = []
+
+    def save_after_another(path, key):
+        made.append(path)
+        save_seed(path, SigningKey.generate())  # the other `init` is a moment earlier
+        save_seed(path, key)
+
+    monkeypatch.setattr("thermogen_cloud.initialise.save_seed", save_after_another)
+    code, printed, _ = run("init")
+    assert (code, len(made)) == (0, 3)
+    assert printed["public_key"] == load_seed(environment / "cloud" / "cloud.key").public_key.hex()
 
 
 @pytest.fixture
@@ -215,12 +311,13 @@ def stranger(monkeypatch):
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot here\n", "is not a thermogen-cloud"),
         (b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n[]", "is not a thermogen-cloud"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", "is not a thermogen-cloud"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "is not a thermogen-cloud"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n{", "is not a thermogen-cloud"),
         (b"SSH-2.0-OpenSSH\r\n", "is not a thermogen-cloud"),
         (b"", "broke"),
         (None, "did not answer within"),
     ],
-    ids=["404 in text", "500 in JSON", "200 in HTML", "cut short", "not HTTP", "hangs up", "silent"],
+    ids=["404 in text", "500 in JSON", "200 in HTML", "200 in other JSON", "cut short", "not HTTP", "hangs up", "silent"],
 )
 def test_another_program_on_the_port_or_silence_is_said_with_what_to_do(run, stranger, monkeypatch, content, says):
     run("init")
@@ -230,6 +327,13 @@ def test_another_program_on_the_port_or_silence_is_said_with_what_to_do(run, str
     assert (code, printed) == (1, None)
     assert says in message
     assert "THERMOGEN_CLOUD_PORT" in message or "ask again" in message
+
+
+def test_what_another_program_answers_is_not_kept_as_a_bundle(run, environment, stranger):
+    run("init")
+    stranger(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>")
+    code, _, message = run("bundle", "--credit", "SC-2026-TZ-000001", "--out", environment / "out")
+    assert (code, "is not a thermogen-cloud" in message, (environment / "out").exists()) == (1, True, False)
 
 
 def test_every_setting_and_subcommand_is_documented():
@@ -264,3 +368,21 @@ def test_from_a_batch_to_a_bundle_by_the_command_alone(cloud_process, uplink, si
     assert verify_bundle(out.read_bytes(), trust).believed
     second = cloud_process.run("serve", check=False)
     assert second.returncode == 1 and "in use" in second.stderr
+
+
+@pytest.mark.slow
+def test_the_command_and_the_server_go_by_the_same_settings(cloud_process, site, tmp_path):
+    password = tmp_path / "auditor.password"
+    settings = {"THERMOGEN_API_PREFIX": "/wells/v1", "THERMOGEN_VIEWER": "auditor", "THERMOGEN_VIEWER_PASSWORD_FILE": str(password)}
+    cloud_process.environment |= settings
+    (cloud_process.root / "viewer.password").unlink()
+    assert json.loads(cloud_process.run("init").stdout)["viewer_password_file"] == str(password)
+    assert not (cloud_process.root / "viewer.password").exists() and stat.S_IMODE(password.stat().st_mode) == 0o600
+    cloud_process.start()
+    asked = cloud_process.run("request-mint", "--site", site.name, check=False)
+    assert "has no believed epoch" in asked.stderr, "the answer of the API, behind the password"
+    for variable, says in (("THERMOGEN_API_PREFIX", "THERMOGEN_API_PREFIX"), ("THERMOGEN_VIEWER", "THERMOGEN_VIEWER_PASSWORD_FILE")):
+        del cloud_process.environment[variable]
+        asked = cloud_process.run("request-mint", "--site", site.name, check=False)
+        assert asked.returncode == 1 and says in asked.stderr
+        cloud_process.environment |= settings

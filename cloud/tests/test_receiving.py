@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from thermogen_cloud.directory import CloudDirectory
 from thermogen_cloud.errors import StorageFullError
 from thermogen_cloud.initialise import read_key
+from thermogen_cloud.intake import Intake
 from thermogen_cloud.receiver import Link, Receiver
 from thermogen_cloud.registry import Acknowledgement, Alert, Batch, LiveFrame, Quarantined, Receipt
 from thermogen_esf import frames
@@ -26,6 +27,12 @@ ALPHA, BETA = "tz-wellpad-alpha-01", "tz-wellpad-beta-02"
 def rows(cloud, table):
     with cloud.registry.reading() as session:
         return session.scalar(select(func.count()).select_from(table))
+
+
+def shown_live(cloud):
+    with cloud.registry.reading() as session:
+        live = session.get_one(LiveFrame, ALPHA)
+        return live.frame, live.time, live.received_at
 
 
 def quarantined(cloud):
@@ -158,12 +165,22 @@ def test_what_was_receipted_keeps_its_bytes_and_the_rest_is_bounded_by_site(clou
     assert rows(cloud, Receipt) == len(receipted)
 
 
-def test_live_frames_are_kept_newest_only_and_never_become_evidence(cloud, site):
-    cloud.intake.live(ALPHA, site.live(1_000))
-    cloud.intake.live(ALPHA, site.live(1_010))
-    with cloud.registry.reading() as session:
-        assert session.get_one(LiveFrame, ALPHA).time == 1_010
+@pytest.mark.parametrize("order", list(itertools.permutations((1_000, 1_010, 1_020))))
+def test_live_frames_are_kept_newest_only_and_never_become_evidence(cloud, site, order):
+    for at in order:
+        cloud.intake.live(ALPHA, site.live(at))
+    assert shown_live(cloud)[0] == site.live(1_020)
     assert (rows(cloud, LiveFrame), rows(cloud, Batch)) == (1, 0)
+
+
+@pytest.mark.parametrize("replayed", [1_000, 1_010], ids=["an older one", "the newest itself"])
+def test_a_replayed_live_frame_neither_replaces_the_newest_nor_makes_a_silent_site_look_alive(cloud, site, replayed):
+    for at in (1_000, 1_010):
+        cloud.intake.live(ALPHA, site.live(at))
+    before = shown_live(cloud)
+    hour_later = Intake(cloud.registry, cloud.key, cloud.trust, lambda: cloud.now + 3_600)
+    hour_later.live(ALPHA, site.live(replayed))
+    assert shown_live(cloud) == before
 
 
 def test_telemetry_that_is_not_marked_live_or_is_another_sites_is_put_aside(cloud, site, new_site):

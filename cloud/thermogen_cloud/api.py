@@ -1,4 +1,4 @@
-"""The HTTP API under /api/v1, described at /docs and /openapi.json, and the guard in front of everything."""
+"""The HTTP API, by default under /api/v1, described at /docs and /openapi.json, and the guard in front of everything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from . import problems, refusals
 from .accounting import balanced
 from .body_limit import BodyLimit
 from .commanding import Commanding
-from .directory import CloudDirectory, read_secret
+from .directory import CloudDirectory
 from .ledger import Ledger
 from .minting import Minting
 from .receiver import Health, Link
@@ -43,7 +43,6 @@ from .views import (
     site_views,
 )
 
-VIEWER = "viewer"
 HASH_HEX = "^[0-9a-f]{64}$"
 SERIAL = "^SC-[0-9]{4}-TZ-[0-9]{6,9}$"
 MOST_LISTED = 3_000
@@ -63,6 +62,10 @@ class Services:
     commanding: Commanding
     health: Callable[[], Health]
     clock: Callable[[], int]
+    api_prefix: str
+    """First levels of every path of the API: `/api/v1`, say."""
+    viewer: str
+    """The user whose password the directory has."""
 
 
 class HealthView(BaseModel):
@@ -129,12 +132,12 @@ def application(services: Services) -> FastAPI:
     """The whole web application."""
     from .page import page_router  # the page stands on this module's Services
 
-    guard = viewer_guard(services.directory)
+    guard = viewer_guard(services.viewer, services.directory.read_viewer_password())
     app = FastAPI(
         title="Thermogen Zero cloud",
         version="1",
         description="What sites claim, why it is believed, and the credits that come of it. "
-        "HTTP Basic, user viewer. Every error is an RFC 9457 problem that says what to do.",
+        f"HTTP Basic, user {services.viewer}. Every error is an RFC 9457 problem that says what to do.",
         responses={
             code: {"model": problems.Problem, "description": text, "content": {problems.MEDIA_TYPE: {}}}
             for code, text in ((401, "no or wrong password"), (422, "not the form described here"))
@@ -156,18 +159,17 @@ def application(services: Services) -> FastAPI:
         return HealthView(status="ok" if healthy else "degraded", receiver=link)
 
     for router in (_evidence(services), _mints(services), _credits(services)):
-        app.include_router(router, prefix="/api/v1", dependencies=[Depends(guard)])
+        app.include_router(router, prefix=services.api_prefix, dependencies=[Depends(guard)])
     app.include_router(page_router(services, app), dependencies=[Depends(guard)])
     return app
 
 
-def viewer_guard(directory: CloudDirectory) -> Callable[[HTTPBasicCredentials], None]:
-    """Lets pass who knows the viewer's password."""
-    expected = read_secret(directory.viewer_password).strip()
+def viewer_guard(viewer: str, password: str) -> Callable[[HTTPBasicCredentials], None]:
+    """Lets pass who knows the viewer's name and password."""
 
     def guard(credentials: Annotated[HTTPBasicCredentials, Depends(HTTPBasic(realm="Thermogen Zero"))]) -> None:
-        name_right = hmac.compare_digest(credentials.username.encode(), VIEWER.encode())
-        password_right = hmac.compare_digest(credentials.password.encode(), expected)
+        name_right = hmac.compare_digest(credentials.username.encode(), viewer.encode())
+        password_right = hmac.compare_digest(credentials.password.encode(), password.encode())
         if not (name_right and password_right):
             raise HTTPException(401, "wrong user or password", {"WWW-Authenticate": 'Basic realm="Thermogen Zero"'})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import errno
 import getpass
 import http.client
 import json
@@ -19,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from thermogen_esf.evidence.approval import Approval, ApprovalError, Decision
+from thermogen_esf.evidence.bundle import Bundle, BundleError
 from thermogen_esf.evidence.fluids import FLUIDS
 from thermogen_esf.evidence.trust import NAME, PRODUCT_CLOCKS_PER_SITE_SECOND, ROLE_APPROVER, ApproverKey, SiteKey
 from thermogen_esf.keyfile import KeyFileError, load_seed
 from thermogen_esf.signatures import PUBLIC_KEY_BYTES, SigningKey
 
-from .directory import CloudDirectory, read_secret, replace_file
+from .directory import CloudDirectory, read_secret, read_secret_text, replace_file
 from .errors import CloudError, OperatorError
 from .initialise import initialise
 from .keys import key_owner, open_approver_key, save_approver_key
@@ -60,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"thermogen-cloud: {error}; {error.remedy}", file=sys.stderr)
         return FAILED
     except OSError as error:
-        print(f"thermogen-cloud: {error}; check that the path is right and that this user may use it", file=sys.stderr)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "free space on that disk, then ask again" if full else "check that the path is right and that this user may use it"
+        print(f"thermogen-cloud: {error}; {remedy}", file=sys.stderr)
         return FAILED
     return DONE
 
@@ -136,7 +140,7 @@ def _add_passphrase(parser: argparse.ArgumentParser) -> None:
 
 
 def _init(_: argparse.Namespace, settings: Settings) -> None:
-    directory = CloudDirectory(settings.directory)
+    directory = settings.directory
     key = initialise(directory, settings.demonstration, unix_seconds)
     print(
         json.dumps(
@@ -207,7 +211,7 @@ def _approver_key(directory: CloudDirectory, options: argparse.Namespace) -> byt
 def _request_mint(options: argparse.Namespace, settings: Settings) -> None:
     first, last = options.first_epoch, options.last_epoch
     if first is None or last is None:
-        unminted = _asked(settings, f"sites/{options.site}")["unminted"]
+        unminted = _asked(settings, f"sites/{options.site}", ("unminted",))["unminted"]
         first = unminted["first"] if first is None else first
         last = unminted["last"] if last is None else last
     if first is None or last is None:
@@ -215,7 +219,7 @@ def _request_mint(options: argparse.Namespace, settings: Settings) -> None:
             f"{options.site} has no believed epoch that is not minted yet", "wait for batches, or look at the page for why they are refused"
         )
     body = {"site": options.site, "first_epoch": first, "last_epoch": last, "methodology": options.methodology}
-    print(json.dumps(_asked(settings, "mints", body)))
+    print(json.dumps(_asked(settings, "mints", ("hash",), body)))
 
 
 def _approve(options: argparse.Namespace, settings: Settings) -> None:
@@ -239,8 +243,9 @@ def _approve(options: argparse.Namespace, settings: Settings) -> None:
     if options.only_print:
         print(json.dumps(body))
         return
-    answer = _asked(settings, f"mints/{options.request}/approval", body)
-    print(json.dumps({name: answer[name] for name in ("hash", "state", "amount", "credit")}))
+    shown = ("hash", "state", "amount", "credit")
+    answer = _asked(settings, f"mints/{options.request}/approval", shown, body)
+    print(json.dumps({name: answer[name] for name in shown}))
 
 
 def _signing_key(options: argparse.Namespace) -> tuple[str, SigningKey]:
@@ -258,14 +263,17 @@ def _signing_key(options: argparse.Namespace) -> tuple[str, SigningKey]:
 
 def _bundle(options: argparse.Namespace, settings: Settings) -> None:
     content = _fetch(settings, f"credits/{options.credit}/bundle")
+    try:
+        Bundle.parse(content)
+    except BundleError as error:
+        raise _not_a_cloud(settings) from error
     replace_file(options.out, content, 0o644)
     print(json.dumps({"credit": options.credit, "bundle": str(options.out.absolute()), "bytes": len(content)}))
 
 
 def _initialised(settings: Settings) -> CloudDirectory:
-    directory = CloudDirectory(settings.directory)
-    directory.require()
-    return directory
+    settings.directory.require()
+    return settings.directory
 
 
 def _public_key(path: Path) -> bytes:
@@ -283,7 +291,7 @@ def _public_key(path: Path) -> bytes:
 
 def _passphrase(path: Path | None, twice: bool = False) -> str:
     if path is not None:
-        return read_secret(path).decode().rstrip("\r\n")
+        return read_secret_text(path)
     if not sys.stdin.isatty():
         raise OperatorError("a passphrase is needed and nobody can be asked for it", "give --passphrase-file")
     passphrase = getpass.getpass("passphrase: ")
@@ -292,20 +300,23 @@ def _passphrase(path: Path | None, twice: bool = False) -> str:
     return passphrase
 
 
-def _asked(settings: Settings, path: str, body: dict[str, Any] | None = None) -> Any:
+def _asked(settings: Settings, path: str, fields: Sequence[str], body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The running cloud's answer, a JSON object with `fields` at least."""
     content = _fetch(settings, path, body)
     try:
-        return json.loads(content)
+        answer = json.loads(content)
     except ValueError as error:
         raise _not_a_cloud(settings) from error
+    if not isinstance(answer, dict) or not answer.keys() >= set(fields):
+        raise _not_a_cloud(settings)
+    return answer
 
 
 def _fetch(settings: Settings, path: str, body: dict[str, Any] | None = None) -> bytes:
     """The running cloud's answer; RequestFailedError with its problem's words where it refuses."""
-    password = read_secret(_initialised(settings).viewer_password).decode().strip()
-    credentials = base64.b64encode(f"viewer:{password}".encode()).decode()
+    credentials = base64.b64encode(f"{settings.viewer}:{_initialised(settings).read_viewer_password()}".encode()).decode()
     request = urllib.request.Request(
-        f"http://{ADDRESS}:{settings.port}/api/v1/{urllib.parse.quote(path)}",
+        f"http://{ADDRESS}:{settings.port}{settings.api_prefix}/{urllib.parse.quote(path, errors='surrogateescape')}",
         None if body is None else json.dumps(body).encode(),
         {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"},
     )
@@ -325,7 +336,8 @@ def _fetch(settings: Settings, path: str, body: dict[str, Any] | None = None) ->
         ) from error
     except OSError as error:
         raise RequestFailedError(
-            f"the connection to {ADDRESS}:{settings.port} broke ({error})", "look at GET /api/v1/mints for what was done, then ask again"
+            f"the connection to {ADDRESS}:{settings.port} broke ({error})",
+            f"look at GET {settings.api_prefix}/mints for what was done, then ask again",
         ) from error
     except http.client.HTTPException as error:
         raise _not_a_cloud(settings) from error
@@ -343,14 +355,14 @@ def _problem(settings: Settings, error: urllib.error.HTTPError) -> RequestFailed
 def _not_a_cloud(settings: Settings) -> RequestFailedError:
     return RequestFailedError(
         f"what answers at {ADDRESS}:{settings.port} is not a thermogen-cloud",
-        "set THERMOGEN_CLOUD_PORT to the port of `thermogen-cloud serve`",
+        "set THERMOGEN_CLOUD_PORT and THERMOGEN_API_PREFIX as `thermogen-cloud serve` has them",
     )
 
 
 def _no_answer_in_time(settings: Settings) -> RequestFailedError:
     return RequestFailedError(
         f"{ADDRESS}:{settings.port} did not answer within {ANSWER_S} s",
-        "look at the log of `thermogen-cloud serve` and at GET /api/v1/mints for what was done, then ask again",
+        f"look at the log of `thermogen-cloud serve` and at GET {settings.api_prefix}/mints for what was done, then ask again",
     )
 
 

@@ -21,15 +21,20 @@ class ExposedSecretError(OperatorError):
     """A secret can be read by others."""
 
 
+class UnusableSecretError(OperatorError):
+    """A secret's file does not hold what it is for."""
+
+
 class InUseError(OperatorError):
     """Another process serves from this directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class CloudDirectory:
-    """Paths under THERMOGEN_CLOUD_DIR."""
+    """Paths under THERMOGEN_CLOUD_DIR, and the viewer's password, which may lie elsewhere."""
 
     root: Path
+    viewer_password_file: Path | None = None
 
     @property
     def registry(self) -> Path:
@@ -57,7 +62,7 @@ class CloudDirectory:
 
     @property
     def viewer_password(self) -> Path:
-        return self.root / "viewer.password"
+        return self.viewer_password_file or self.root / "viewer.password"
 
     @property
     def approvers(self) -> Path:
@@ -66,6 +71,16 @@ class CloudDirectory:
     def approver_key(self, name: str) -> Path:
         """The encrypted key file of the approver `name`."""
         return self.approvers / f"{name}.key"
+
+    def read_viewer_password(self) -> str:
+        """The viewer's password; UnusableSecretError where it is none that a browser could send."""
+        password = read_secret_text(self.viewer_password).strip()
+        if not (password and password.isascii() and password.isprintable()):
+            raise UnusableSecretError(
+                f"{self.viewer_password} does not hold a password of printable ASCII on one line",
+                "write one into it, or delete the file and run `thermogen-cloud init`",
+            )
+        return password
 
     def create(self) -> None:
         """Makes the directories, readable by their owner alone."""
@@ -108,7 +123,7 @@ class CloudDirectory:
 
 def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Writes `content` so that `path` holds the old bytes or the new ones whenever the power fails, and is never wider open than `mode`."""
-    draft = path.with_name(f".{path.name}.new")
+    draft = path.parent / f".{path.name}.new"
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         with os.fdopen(handle, "wb") as file:
@@ -137,3 +152,12 @@ def read_secret(path: Path) -> bytes:
                 f"{path} can be read by others", f"replace the secret if others use this machine, then `chmod 600 {path}`"
             )
         return file.read()
+
+
+def read_secret_text(path: Path) -> str:
+    """A secret that people type, without its line end; ExposedSecretError, UnusableSecretError, or OSError where it cannot be opened."""
+    try:
+        return read_secret(path).decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        # Without the decoder's words: they quote a byte of the secret.
+        raise UnusableSecretError(f"{path} does not hold text in UTF-8", "save the secret as UTF-8, alone in its file") from error

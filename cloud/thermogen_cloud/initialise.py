@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from thermogen_esf.evidence.trust import CloudKey
-from thermogen_esf.keyfile import KeyFileError, load_seed, save_seed
+from thermogen_esf.keyfile import KeyFileError, KeyFileExistsError, load_seed, save_seed
 from thermogen_esf.signatures import SigningKey
 
 from .directory import CloudDirectory, replace_file
@@ -23,13 +24,12 @@ DEMONSTRATION_VALID_FROM = 0
 def initialise(directory: CloudDirectory, demonstration: bool, now: Callable[[], int]) -> SigningKey:
     """Makes what is not there yet; the cloud's key."""
     directory.create()
-    for path in (directory.ledger_authority_key, directory.ledger_holder_key):
-        if not path.exists():
-            save_seed(path, SigningKey.generate())  # 32 random bytes: an ML-DSA seed and an Ed25519 seed look alike
+    # The ledger's are 32 random bytes as well: an ML-DSA seed and an Ed25519 seed look alike.
+    for path in (directory.ledger_authority_key, directory.ledger_holder_key, directory.cloud_key):
+        with contextlib.suppress(KeyFileExistsError):  # even where another `init` was there a moment ago
+            save_seed(path, SigningKey.generate())
     if not directory.viewer_password.exists():
         replace_file(directory.viewer_password, secrets.token_urlsafe(18).encode() + b"\n")
-    if not directory.cloud_key.exists():
-        save_seed(directory.cloud_key, SigningKey.generate())
     key = read_key(directory.cloud_key)
     Registry(directory.registry).close()
     valid_from = DEMONSTRATION_VALID_FROM if demonstration else now()

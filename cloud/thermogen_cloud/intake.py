@@ -76,7 +76,7 @@ class Intake:
             return frame
 
     def live(self, sender: str, message: bytes) -> None:
-        """Keeps the newest live frame of `sender`."""
+        """Keeps the newest live frame of `sender`, in site time: no second is lived twice, so that one not newer is a repeat or late."""
         try:
             frame = _decoded(message, frames.Telemetry)
             if not frame.header.live:
@@ -87,7 +87,9 @@ class Intake:
         row = {"site": sender, "time": frame.header.time, "received_at": self._clock(), "frame": message}
         with self._registry.writing() as session:
             self._seen(session, sender)
-            session.execute(insert(LiveFrame).values(**row).on_conflict_do_update(index_elements=["site"], set_=row))
+            newest = insert(LiveFrame).values(**row)
+            newer = LiveFrame.time < newest.excluded.time
+            session.execute(newest.on_conflict_do_update(index_elements=["site"], set_=row, where=newer))
         return None
 
     def alert(self, sender: str, message: bytes) -> None:

@@ -7,6 +7,7 @@ authenticated data. The file names no work factor: a version fixes it, so that n
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from pathlib import Path
 from threading import Lock
@@ -15,6 +16,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from thermogen_esf.evidence.trust import NAME
 
 from .directory import read_secret, replace_file
 from .errors import OperatorError, RefusedError
@@ -81,14 +83,16 @@ def _parts(path: Path) -> tuple[str, bytes, bytes, bytes]:
         if len(raw) > _MOST_BYTES:
             raise ValueError("too large")
         content: dict[str, Any] = json.loads(raw)
-        if content["version"] != VERSION or not isinstance(content["approver"], str):
+        if content["version"] != VERSION:
             raise ValueError("another version")
+        if not re.fullmatch(NAME, content["approver"]):
+            raise ValueError("names no approver")
         salt, nonce, sealed = (bytes.fromhex(content[field]) for field in ("salt", "nonce", "sealed"))
         if len(salt) != _SALT_BYTES or len(nonce) != _NONCE_BYTES:
             raise ValueError("fields of another length")
     except FileNotFoundError as error:
         raise UnreadableKeyError(f"there is no key file {path}", remedy) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnreadableKeyError(f"{path} is not an approver's key file ({error})", remedy) from error
     return content["approver"], salt, nonce, sealed
 

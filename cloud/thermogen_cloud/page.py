@@ -234,6 +234,7 @@ def _context(services: Services) -> dict[str, Any]:
         "approvers": _approvers(trust),
         "fingerprint": trust.fingerprint.hex(),
         "demonstration": trust.demonstration,
+        "api_prefix": services.api_prefix,
         "now": now,
     }
 

@@ -73,8 +73,9 @@ def install(application: FastAPI) -> None:
     def _http(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
         remedies = {
-            HTTPStatus.UNAUTHORIZED: "give the user viewer and the password that the cloud's directory has in viewer.password",
-            HTTPStatus.NOT_FOUND: "look at /docs for what there is",
+            HTTPStatus.UNAUTHORIZED: "give the user viewer and the password that the cloud's directory has in viewer.password, "
+            "or what THERMOGEN_VIEWER and THERMOGEN_VIEWER_PASSWORD_FILE say instead",
+            HTTPStatus.NOT_FOUND: "look at /docs for what there is and where: THERMOGEN_API_PREFIX sets where the API begins",
         }
         return answer(
             Problem(

@@ -94,7 +94,7 @@ class UnknownRequestError(RefusedError):
     slug, title, status = "unknown-request", "There is no such mint request", 404
 
     def __init__(self, request: bytes) -> None:
-        super().__init__(f"no mint request has the hash {request.hex()}", "GET /api/v1/mints lists the requests")
+        super().__init__(f"no mint request has the hash {request.hex()}", "the page lists the requests, and so does GET on the API's mints")
 
 
 class AlreadyDecidedError(RefusedError):
@@ -133,9 +133,7 @@ class AnotherUnderWayError(RefusedError):
     slug, title = "another-under-way", "A mint of the site is under way"
 
     def __init__(self, site: str) -> None:
-        super().__init__(
-            f"an interrupted mint of {site} has not come to its end", "look at GET /api/v1/mints and the log, then decide again"
-        )
+        super().__init__(f"an interrupted mint of {site} has not come to its end", "look at the page and the log, then decide again")
 
 
 class UnknownApproverError(RefusedError):

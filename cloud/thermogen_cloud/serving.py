@@ -17,7 +17,6 @@ from .accounting import UnbalancedBooksError, balanced
 from .api import METHODOLOGY, Services, application
 from .commanding import Commanding
 from .daily import DailyRequests
-from .directory import CloudDirectory
 from .errors import OperatorError
 from .initialise import read_key
 from .intake import Intake
@@ -49,7 +48,7 @@ class Cloud:
 @contextmanager
 def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
     """Opens an initialised directory for this process alone, brings interrupted mints to their end, and checks the books."""
-    directory = CloudDirectory(settings.directory)
+    directory = settings.directory
     with directory.serving():
         key = read_key(directory.cloud_key)
         trust = TrustFile(directory)
@@ -75,7 +74,19 @@ def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
                 DailyRequests(registry, trust, minting, METHODOLOGY).request,
             )
             commanding = Commanding(registry, trust, key, receiver.publish, clock)
-            yield Cloud(Services(directory, registry, ledger, trust, minting, commanding, lambda: receiver.health, clock), receiver)
+            services = Services(
+                directory,
+                registry,
+                ledger,
+                trust,
+                minting,
+                commanding,
+                lambda: receiver.health,
+                clock,
+                settings.api_prefix,
+                settings.viewer,
+            )
+            yield Cloud(services, receiver)
         finally:
             ledger.close()
             registry.close()
@@ -83,7 +94,7 @@ def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
 
 def serve(settings: Settings, clock: Callable[[], int]) -> None:
     """Serves until SIGINT or SIGTERM; `clock` gives Unix seconds. OperatorError where it cannot begin."""
-    CloudDirectory(settings.directory).require()
+    settings.directory.require()
     listening = _listen(settings.port)
     with listening, opened(settings, clock) as cloud:
         receiving = threading.Thread(target=cloud.receiver.run, name="receiver")

@@ -172,16 +172,23 @@ def test_a_broker_that_is_killed_and_comes_back_loses_nothing(harness: Harness, 
     assert harness.link.connections == 2
 
 
-def test_without_a_broker_the_uplink_waits(
-    buffer: Buffer, broker: Broker, cloud: CloudStub, site_key: SigningKey, seal: Callable[[Buffer, int], None]
+def test_without_a_broker_the_uplink_waits_and_says_once_what_to_do(
+    buffer: Buffer,
+    broker: Broker,
+    cloud: CloudStub,
+    site_key: SigningKey,
+    seal: Callable[[Buffer, int], None],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     broker.kill()
     harness = Harness(buffer, broker, cloud, site_key, seal)
     harness.seal(2)
     harness.link.start()
+    harness.until(lambda: caplog.records, "it is said that there is no broker")
     for _ in range(50):
         harness.uplink.step(NOW)
     assert not harness.link.connected
+    assert caplog.messages == [f"no broker at 127.0.0.1:{broker.port}: start it, or set THERMOGEN_BROKER; trying again for ever"]
     broker.start()
     harness.until(lambda: harness.receipted() == 2, "both arrive once there is one")
     harness.link.stop()

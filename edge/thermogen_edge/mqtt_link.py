@@ -128,7 +128,9 @@ class MqttLink:
 
     def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
         if not self._unreachable_said:
-            _log.warning("no broker at %s:%d; trying again for ever", self._broker.host, self._broker.port)
+            _log.warning(
+                "no broker at %s:%d: start it, or set THERMOGEN_BROKER; trying again for ever", self._broker.host, self._broker.port
+            )
         self._unreachable_said = True
 
     def _on_disconnect(

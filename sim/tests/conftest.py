@@ -175,11 +175,12 @@ class Host:
         self.ask(Request.write(self._next_tag(), address, [value >> 16 & 0xFFFF, value & 0xFFFF][-size:]))
 
     def start(self, site_time: int, sequence: int = 0) -> None:
-        """Set the time, arm and enable."""
+        """Set the time, arm, enable, and be heard once: 5 s of clock time are some 25,000 of these sites' seconds."""
         self.control("time_set", site_time)
         self.control("sequence_start", sequence)
         self.control("arm", 1)
         self.control("enable", 1)
+        self.control("heartbeat", 1)
 
     def image(self) -> Telemetry:
         """The telemetry of the last whole site second."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from thermogen_scripts.cloud_client import ApiError, CloudClient
+from thermogen_scripts.cloud_client import ApiError
 from thermogen_scripts.launch import site_time, start_all, start_broker, start_cloud, start_edge
 from thermogen_scripts.processes import Supervisor, wait_until
 from thermogen_scripts.provision import compile_gateware, provision
@@ -35,7 +35,7 @@ class Story:
         self.supervisor = supervisor
         self.chance = chance
         self.programs = start_all(world, supervisor)
-        self.cloud = CloudClient(world.page, world.viewer_password_file.read_text().strip())
+        self.cloud = world.client()
         self.killed: Counter[str] = Counter()
         self.issued = 0
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from thermogen_scripts.cloud_client import ApiError, CloudClient
+from thermogen_scripts.cloud_client import ApiError
 from thermogen_scripts.processes import listening, wait_until
+from thermogen_scripts.settings import read_settings
+from thermogen_scripts.world import World
 
 Environment = Callable[..., dict[str, str]]
 SITE = "tz-wellpad-alpha-01"
@@ -33,10 +35,8 @@ def running(environment: dict[str, str], output: Path) -> Iterator[subprocess.Po
 
 
 def believed(environment: dict[str, str]) -> list[dict[str, Any]]:
-    password = Path(environment["THERMOGEN_RUN_DIR"]) / "cloud" / "viewer.password"
-    cloud = CloudClient(f"http://127.0.0.1:{environment['THERMOGEN_CLOUD_PORT']}/", password.read_text().strip())
     try:
-        batches: list[dict[str, Any]] = cloud.get(f"batches?site={SITE}")
+        batches: list[dict[str, Any]] = World(read_settings(environment)).client().get(f"batches?site={SITE}")
     except ApiError:
         return []
     return sorted((batch for batch in batches if batch["status"] == "believed"), key=lambda batch: int(batch["number"]))
@@ -44,7 +44,11 @@ def believed(environment: dict[str, str]) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_nothing_running_and_a_second_run_carries_on(environment: Environment, tmp_path: Path) -> None:
-    chosen = environment()
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    secret.write_text("chosen by the operator")
+    credentials = {"THERMOGEN_VIEWER": "ada", "THERMOGEN_VIEWER_PASSWORD_FILE": str(secret), "THERMOGEN_APPROVER": "grace"}
+    chosen = environment(THERMOGEN_API_PREFIX="/credits/v9", THERMOGEN_APPROVER_PASSPHRASE_FILE=str(secret), **credentials)
     with running(chosen, tmp_path / "first.log") as first:
         wait_until(lambda: len(believed(chosen)) >= 1, "a first epoch is believed", 240)
     assert first.returncode == 0

@@ -22,17 +22,17 @@ class ApiError(Exception):
 
 
 class CloudClient:
-    """Requests to one cloud with the viewer's password."""
+    """Requests to the API that begins at `base`, with the viewer's name and password."""
 
-    def __init__(self, base: str, password: str) -> None:
+    def __init__(self, base: str, viewer: str, password: str) -> None:
         self._base = base.rstrip("/")
-        token = base64.b64encode(f"viewer:{password}".encode()).decode()
+        token = base64.b64encode(f"{viewer}:{password}".encode()).decode()
         self._headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
 
     def bytes(self, path: str, body: object | None = None) -> bytes:
         """The answer's body; ApiError when the status is not 2xx."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self._base}/api/v1/{path}", data=data, headers=self._headers)  # noqa: S310  the base is our own loopback address
+        request = urllib.request.Request(f"{self._base}/{path}", data=data, headers=self._headers)  # noqa: S310  the base is our own loopback address
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
                 content: bytes = answer.read()

@@ -27,7 +27,7 @@ from .processes import ProcessError, Running, StopRequestedError, Supervisor, to
 from .provision import ProvisionError, compile_gateware, provision
 from .run_directory import RunDirectoryError, empty_for_demonstration, owned
 from .settings import RunSettings, SettingError, read_settings
-from .world import APPROVER, World, program
+from .world import World, program
 
 EPOCHS = 24
 FRAMES_PER_EPOCH = 90
@@ -134,7 +134,7 @@ class Demonstration:
         request: str = self.cloud.post("mints", body)["hash"]
         self.progress.console.print(f"mint requested: {request}")
         if self.fault != "no-approval":
-            arguments = ["approve", "--request", request, "--key", str(self.world.approver_key), "--approver", APPROVER]
+            arguments = ["approve", "--request", request, "--key", str(self.world.approver_key), "--approver", self.settings.approver]
             arguments += ["--passphrase-file", str(self.world.approver_passphrase_file), "--reason", APPROVAL_REASON]
             self.run_program("approval", "thermogen-cloud", arguments, self.world.cloud_environment)
         state: dict[str, Any] = {}
@@ -208,7 +208,7 @@ def demonstrate(settings: RunSettings, fault: str, progress: Progress) -> dict[s
     provision(world, wrong_key=fault == "wrong-key")
     with Supervisor(settings.run_dir / "logs") as supervisor:
         programs = start_all(world, supervisor)
-        cloud = CloudClient(world.page, world.viewer_password_file.read_text().strip())
+        cloud = world.client()
         first: list[int] = []
 
         def first_batch() -> bool:

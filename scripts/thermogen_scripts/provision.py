@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .broker import MOSQUITTO, configure, write_private
-from .world import APPROVER, World, program
+from .world import World, program
 
 
 class ProvisionError(Exception):
@@ -36,7 +36,11 @@ def provision(world: World, wrong_key: bool = False) -> None:
         settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         settings.run_dir.chmod(0o700)
         done = settings.run_dir / "provisioned.json"
-        made_for = {"THERMOGEN_SITE": settings.site, "THERMOGEN_CLOCKS_PER_SITE_SECOND": settings.clocks_per_site_second}
+        made_for = {
+            "THERMOGEN_SITE": settings.site,
+            "THERMOGEN_CLOCKS_PER_SITE_SECOND": settings.clocks_per_site_second,
+            "THERMOGEN_APPROVER": settings.approver,
+        }
         if done.exists():
             _require_same(json.loads(done.read_text()), made_for, settings.run_dir)
         configure(world.broker, settings.broker_port, settings.site, settings.topic_prefix)
@@ -51,7 +55,7 @@ def provision(world: World, wrong_key: bool = False) -> None:
 
 def _require_same(before: dict[str, object], now: dict[str, object], run_dir: Path) -> None:
     for variable, value in now.items():
-        if before[variable] != value:
+        if before.get(variable, value) != value:
             raise ProvisionError(
                 f"{run_dir} was made with {variable}={before[variable]}, now it is {value}: set it back, or take a new THERMOGEN_RUN_DIR"
             )
@@ -77,7 +81,7 @@ def _enrol(world: World, wrong_key: bool) -> None:
         write_private(passphrase, os.urandom(12).hex())
     _command(
         "thermogen-cloud",
-        ["enrol-approver", "--name", APPROVER, "--role", "approver", "--passphrase-file", str(passphrase)],
+        ["enrol-approver", "--name", settings.approver, "--role", "approver", "--passphrase-file", str(passphrase)],
         world.cloud_environment,
     )
 

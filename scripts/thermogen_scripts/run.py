@@ -11,7 +11,7 @@ from .processes import ProcessError, StopRequestedError, Supervisor, require_ali
 from .provision import ProvisionError, compile_gateware, provision
 from .run_directory import RunDirectoryError, owned
 from .settings import SettingError, read_settings
-from .world import APPROVER, World
+from .world import World
 
 WATCH_S = 0.5
 
@@ -20,9 +20,9 @@ def banner(world: World) -> str:
     """What a person needs to use the run: addresses, credentials, where things lie."""
     settings = world.settings
     rows = (
-        ("page", f"{world.page}  (user viewer, password in {world.viewer_password_file})"),
-        ("API", f"{world.page}api/v1, described at {world.page}docs"),
-        ("approver", f"{APPROVER}, passphrase in {world.approver_passphrase_file}"),
+        ("page", f"{world.page}  (user {settings.viewer}, password in {world.viewer_password_file})"),
+        ("API", f"{world.api}, described at {world.page}docs"),
+        ("approver", f"{settings.approver}, passphrase in {world.approver_passphrase_file}"),
         (
             "broker",
             f"mqtt://127.0.0.1:{settings.broker_port}  topics {settings.topic_prefix}/{settings.site}/…, ≤ {MAX_MESSAGE_BYTES} bytes",

@@ -11,6 +11,8 @@ from pathlib import Path
 
 SITE_NAME = r"[a-z0-9][a-z0-9._-]{0,47}"
 TOPIC_PREFIX = r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*"
+API_PREFIX = r"(/[A-Za-z0-9_-]+)+"
+USER_NAME = r"[A-Za-z0-9._-]{1,48}"
 SLOW_MACHINE_PACE = 40.0
 LEAST_PACE, MOST_PACE = 0.001, 1e6
 CLOUD_USER = "cloud"
@@ -47,6 +49,19 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("THERMOGEN_RTU_PORT", "15020", "the burner controller's Modbus RTU over TCP"),
     Setting("THERMOGEN_CLOCK_PORT", "12947", "the site's clock, gpsd protocol"),
     Setting("THERMOGEN_TOPIC_PREFIX", "tz/v1", "first levels of every MQTT topic"),
+    Setting("THERMOGEN_API_PREFIX", "/api/v1", "first levels of every path of the API"),
+    Setting("THERMOGEN_VIEWER", "viewer", "user of page and API"),
+    Setting(
+        "THERMOGEN_VIEWER_PASSWORD_FILE",
+        "",
+        "file (mode 0600) with that user's password; empty: one made at random, `cloud/viewer.password`",
+    ),
+    Setting("THERMOGEN_APPROVER", "demo-approver", "who is enrolled to approve"),
+    Setting(
+        "THERMOGEN_APPROVER_PASSPHRASE_FILE",
+        "",
+        "file (mode 0600) with the passphrase of the approver's key; empty: one made at random, `approver.passphrase`",
+    ),
 )
 
 
@@ -66,6 +81,11 @@ class RunSettings:
     rtu_port: int
     clock_port: int
     topic_prefix: str
+    api_prefix: str
+    viewer: str
+    viewer_password_file: Path | None
+    approver: str
+    approver_passphrase_file: Path | None
 
     @property
     def ports(self) -> tuple[tuple[str, int], ...]:
@@ -99,6 +119,18 @@ def read_settings(environment: Mapping[str, str] | None = None, defaults: Mappin
             raise SettingError(f"{variable}={value}: give a whole number from {low} to {high}")
         return int(value)
 
+    def matching(variable: str, form: str, wanted: str) -> str:
+        value = text(variable)
+        if not re.fullmatch(form, value):
+            raise SettingError(f"{variable}={value}: give {wanted}")
+        return value
+
+    def secret_file(variable: str) -> Path | None:
+        path = text(variable)
+        if path and not Path(path).is_file():
+            raise SettingError(f"{variable}={path}: there is no such file; make it with mode 0600, or leave the variable empty")
+        return Path(path).resolve() if path else None
+
     pace, start, replay = text("THERMOGEN_PACE"), text("THERMOGEN_START"), text("THERMOGEN_REPLAY")
     _require_pace(pace)
     _require_start(start)
@@ -122,6 +154,11 @@ def read_settings(environment: Mapping[str, str] | None = None, defaults: Mappin
         rtu_port=number("THERMOGEN_RTU_PORT", 1, 65_535),
         clock_port=number("THERMOGEN_CLOCK_PORT", 1, 65_535),
         topic_prefix=prefix,
+        api_prefix=matching("THERMOGEN_API_PREFIX", API_PREFIX, "a path as /api/v1"),
+        viewer=matching("THERMOGEN_VIEWER", USER_NAME, "letters, digits and . _ -, at most 48"),
+        viewer_password_file=secret_file("THERMOGEN_VIEWER_PASSWORD_FILE"),
+        approver=matching("THERMOGEN_APPROVER", SITE_NAME, "a name of a-z, 0-9, dot, dash and underscore, at most 48"),
+        approver_passphrase_file=secret_file("THERMOGEN_APPROVER_PASSPHRASE_FILE"),
     )
     taken: dict[int, str] = {}
     for variable, port in settings.ports:

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .broker import BrokerFiles
+from .cloud_client import CloudClient
 from .settings import RunSettings
-
-APPROVER = "demo-approver"
 
 
 def program(name: str) -> str:
@@ -57,16 +56,24 @@ class World:
         return f"http://127.0.0.1:{self.settings.cloud_port}/"
 
     @property
+    def api(self) -> str:
+        return f"{self.page.rstrip('/')}{self.settings.api_prefix}/"
+
+    def client(self) -> CloudClient:
+        """The API with the viewer's password, which is there once the cloud is set up."""
+        return CloudClient(self.api, self.settings.viewer, self.viewer_password_file.read_text().strip())
+
+    @property
     def approver_key(self) -> Path:
-        return self.cloud_dir / "approvers" / f"{APPROVER}.key"
+        return self.cloud_dir / "approvers" / f"{self.settings.approver}.key"
 
     @property
     def approver_passphrase_file(self) -> Path:
-        return self.settings.run_dir / "approver.passphrase"
+        return self.settings.approver_passphrase_file or self.settings.run_dir / "approver.passphrase"
 
     @property
     def viewer_password_file(self) -> Path:
-        return self.cloud_dir / "viewer.password"
+        return self.settings.viewer_password_file or self.cloud_dir / "viewer.password"
 
     @property
     def trust(self) -> Path:
@@ -78,6 +85,9 @@ class World:
             "THERMOGEN_CLOUD_DIR": str(self.cloud_dir),
             "THERMOGEN_CLOUD_PORT": str(self.settings.cloud_port),
             "THERMOGEN_CLOUD_DEMONSTRATION": "1",
+            "THERMOGEN_API_PREFIX": self.settings.api_prefix,
+            "THERMOGEN_VIEWER": self.settings.viewer,
+            "THERMOGEN_VIEWER_PASSWORD_FILE": str(self.settings.viewer_password_file or ""),
             "THERMOGEN_BROKER": f"mqtt://cloud@127.0.0.1:{self.settings.broker_port}",
             "THERMOGEN_BROKER_PASSWORD_FILE": str(self.broker.password_file("cloud")),
             "THERMOGEN_TOPIC_PREFIX": self.settings.topic_prefix,

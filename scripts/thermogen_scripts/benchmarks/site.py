@@ -35,7 +35,7 @@ def measure() -> list[Row]:
         provision(world)
         with Supervisor(world.settings.run_dir / "logs") as supervisor:
             programs = start_all(world, supervisor)
-            cloud = CloudClient(world.page, world.viewer_password_file.read_text().strip())
+            cloud = world.client()
             begin = _progress(programs["site"])
             wait_until(_believed(cloud, world.settings.site, 1), "the first epoch is believed", 300, supervisor.running)
             begin, begin_s = _progress(programs["site"]), time.monotonic()

@@ -12,7 +12,7 @@ its own channels' gates and no others. The order of release and the kill wire ar
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -114,7 +114,7 @@ class Pcm(wiring.Component):
             ModuleStatus.KILLED: release.killed,
         }
         status |= {flag: ~believed for flag, believed in zip(CONVERTER_STATUS, reference.believed, strict=False)}
-        m.d.comb += [link.status[flag.bit_length() - 1].eq(level) for flag, level in status.items()]
+        m.d.comb += link.status.eq(Cat(status.get(ModuleStatus(1 << bit), C(0, 1)) for bit in range(8)))
 
         self._convert(m, pwm, driver)
         to_link, to_emulation = self._store(m, driver)
@@ -166,7 +166,7 @@ class Pcm(wiring.Component):
         m.d.comb += [
             write.addr.eq(channel),
             write.data.eq(driver.samples[lane]),
-            write.en.eq(Cat(driver.good, 0).bit_select(lane, 1) & (channel < channels)),
+            write.en.eq(Cat(driver.good, C(0, 1)).bit_select(lane, 1) & (channel < channels)),
         ]
         with m.If(driver.frame):
             m.d.sync += [lane.eq(0), channel.eq(driver.sample_channel)]

@@ -135,6 +135,7 @@ def test_gates_move_only_with_supply_converters_link_enable_and_run(bench, model
         assert not await bench.dark(ctx, 2)
 
         # Brown-out: the whole order again, a frame without enable included.
+        model.may_be_cut_off = True
         ctx.set(dut.supply_good, 0)
         assert not ctx.get(dut.driver_enable) and not ctx.get(dut.pwm_hi) and not ctx.get(dut.pwm_lo)
         await ctx.delay(2e-9)

@@ -110,11 +110,13 @@ class BuckPwm(wiring.Component):
         step = Signal(range(sector_clocks))
         next_slot = Signal(range(PHASES), init=1)
         boundary = Signal()
+        opposite = Signal(range(PHASES))
         m.d.comb += [
             boundary.eq(step == sector_clocks - 1),
-            self.midpoint.eq(boundary),
-            self.midpoint_slot.eq(Mux(next_slot < PHASES // 2, next_slot + PHASES // 2, next_slot - PHASES // 2)),
+            opposite.eq(Mux(next_slot < PHASES // 2, next_slot + PHASES // 2, next_slot - PHASES // 2)),
         ]
+        # A clock later, as the gates are: a chip select registered from it falls as they are in the middle.
+        m.d.sync += [self.midpoint.eq(boundary), self.midpoint_slot.eq(opposite)]
         dither = Dither(counts)
         m.submodules.dither = dither
         period = Signal(dither.bits)
@@ -161,7 +163,7 @@ class BuckPwm(wiring.Component):
         for slot in range(min(PHASES, self._channels)):
             ends = Signal(name=f"ends_{slot}")
             m.d.comb += ends.eq(boundary & (next_slot == slot))
-            carrier = self._carrier(m, slot, ends, boundary & (self.midpoint_slot == slot))
+            carrier = self._carrier(m, slot, ends, boundary & (opposite == slot))
             for channel in range(slot, self._channels, PHASES):
                 active = _Period(duty_bits, f"active_{channel}")
                 group_enable = self.enable[channel // PHASES]

@@ -226,7 +226,7 @@ def test_every_channel_is_sampled_in_the_middle_of_its_on_time_20_000_times_a_se
         assert on[clock]
         rise = max(at for at in range(clock) if not on[at])
         end = min(at for at in range(clock, len(on)) if not on[at])
-        assert abs(Fraction(rise + 1 + end, 2) - clock) <= 1, channel
+        assert abs(Fraction(rise + 1 + end, 2) - clock) <= Fraction(1, 2), channel
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ pulse of at most `bootstrap_ns` at the period's beginning, cut short by the dead
 A duty below 32 of 480 never gives the low side. Gates fall with `run` and `enable` (a bit for each twelve channels) without a clock;
 after `enable` they return with a whole period. `run` may be an unsynchronised wire: it only gates, and whoever drives `enable` includes a
 synchronised copy of it.
-Latency: gates are registered, one clock behind the carrier; a duty waits for up to one period and a twelfth.
+Latency: gates are registered, one clock behind the carrier; a duty waits for up to one period and a twelfth. Area, iCE40:
+522 LUT4, 485 carry, 316 FF with 12 channels; 889 LUT4, 923 carry, 653 FF with 36; 479 LUT4, 425 carry, 290 FF with 12 at 24 MHz.
 """
 
 from __future__ import annotations
@@ -109,11 +110,13 @@ class BuckPwm(wiring.Component):
         step = Signal(range(sector_clocks))
         next_slot = Signal(range(PHASES), init=1)
         boundary = Signal()
+        opposite = Signal(range(PHASES))
         m.d.comb += [
             boundary.eq(step == sector_clocks - 1),
-            self.midpoint.eq(boundary),
-            self.midpoint_slot.eq(Mux(next_slot < PHASES // 2, next_slot + PHASES // 2, next_slot - PHASES // 2)),
+            opposite.eq(Mux(next_slot < PHASES // 2, next_slot + PHASES // 2, next_slot - PHASES // 2)),
         ]
+        # A clock later, as the gates are: a chip select registered from it falls as they are in the middle.
+        m.d.sync += [self.midpoint.eq(boundary), self.midpoint_slot.eq(opposite)]
         dither = Dither(counts)
         m.submodules.dither = dither
         period = Signal(dither.bits)
@@ -160,7 +163,7 @@ class BuckPwm(wiring.Component):
         for slot in range(min(PHASES, self._channels)):
             ends = Signal(name=f"ends_{slot}")
             m.d.comb += ends.eq(boundary & (next_slot == slot))
-            carrier = self._carrier(m, slot, ends, boundary & (self.midpoint_slot == slot))
+            carrier = self._carrier(m, slot, ends, boundary & (opposite == slot))
             for channel in range(slot, self._channels, PHASES):
                 active = _Period(duty_bits, f"active_{channel}")
                 group_enable = self.enable[channel // PHASES]

@@ -12,6 +12,7 @@ lock-out. It costs 51 V × (0.9 µs)² / (2 × 220 µH) / 80 µs = 1.2 mA of bus
 duty is 0 has no such pulses: nothing would bring back what they put into its input capacitor. `pulses` counts them and stops at 65,535.
 `resting`: the channel's duty has been 0, or its gates off, for 16 periods: with two poles at 5 kHz 4 A have died away to 0.16 A.
 Latency: the duty is taken in the second clock of a channel's four, the current in the third, the permissions hold in the fourth.
+Area, iCE40, 36 channels: 116 LUT4, 52 carry, 54 FF, 1 RAM.
 """
 
 from __future__ import annotations

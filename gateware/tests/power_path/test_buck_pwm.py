@@ -26,6 +26,7 @@ class Bench:
         self.low_side = (1 << self.channels) - 1 if low_side is None else low_side
         self.bootstrap = bootstrap
         self.hi, self.lo, self.midpoints = [], [], []
+        self._served = None
 
     def release(self, ctx):
         ctx.set(self.dut.run, 1)
@@ -34,9 +35,12 @@ class Bench:
     async def tick(self, ctx, record=True):
         dut = self.dut
         _, _, channel, hi, lo, midpoint, slot = await ctx.tick().sample(dut.channel, dut.hi, dut.lo, dut.midpoint, dut.midpoint_slot)
-        ctx.set(dut.duty_data, self.duties[channel] if channel < self.channels else 0)
-        ctx.set(dut.low_side, self.low_side >> channel & 1)
-        ctx.set(dut.bootstrap, self.bootstrap >> channel & 1)
+        served = (channel, self.duties[channel] if channel < self.channels else 0)
+        if served != self._served:
+            self._served = served
+            ctx.set(dut.duty_data, served[1])
+            ctx.set(dut.low_side, self.low_side >> channel & 1)
+            ctx.set(dut.bootstrap, self.bootstrap >> channel & 1)
         if record:
             self.hi.append(hi)
             self.lo.append(lo)
@@ -47,7 +51,6 @@ class Bench:
         """To the first clock at which the gates show a new period of slot 0."""
         while await self.tick(ctx, record=False) != 6:
             pass
-        await self.tick(ctx, record=False)
 
     async def periods(self, ctx, count):
         for _ in range(count * self.counts):
@@ -172,30 +175,31 @@ def test_midpoint_names_the_slot_whose_on_time_is_at_its_middle(simulate):
     for slot in range(4):
         (middle, *_) = (at for at, midpoint in enumerate(bench.midpoints) if midpoint == slot)
         on = [at for at, gate in enumerate(bench.hi[: middle + 240]) if gate >> slot & 1 and at > middle - 240]
-        # A chip select that `midpoint` starts falls a clock after it, as the gates are a clock behind their carrier.
-        assert abs(Fraction(on[0] + on[-1] + 1, 2) - (middle + 1)) <= 1
+        # A chip select that `midpoint` starts falls a clock after it.
+        assert Fraction(on[0] + on[-1] + 1, 2) == middle + 1
     assert [midpoint for midpoint in bench.midpoints if midpoint is not None][:12] == [(7 + n) % 12 for n in range(12)]
 
 
-@pytest.mark.parametrize("channel", [0, 1])
-def test_a_new_duty_takes_effect_only_at_the_channels_own_period_boundary(simulate, channel):
+def test_a_new_duty_takes_effect_only_at_the_channels_own_period_boundary(simulate):
     bench = Bench([100 * 8, 200 * 8])
 
     async def testbench(ctx):
         bench.release(ctx)
         await bench.to_boundary(ctx)
         await bench.to_boundary(ctx)
-        for change_at in (3, 38, 41, 130, 240, 300, 435, 470):
+        for change_at in (3, 41, 240, 300, 470):
             bench.duties = [100 * 8, 200 * 8]
-            await bench.periods(ctx, 2)
+            await bench.periods(ctx, 1)
             for at in range(2 * bench.counts):
                 if at == change_at:
                     bench.duties = [400 * 8, 350 * 8]
                 await bench.tick(ctx)
 
     simulate(bench.dut, testbench, clock_hz=CLOCK_HZ)
-    assert set(bench.on_times(channel)) == ({100, 400} if channel == 0 else {200, 350})
-    bench.assert_apart(channel)
+    assert set(bench.on_times(0)) == {100, 400}
+    assert set(bench.on_times(1)) == {200, 350}
+    bench.assert_apart(0)
+    bench.assert_apart(1)
 
 
 def test_gates_are_off_until_released_and_fall_without_a_clock(simulate):

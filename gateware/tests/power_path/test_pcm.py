@@ -12,7 +12,7 @@ from thermogen_gateware.pcm import Pcm
 HX8K_HZ = 48_000_000
 UP5K_HZ = 24_000_000
 PERIOD_S = 10e-6
-START_S = 300e-6
+START_S = 250e-6
 """Supply, converters and the first rest of the channels."""
 
 
@@ -134,7 +134,9 @@ def test_gates_move_only_with_supply_converters_link_enable_and_run(bench, model
         assert ModuleStatus.KILLED not in await bench.status(ctx)
         assert not await bench.dark(ctx, 2)
 
-        # Brown-out: the whole order again, a frame without enable included.
+        # Brown-out: the whole order again, a frame without enable included. Without gates there is no current.
+        model.inputs[6:] = [ZERO] * 6
+        model.may_be_cut_off = True
         ctx.set(dut.supply_good, 0)
         assert not ctx.get(dut.driver_enable) and not ctx.get(dut.pwm_hi) and not ctx.get(dut.pwm_lo)
         await ctx.delay(2e-9)
@@ -224,7 +226,7 @@ def test_every_channel_is_sampled_in_the_middle_of_its_on_time_20_000_times_a_se
         assert on[clock]
         rise = max(at for at in range(clock) if not on[at])
         end = min(at for at in range(clock, len(on)) if not on[at])
-        assert abs(Fraction(rise + 1 + end, 2) - clock) <= 1, channel
+        assert abs(Fraction(rise + 1 + end, 2) - clock) <= Fraction(1, 2), channel
 
 
 @pytest.mark.slow

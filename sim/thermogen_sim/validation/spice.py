@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from ..errors import SimulatorError
@@ -89,6 +90,8 @@ def spice_powers(case: Case, start: Switched, parts: Parts = PARTS) -> list[floa
         ended = subprocess.run([program, "-b", str(deck)], cwd=scratch, capture_output=True, text=True, check=False)
     energies = {int(n): float(value) for n, value in re.findall(r"^e(\d+)\s*=\s*(\S+)", ended.stdout, re.MULTILINE)}
     if sorted(energies) != list(range(1, WINDOWS + 1)):
-        raise SpiceError(f"ngspice (exit {ended.returncode}) gave {len(energies)} of {WINDOWS} energies:\n{(ended.stdout + ended.stderr)[-2000:]}")
+        raise SpiceError(
+            f"ngspice (exit {ended.returncode}) gave {len(energies)} of {WINDOWS} energies:\n{(ended.stdout + ended.stderr)[-2000:]}"
+        )
     sums = [0.0, *(energies[n] for n in range(1, WINDOWS + 1))]
-    return [(after - before) / WINDOW_S for before, after in zip(sums, sums[1:], strict=False)]
+    return [(after - before) / WINDOW_S for before, after in pairwise(sums)]

@@ -1,4 +1,4 @@
-"""The same circuit by scipy's LSODA, which chooses between a stiff and a non-stiff method: every switch instant is an event of the solver."""
+"""The same circuit by scipy's LSODA, which turns to a stiff method where it must: every switch instant is an event of the solver."""
 
 from __future__ import annotations
 

@@ -18,4 +18,4 @@ def error_a(duty: float, difference_k: float) -> float:
     s = steady(point)
     mean_a = s.output_as[0] / s.seconds
     run_switched(s, gates(point), 0, PERIOD_S / 2)
-    return s.amplifier_a[0] - mean_a
+    return float(s.amplifier_a[0]) - mean_a

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.integrate import solve_ivp
+from scipy.integrate import solve_ivp  # type: ignore[import-untyped]
 
+from ..models import run_switched
 from ..switched import Switched
-from .cases import PARTS, PERIOD_S, Case, Parts
+from .cases import PARTS, PERIOD_S, WINDOW_S, WINDOWS, Case, Parts, copy, step_to
 
 State = NDArray[np.float64]
 """Inductor current, input voltage, bus voltage, energy into the bus."""
@@ -20,7 +21,8 @@ _OVER_S = 1e-13
 
 def _node_v(way: str, y: State, parts: Parts) -> float:
     """Voltage of the half bridge's middle."""
-    return {"high": y[1], "low": 0.0, "low diode": -parts.body_diode_v, "high diode": y[1] + parts.body_diode_v}.get(way, 0.0)
+    input_v = float(y[1])
+    return {"high": input_v, "low": 0.0, "low diode": -parts.body_diode_v, "high diode": input_v + parts.body_diode_v}.get(way, 0.0)
 
 
 def _way(high: bool, low: bool, y: State, parts: Parts) -> str:
@@ -56,7 +58,7 @@ def _events(way: str, voc: float, parts: Parts) -> list[Callable[[float, State],
     def string_stops(_t: float, y: State) -> float:
         return float(y[1] - voc)
 
-    events = [string_stops]
+    events: list[Callable[[float, State], float]] = [string_stops]
     if way in {"low diode", "high diode"}:
         events.append(current_ends)
     elif way == "none":
@@ -88,3 +90,16 @@ def stiff_power(case: Case, start: Switched, at_s: float, periods: int, parts: P
             if next_high is not None:
                 high, low = next_high, bool(next_low)
     return float(y[3] / (periods * PERIOD_S))
+
+
+def stiff_powers(case: Case, start: Switched) -> list[float]:
+    """Mean power into the bus in each window, by LSODA; from window to window in the state that the switched model reaches."""
+    s, pattern = copy(start), case.pattern()
+    periods = round(WINDOW_S / PERIOD_S)
+    powers = []
+    for window in range(WINDOWS):
+        at_s = (window + 0.5) * WINDOW_S
+        powers.append(stiff_power(case, s, at_s, periods))
+        step_to(s, case, at_s)
+        run_switched(s, pattern, periods)
+    return powers

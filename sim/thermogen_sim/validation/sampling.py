@@ -16,6 +16,7 @@ def error_a(duty: float, difference_k: float) -> float:
     low_side = counts / COUNTS > 1.05 * BATTERY_V / (STRING_V_PER_K * difference_k)
     point = Point(counts, low_side, difference_k)
     s = steady(point)
-    mean_a = s.output_as[0] / s.seconds
+    mean_a: float = s.output_as[0] / s.seconds
     run_switched(s, gates(point), 0, PERIOD_S / 2)
-    return float(s.amplifier_a[0]) - mean_a
+    shown_a: float = s.amplifier_a[0]
+    return shown_a - mean_a

@@ -2,11 +2,12 @@
 
 import ctypes
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from amaranth.back import rtlil
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -111,6 +112,22 @@ class FixedModule(wiring.Component):
         return m
 
 
+class PhasedModule(FixedModule):
+    """The same with each channel's carrier 40 counts behind the one before, the on-time in its middle, and a supply supervisor."""
+
+    supply_good: In(1)
+
+    def elaborate(self, _platform):
+        m = Module()
+        for channel in range(12):
+            high = 24 + 8 * channel
+            carrier = Signal(range(480), name=f"carrier_{channel}", init=(480 - 40 * channel) % 480)
+            m.d.sync += carrier.eq(Mux(carrier == 479, 0, carrier + 1))
+            m.d.sync += self.pwm_hi[channel].eq((carrier >= 240 - high // 2) & (carrier < 240 + high // 2))
+        m.d.comb += [self.driver_enable.eq(self.run & self.supply_good), self.link_cipo.eq(self.link_sclk)]
+        return m
+
+
 @pytest.fixture(scope="session")
 def models() -> ctypes.CDLL:
     """The compiled chip and circuit models."""
@@ -134,6 +151,16 @@ def small_designs() -> SiteDesign:
 def small_site(small_designs: SiteDesign) -> Iterator[CompiledSite]:
     """The small designs compiled into a site of 10,000 clocks a site second."""
     site = CompiledSite(site_library(small_designs), 10_000, seed=1, bus_v_per_volt=26.2144, bus_a_per_volt=65.536)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def phased_site(small_designs: SiteDesign) -> Iterator[CompiledSite]:
+    """The same site with a module whose carriers are in twelve phases."""
+    pcm = rtlil.convert(PhasedModule(), name="tz_pcm", emit_src=False)
+    design = replace(small_designs, pcm_rtlil=pcm, slot_delay_counts=40, supply_good=True)
+    site = CompiledSite(site_library(design), 10_000, seed=1, bus_v_per_volt=26.2144, bus_a_per_volt=65.536)
     yield site
     site.close()
 

@@ -60,19 +60,18 @@ def compiled_site():
 
 @pytest.fixture
 def running(compiled_site, host):
-    """Everything in its slot, mended and tracking; powered up afresh where a test left a trip behind."""
+    """Everything in its slot, mended and tracking; powered up afresh where a test left a trip or a fault behind."""
     running = Running(compiled_site, host(compiled_site.transact))
     for module in range(MODULES):
         compiled_site.compiled.insert_module(module)
     for module in (NODE_CONVERTER, *range(MODULES)):
         compiled_site.compiled.fail_converter(module, 0, ConverterFault.NONE)
     compiled_site.compiled.stick_comparator(None)
-    flags = running.node.status()["flags"]
-    if not flags & NodeFlag.ARMED or flags & NodeFlag.TRIPPED:
+    if not running.until(running.tracking, 20):
         compiled_site.compiled.power_cycle()
         running.run_ms(5)
         running.node.start(compiled_site.site_time)
-    assert running.until(running.tracking, 800), "the site never came to track"
+    assert running.until(running.tracking, 400), "the site never came to track"
     return running
 
 

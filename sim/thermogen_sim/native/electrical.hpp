@@ -111,31 +111,38 @@ inline void channel_period(tz_electrical& e, const Parts& parts, const Amplifier
         const double middle_v = e.input_v[c] + 0.5 * (fed_as - drawn_as) / parts.input_f;
         from_input = to_bus = ramp(middle_v - bus, high_s);
     }
-    if (low_s > 0) to_bus += ramp(-bus, low_s);
-    if (free_s > 0) {
+    const auto freewheel = [&](double seconds) {
         if (amps > 0) {
             const double stop_s = amps * parts.inductor_h / (bus + parts.body_diode_v + 0.5 * parts.path_ohm * amps);
-            if (stop_s < free_s) {
+            if (stop_s < seconds) {
                 to_bus += 0.5 * amps * stop_s;
                 amps = 0.0;
             } else {
-                to_bus += ramp(-bus - parts.body_diode_v, free_s);
+                to_bus += ramp(-bus - parts.body_diode_v, seconds);
             }
-        } else {
-            // The high side's body diode: reverse current returns to the input, or the bus charges an empty input.
-            const double rise = (e.input_v[c] + parts.body_diode_v - bus) / parts.inductor_h;
-            if (amps < 0 || rise < 0) {
-                double end = amps + rise * free_s, flow_s = free_s;
-                if (end > 0) {
-                    flow_s = -amps / rise;
-                    end = 0;
-                }
-                const double charge = 0.5 * (amps + end) * flow_s;
-                from_input += charge;
-                to_bus += charge;
-                amps = end;
-            }
+            return;
         }
+        // The high side's body diode: reverse current returns to the input, or the bus charges an empty input.
+        const double rise = (e.input_v[c] + parts.body_diode_v - bus) / parts.inductor_h;
+        if (amps < 0 || rise < 0) {
+            double end = amps + rise * seconds, flow_s = seconds;
+            if (end > 0) {
+                flow_s = -amps / rise;
+                end = 0;
+            }
+            const double charge = 0.5 * (amps + end) * flow_s;
+            from_input += charge;
+            to_bus += charge;
+            amps = end;
+        }
+    };
+    // A low side that is on has a dead time on either side.
+    if (low_s > 0) {
+        freewheel(0.5 * free_s);
+        to_bus += ramp(-bus, low_s);
+        freewheel(0.5 * free_s);
+    } else if (free_s > 0) {
+        freewheel(free_s);
     }
     e.inductor_a[c] = amps;
 

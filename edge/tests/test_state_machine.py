@@ -76,7 +76,17 @@ def test_a_producing_site_leaves_its_state_for_a_reason_that_lasts(changes: dict
     assert after(machine, 1, 1_000 + hold_s, **changes) is expected
 
 
-def test_a_trip_is_a_fault_that_only_a_power_cycle_ends() -> None:
+def test_a_trip_that_was_cleared_leads_out_of_the_fault_and_nothing_else_that_clears_does() -> None:
+    machine = StateMachine(SiteState.PRODUCING, LIMITS)
+    machine.trip_cleared()
+    assert machine.state is SiteState.PRODUCING
+    assert after(machine, 0, 1_000, tripped=True) is SiteState.FAULT
+    machine.trip_cleared()
+    assert machine.state is SiteState.BLACK_START
+    assert after(machine, 0, 1_001, hot_supply_temperature=206.0) is SiteState.FAULT
+
+
+def test_a_trip_is_a_fault_that_no_better_reading_ends() -> None:
     machine = StateMachine(SiteState.PRODUCING, LIMITS)
     assert after(machine, 0, 1_000, tripped=True) is SiteState.FAULT
     assert after(machine, 500, 1_001) is SiteState.FAULT

@@ -93,7 +93,7 @@ def test_what_was_introduced_is_what_the_node_holds(model: NodeModel, node: Node
 
 
 def test_a_node_that_does_not_arm_is_reported(model: NodeModel, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    node.introduce(IDENTITY, PROFILE)
+    node.introduce(IDENTITY, PROFILE, Lifetimes())
     original = model._control
     monkeypatch.setattr(model, "_control", lambda name, value, armed: 0 if name == "arm" else original(name, value, armed))
     with pytest.raises(NotArmedError):

@@ -190,9 +190,8 @@ class Node:
         for identifier, raw in profile.tracker_parameters.items():
             self._link.write(PARAMETER_REGISTERS[identifier], [raw])
         counted = (lifetimes.energy, lifetimes.bus_energy, lifetimes.gas)
-        self._link.write(
-            RESTORE_BASE, [w for total, (_, size) in zip(counted, RESTORE_REGISTERS.values(), strict=True) for w in _words(total, size)]
-        )
+        sizes = (size for _, size in RESTORE_REGISTERS.values())
+        self._link.write(RESTORE_BASE, [word for total, size in zip(counted, sizes, strict=True) for word in _words(total, size)])
         self._control("sequence_start", identity.sequence_start)
 
     def arm(self, time_s: int) -> None:

@@ -1,8 +1,8 @@
 """The site profile: what differs between two sites of the same software. Calibration, nameplate, fluids, limits.
 
 A JSON object of integers and strings; units are in the names. `channel_gains` (one for each of 108 channels, 32,768 = 1) and
-`tracker_parameters` (raw values by name) may be left out: gains are 1 then, and parameters as the gateware has them. Its first hash bytes, and those of the calibration as loaded into the
-node, are in every leaf, so that evidence names what it was measured with.
+`tracker_parameters` (raw values by name) may be left out: gains are 1 then, and parameters as the gateware has them. Its first hash bytes,
+and those of the calibration as loaded into the node, are in every leaf, so that evidence names what it was measured with.
 """
 
 from __future__ import annotations

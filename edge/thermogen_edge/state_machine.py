@@ -187,7 +187,7 @@ CONDITIONS: dict[Event, Condition] = {
         lambda now, limits: now.below("hot_supply_temperature", limits.cooled_down_degc) and not now.flags("site_alarms", SiteAlarm.SMOKE),
     ),
 }
-"""POWER_CYCLED and TRIP_CLEARED have no condition: the daemon raises them, when it finds the node unarmed and when it has cleared a trip."""
+"""POWER_CYCLED and TRIP_CLEARED have no condition: the daemon raises them itself."""
 
 RAISED: dict[Event, str] = {
     Event.POWER_CYCLED: "the daemon finds the node unarmed",

@@ -7,7 +7,7 @@ from amaranth.hdl import Signal
 from amaranth.sim import Simulator
 from thermogen_esf.points import SITE_INPUTS, ChannelState, Fault
 from thermogen_esf.tracker_parameters import TRACKER_PARAMETERS
-from thermogen_gateware.power_path import KILLED_EXCHANGES, RELEASE_EXCHANGES, PowerPath
+from thermogen_gateware.power_path import RELEASE_EXCHANGES, PowerPath
 
 CLOCK_HZ = 20_000_000
 EXCHANGE_CLOCKS = CLOCK_HZ // 10_000

@@ -123,13 +123,6 @@ def test_the_tools_accept_every_pin_of_the_board(platform, table, tmp_path):
     assert result.area["IO"].used == len(table)
 
 
-def test_the_stock_flow_still_needs_the_carry_chain_workaround(tmp_path, monkeypatch):
-    """A canary: when this fails, workaround A can go."""
-    monkeypatch.setattr(workarounds, "AFTER_SYNTHESIS_NEXUS", "")
-    with pytest.raises(ToolFailedError, match=r"CIN net .* driven by non-CCU2 cell"):
-        build(NODE, tmp_path)
-
-
 def test_a_refused_pin_is_reported_with_the_placers_own_words(tmp_path):
     class WrongBall(PowerModule):
         clock = Resource("clk12", 0, Pins("Z99", dir="i"), Clock(12e6), Attrs(IO_STANDARD="SB_LVCMOS"))

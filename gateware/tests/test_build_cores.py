@@ -3,24 +3,43 @@
 import json
 
 import pytest
-from thermogen_gateware.build.cores import Core, by_core, instances
+from thermogen_gateware.build.cores import Core, Hierarchy, by_core
 from thermogen_gateware.build.errors import ReportError
 from thermogen_gateware.build.picture import draw
 from thermogen_gateware.build.report import Area
 from thermogen_gateware.build.summary import shown_cores
 
-NETLIST = """\
-module \\top.node.tracker.U$0
+SOURCE = r"""
+module \top.node.tracker.U$0
+  wire width 4 \x
 end
-module \\top.node.tracker
-  cell \\top.node.tracker.U$0 \\U$0
+module \top.node.tracker
+  wire input 0 \clk
+  wire width 8 output 1 \duty
+  cell \top.node.tracker.U$0 \U$0
+  end
 end
-module \\top.node
-  cell \\top.node.tracker \\tracker$12
-  cell \\SB_MAC16 \\multiplier
+module \top.node.record
+  wire width 8 input 0 \duty
+  wire width 8 \kept
 end
-module \\top
-  cell \\top.node \\node
+module \top.node
+  wire width 8 \duty$3
+  wire width 8 \sum
+  wire \tracker_speed
+  cell \top.node.tracker \tracker$12
+    connect \duty \duty$3 [7:0]
+  end
+  cell \top.node.record \record
+    connect \duty \duty$3 [7:0]
+  end
+  cell \SB_MAC16 \multiplier
+    connect \O \sum
+  end
+end
+module \top
+  cell \top.node \node
+  end
 end
 """
 
@@ -37,14 +56,30 @@ def placed(tmp_path):
         }
         top = {"cells": entries, "netnames": {name: {"bits": [bit]} for name, bit in nets.items()}}
         (tmp_path / "placed.json").write_text(json.dumps({"modules": {"top": top}}), encoding="utf-8")
-        (tmp_path / "top.il").write_text(NETLIST, encoding="utf-8")
+        (tmp_path / "top.il").write_text(SOURCE, encoding="utf-8")
         return by_core(tmp_path / "placed.json", tmp_path / "top.il")
 
     return write
 
 
 def test_instances_are_those_of_modules_and_not_of_primitives():
-    assert list(instances(NETLIST)) == ["node", "node.tracker$12", "node.tracker$12.U$0"]
+    assert set(Hierarchy(SOURCE).instances) == {"", "node", "node.tracker$12", "node.tracker$12.U$0", "node.record"}
+
+
+@pytest.mark.parametrize(
+    ("name", "core"),
+    [
+        ("node.record.kept_SB_DFF_Q_3_DFFLC", "node.record"),
+        ("node.record.duty_SB_DFF_Q", "node.tracker"),  # an input: driven by the tracker
+        ("node.duty$3_SB_LUT4_O", "node.tracker"),  # a wire between two cores
+        ("node.tracker$12.duty[2]", "node.tracker"),
+        ("node.tracker_speed_LC", "node"),  # a signal of the node, not its tracker
+        ("node.nothing_LC", "node"),
+        ("nothing", ""),
+    ],
+)
+def test_a_signal_belongs_to_the_core_that_drives_it_by_whatever_name_it_goes(name, core):
+    assert Hierarchy(SOURCE).core_of(name) == core
 
 
 def test_a_cell_is_counted_at_the_innermost_core_that_its_name_is_in_and_at_all_round_it(placed):
@@ -78,7 +113,7 @@ def test_pins_are_one_part(placed):
 @pytest.mark.parametrize("content", ["", "[]", '{"modules": {}}', '{"modules": {"top": {"cells": {"a": 1}, "netnames": {}}}}'])
 def test_a_design_of_another_shape_is_an_error_that_names_the_file(content, tmp_path):
     (tmp_path / "placed.json").write_text(content, encoding="utf-8")
-    (tmp_path / "top.il").write_text(NETLIST, encoding="utf-8")
+    (tmp_path / "top.il").write_text(SOURCE, encoding="utf-8")
     with pytest.raises(ReportError, match=r"placed\.json"):
         by_core(tmp_path / "placed.json", tmp_path / "top.il")
 

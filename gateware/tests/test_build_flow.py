@@ -103,7 +103,6 @@ def test_the_power_module_fits_and_meets_its_clock(tmp_path):
     result = build(pcm.DESIGN, tmp_path)
     assert result.met, result.critical_paths
     assert result.area["PLL"].used == 1
-    assert result.area["LC"].used < 0.5 * result.area["LC"].available  # three times the channels still have to fit
 
 
 def test_a_design_that_is_too_slow_has_no_image(tmp_path):
@@ -121,13 +120,6 @@ def test_a_design_that_is_too_slow_has_no_image(tmp_path):
 def test_the_tools_accept_every_pin_of_the_board(platform, table, tmp_path):
     result = build(Design("all_pins", platform, lambda: AllPins(table), (ClockTarget("clk", 12e6),)), tmp_path)
     assert result.area["IO"].used == len(table)
-
-
-def test_the_stock_flow_still_needs_the_carry_chain_workaround(tmp_path, monkeypatch):
-    """A canary: when this fails, workaround A can go."""
-    monkeypatch.setattr(workarounds, "AFTER_SYNTHESIS_NEXUS", "")
-    with pytest.raises(ToolFailedError, match=r"CIN net .* driven by non-CCU2 cell"):
-        build(NODE, tmp_path)
 
 
 def test_a_refused_pin_is_reported_with_the_placers_own_words(tmp_path):

@@ -1,6 +1,5 @@
 """The difference to the last release: more, less, new and gone, of the highest version."""
 
-
 import pytest
 from thermogen_gateware.build.errors import ReportError
 from thermogen_gateware.build.releases import RELEASES, difference, last_release, load_release

@@ -167,7 +167,7 @@ def _show(results: Sequence[Result], output: Path, options: argparse.Namespace) 
         return
     screen = Console()
     if not screen.is_terminal:
-        screen = Console(width=140)
+        screen = Console(width=160)
     screen.print(as_table(results, since))
     for result in results:
         screen.print(core_table(result, since.get(result.design, {})))

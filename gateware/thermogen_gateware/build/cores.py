@@ -1,11 +1,11 @@
 """Area by core: which part of the hierarchy each placed cell belongs to.
 
 The flow flattens a design before it optimises it, so a cell says only by its name where it comes from: yosys names what it makes after the
-nearest named signal, whose name begins with the instances that it is in. Each placed cell is counted where the longest prefix of its
-name that is an instance ends, so the parts add up to the whole exactly. Flip-flops, memories and multipliers are exact. A look-up
-table is counted where its signal is named: logic on the border of two cores, or merged from both, may be counted at the
-neighbour, and one that the placer added for a carry's way out is counted at the core whose net it takes in. Measured on the power
-module against a synthesis that keeps the hierarchy: no core differed by more than 10 % of its logic.
+nearest named signal. A signal that leaves its core has a name in every core that it passes, and yosys keeps one of them; so an input is
+followed back through the hierarchy to the core that drives it. Each placed cell is counted once, so the parts add up to the whole exactly.
+Not exact is where: logic between two named signals is counted with one of them, so the border between two cores is blurred by the
+logic on it, and a core whose inputs are constant or unused shrinks. What the placer added for a carry's way out is counted at the
+core whose net it takes in. Of the node's flip-flops in release 0.1.0 92 % are counted where they are written.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +48,14 @@ class Core:
         return self.path.rpartition(".")[2]
 
 
-def by_core(placed: Path, netlist: Path) -> list[Core]:
-    """The cores that have cells, each before those inside it; `placed` is the placer's JSON, `netlist` Amaranth's RTLIL.
+def by_core(placed: Path, source: Path) -> list[Core]:
+    """The cores that have cells, each before those inside it; `placed` is the placer's JSON, `source` Amaranth's RTLIL.
 
     Raises ReportError when `placed` is not of the shape that the placer writes.
     """
     try:
         design = json.loads(placed.read_text(encoding="utf-8"))["modules"][TOP]
-        own = _attribute(design["cells"], _net_names(design["netnames"]), frozenset(instances(netlist.read_text(encoding="utf-8"))))
+        own = _attribute(design["cells"], _net_names(design["netnames"]), Hierarchy(source.read_text(encoding="utf-8")))
     except OSError as error:
         raise ReportError(placed, f"cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -63,24 +63,107 @@ def by_core(placed: Path, netlist: Path) -> list[Core]:
     return _with_totals(own)
 
 
-def instances(rtlil: str) -> Iterable[str]:
-    """Paths of all instances below the top, from a design before it is flattened."""
-    inside: dict[str, list[tuple[str, str]]] = {}
-    module = ""
+@dataclass
+class _Module:
+    """What one module of the RTLIL says about where its signals come from."""
+
+    inputs: set[str] = field(default_factory=set)
+    wires: set[str] = field(default_factory=set)
+    instances: dict[str, str] = field(default_factory=dict)
+    """Module by instance."""
+    ports: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Signal by instance and port."""
+    driven_by: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Instance and port by signal."""
+    assigned: dict[str, str] = field(default_factory=dict)
+    """Signal by signal that it is connected to."""
+
+
+class Hierarchy:
+    """A design before it is flattened: its instances, and where each of its signals is driven."""
+
+    def __init__(self, rtlil: str) -> None:
+        self._modules = _parse(rtlil)
+        self.instances: dict[str, str] = {}
+        """Module by path; the top's path is empty."""
+        self._find("", TOP)
+
+    def _find(self, path: str, module: str) -> None:
+        self.instances[path] = module
+        for instance, kind in self._modules[module].instances.items():
+            self._find(f"{path}.{instance}" if path else instance, kind)
+
+    def core_of(self, name: str) -> str:
+        """The core that a cell or net of this name in the flattened design belongs to; empty for the top."""
+        if name.startswith("pin_"):
+            return PINS
+        path = self._path(name)
+        signal = name[len(path) + 1 if path else 0 :]
+        wires = self._modules[self.instances[path]].wires
+        while signal and signal not in wires:
+            # yosys appends a word for each step from the signal, and the placer one of its own.
+            signal = signal[: max(signal.rfind(separator) for separator in "_$[.")] if re.search(r"[_$\[.]", signal) else ""
+        home = self._driver(path, signal) if signal else path
+        # Names that Amaranth invented, and numbers that it appended to tell names apart, mean nothing to a reader.
+        return re.sub(r"\$\d+(?=\.|$)", "", re.sub(r"(\.U\$\d+)+$", "", home))
+
+    def _path(self, name: str) -> str:
+        end = len(name)
+        while (end := name.rfind(".", 0, end)) > 0:
+            if name[:end] in self.instances:
+                return name[:end]
+        return ""
+
+    def _driver(self, path: str, signal: str) -> str:
+        """Where a signal is driven; a signal put together of several is taken to be driven where that happens."""
+        seen = set()
+        while (path, signal) not in seen:
+            seen.add((path, signal))
+            module = self._modules[self.instances[path]]
+            if signal in module.inputs and path:
+                path, _, instance = path.rpartition(".")
+                signal = self._modules[self.instances[path]].ports.get((instance, signal), "")
+            elif signal in module.driven_by:
+                instance, signal = module.driven_by[signal]
+                path = f"{path}.{instance}" if path else instance
+            else:
+                signal = module.assigned.get(signal, signal)
+        return path
+
+
+_SIGNAL = r"\\(\S+)(?: \[\d+(?::\d+)?\])?"
+
+
+def _parse(rtlil: str) -> dict[str, _Module]:
+    modules: dict[str, _Module] = {}
+    outputs: dict[str, set[str]] = {}
+    connections: list[tuple[_Module, str, str, str, str]] = []
+    module, instance, kind = _Module(), "", ""
     for line in rtlil.splitlines():
         if match := re.match(r"module \\(\S+)", line):
-            module = match[1]
-            inside[module] = []
+            module = modules[match[1]] = _Module()
+            outputs[match[1]] = set()
+            into = outputs[match[1]]
+        elif match := re.match(r"  wire (?:width \d+ )?(?:(input|output) \d+ +)?.*\\(\S+)$", line):
+            module.wires.add(match[2])
+            if match[1]:
+                (module.inputs if match[1] == "input" else into).add(match[2])
         elif match := re.match(r"  cell \\(\S+) \\(\S+)", line):
-            inside[module].append((match[1], match[2]))
-
-    def below(module: str, path: str) -> Iterable[str]:
-        for kind, name in inside.get(module, ()):
-            if kind in inside:
-                yield path + name
-                yield from below(kind, f"{path}{name}.")
-
-    return below(TOP, "")
+            kind, instance = match[1], match[2]
+            module.instances[instance] = kind
+        elif re.match(r"  cell ", line):
+            instance = ""
+        elif instance and (match := re.match(rf"    connect \\(\S+) {_SIGNAL}$", line)):
+            connections.append((module, instance, kind, match[1], match[2]))
+        elif match := re.match(rf"  connect {_SIGNAL} {_SIGNAL}$", line):
+            module.assigned[match[1]] = match[2]
+    for parent, instance, kind, port, signal in connections:
+        parent.ports[instance, port] = signal
+        if port in outputs.get(kind, ()):
+            parent.driven_by[signal] = (instance, port)
+    for module in modules.values():
+        module.instances = {name: kind for name, kind in module.instances.items() if kind in modules}
+    return modules
 
 
 def _net_names(netnames: Mapping[str, Any]) -> dict[int, str]:
@@ -93,31 +176,20 @@ def _net_names(netnames: Mapping[str, Any]) -> dict[int, str]:
     return names
 
 
-def _attribute(cells: Mapping[str, Any], nets: Mapping[int, str], paths: frozenset[str]) -> dict[str, Counter[str]]:
+def _attribute(cells: Mapping[str, Any], nets: Mapping[int, str], hierarchy: Hierarchy) -> dict[str, Counter[str]]:
     own: dict[str, Counter[str]] = {}
     for name, cell in cells.items():
         kind = AREA_NAMES.get(cell["type"])
         if kind is None:
             continue
-        path = _home(name, paths)
+        path = hierarchy.core_of(name)
         if not path and name.startswith("$"):
             inputs = (
                 nets.get(bit, "") for port, bits in cell["connections"].items() if cell["port_directions"][port] == "input" for bit in bits
             )
-            path = next((home for home in (_home(net, paths) for net in inputs) if home), "")
+            path = next((home for home in map(hierarchy.core_of, inputs) if home), "")
         own.setdefault(path, Counter())[kind] += 1
     return own
-
-
-def _home(name: str, paths: frozenset[str]) -> str:
-    if name.startswith("pin_"):
-        return PINS
-    end = len(name)
-    while (end := name.rfind(".", 0, end)) > 0:
-        if name[:end] in paths:
-            # Names that Amaranth invented, and numbers that it appended to tell names apart, mean nothing to a reader.
-            return re.sub(r"\$\d+(?=\.|$)", "", re.sub(r"(\.U\$\d+)+$", "", name[:end]))
-    return ""
 
 
 def _with_totals(own: Mapping[str, Counter[str]]) -> list[Core]:
@@ -126,4 +198,8 @@ def _with_totals(own: Mapping[str, Counter[str]]) -> list[Core]:
         parts = path.split(".")
         for length in range(1, len(parts) + 1):
             total.setdefault(".".join(parts[:length]), Counter()).update(cells)
-    return [Core(path, dict(own.get(path, {})), dict(total[path])) for path in sorted(total, key=lambda path: path.split("."))]
+    return [Core(path, _in_order(own.get(path, {})), _in_order(total[path])) for path in sorted(total, key=lambda path: path.split("."))]
+
+
+def _in_order(cells: Mapping[str, int]) -> dict[str, int]:
+    return {kind: cells[kind] for kind in dict.fromkeys(AREA_NAMES.values()) if kind in cells}

@@ -243,5 +243,10 @@ class ChannelStep(wiring.Component):
         with m.If((state == ChannelState.SEEK) & (chosen == Y_START)):
             m.d.comb += self.result.applied.eq(Y_START)
         with m.If(self.reverse):
-            m.d.comb += [self.result.state.eq(ChannelState.FAULT), self.result.latched.eq(1), self.result.goal.eq(0), self.result.applied.eq(0)]
+            m.d.comb += [
+                self.result.state.eq(ChannelState.FAULT),
+                self.result.latched.eq(1),
+                self.result.goal.eq(0),
+                self.result.applied.eq(0),
+            ]
         return m

@@ -35,7 +35,14 @@ class CompiledTracker:
             self._library.tz_tracker_parameter(self._tracker, _NUMBER[identifier], value)
 
     def levels(
-        self, *, present: int = 1, converter_fault: int = 0, allowed: bool = True, hold: bool = False, shed: bool = False, autonomous: bool = False
+        self,
+        *,
+        present: int = 1,
+        converter_fault: int = 0,
+        allowed: bool = True,
+        hold: bool = False,
+        shed: bool = False,
+        autonomous: bool = False,
     ) -> None:
         """What protection, link and heartbeat say from the next exchange on."""
         self._library.tz_tracker_levels(self._tracker, present, converter_fault, allowed, hold, shed, autonomous)

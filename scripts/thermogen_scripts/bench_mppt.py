@@ -1,4 +1,4 @@
-"""`make bench-mppt`: how much of the available energy the tracker harvests, beside what others do; table, docs/mppt.md and docs/mppt.png."""
+"""`make bench-mppt`: how much of the available energy the tracker harvests, beside others; table, docs/mppt.md, docs/mppt.png."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Kind(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the strings and the bus do. `drive` is the temperature difference in K, or with `flux` the heat in W a module, every `drive_step_s`."""
+    """What strings and bus do. `drive`: the temperature difference in K, with `flux` the heat in W a module, every `drive_step_s`."""
 
     seconds: float
     drive: tuple[float, ...]

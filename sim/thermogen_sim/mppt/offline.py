@@ -1,10 +1,10 @@
 """The most energy that a string under given heat could have given: the offline optimum that constant-flux runs are measured against.
 
-Dynamic programming over the hot plate's temperature: in each time step the ratio of load to string resistance is free (within the converter's
-reach), the plate moves, and the value of a temperature is the most energy that can still come of it. The plate must end at least as warm as the run
-that is compared left it, so that nobody gains by emptying the plate's heat; the value of an end below it is a penalty of a third of the heat that is
-missing, many times what the heat could become. The current settles in milliseconds against a lag of tens of seconds, so within a step it follows
-the temperature. Power is the output's: the path's resistance is in it, as in the bench.
+Dynamic programming over the hot plate's temperature: in each time step the share of the open-circuit voltage is free (within the
+converter's reach), the plate moves, and the value of a temperature is the most energy that can still come of it. The plate must end at
+least as warm as the run that is compared left it, so that nobody gains by emptying the plate's heat: an end below it costs a third of the
+heat that is missing, many times what the heat could become. The current settles in milliseconds against a lag of tens of seconds, so
+within a step it follows the temperature. Power is the output's: the path's resistance is in it, as in the bench.
 """
 
 from __future__ import annotations

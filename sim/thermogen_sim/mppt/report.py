@@ -14,20 +14,21 @@ from .scenarios import HEAT_W, Scenario
 
 _HEAD = """# Maximum-power tracking, measured
 
-Written by `make bench-mppt`. The tracker is its gateware, compiled and clocked only when a sample arrives, in front of an averaged converter
-(220 µH, 47 µF, 40 mΩ path, 12 bits of 2 mA a step behind two poles at 5 kHz, 10 kHz, duties one exchange late) on a bus that swings between 46.5 and
-50.5 V within 37 s. Strings: 48 ohm, 1.056 V/K. A figure is energy at the bus over the energy that was available there within the converter's reach
-(duty at most 0.95).
+Written by `make bench-mppt`. The tracker is its gateware, compiled and clocked only when a sample arrives, in front of an averaged
+converter (220 µH, 47 µF, 40 mΩ path, 12 bits of 2 mA a step behind two poles at 5 kHz, 10 kHz, duties one exchange late) on a bus that
+swings between 46.5 and 50.5 V within 37 s. Strings: 48 ohm, 1.056 V/K. A figure is energy at the bus over the energy that was available
+there within the converter's reach (duty at most 0.95).
 
-- **Available** with given temperatures is the greatest output power at each instant. With given heat it is the offline optimum by dynamic programming over
-  the plate's temperature, from where the counted part of the run began to a plate at least as warm as the run left it, so that emptying stored
-  heat wins nothing.
-- **Given heat**: each module's hot plate has 13.6 J/K (3.5 mm of aluminium under its 40 × 40 mm), which with 0.50 W/K makes a lag of 25 s; the cold side
-  is held at 50 °C. Most for ever is at {share:.3f} of the instantaneous open-circuit voltage ({power:.1f} W). `probe_phase` is set to 59 s for this plate.
-- **Peers** run on the same converter and samples, average every sample between two decisions, and start knowing the open-circuit voltage: fixed-step perturb and
-  observe at 10 Hz as the Libre Solar charge controllers do it (one timer count of 480, and five); incremental conductance at 10 Hz, two counts, with a sensor of
-  the string's voltage; half of the open-circuit voltage, sampled for 256 ms every 16 s as BQ25504 and SPV1050 do, regulated
-  exactly. The gateware measures output current and bus voltage only.
+- **Available** with given temperatures is the greatest output power at each instant. With given heat it is the offline optimum by dynamic
+  programming over the plate's temperature, from where the counted part of the run began to a plate at least as warm as the run left it, so
+  that emptying stored heat wins nothing.
+- **Given heat**: each module's hot plate has 13.6 J/K (3.5 mm of aluminium under its 40 × 40 mm), which with 0.50 W/K makes a lag of
+  25 s; the cold side is held at 50 °C. Most for ever is at {share:.3f} of the instantaneous open-circuit voltage ({power:.1f} W).
+  `probe_phase` is set to 59 s for this plate.
+- **Peers** run on the same converter and samples, average every sample between two decisions, and start knowing the open-circuit voltage:
+  fixed-step perturb and observe at 10 Hz as the Libre Solar charge controllers do it (one timer count of 480, and five); incremental
+  conductance at 10 Hz, two counts, with a sensor of the string's voltage; half of the open-circuit voltage, sampled for 256 ms every
+  16 s as BQ25504 and SPV1050 do, regulated exactly. The gateware measures output current and bus voltage only.
 
 """
 
@@ -91,21 +92,21 @@ def document(scenarios: Sequence[Scenario], figures: Sequence[Figures], costs: S
     short = [f"- **{row[0]}**: {row[-1]}.\n" for row in rows(scenarios, figures) if row[-1] != "reached"]
     lines += short or ["Every aim of the table is reached.\n"]
     lines.append(
-        "- The slow optimum needs heat that stands still for a search (four phases, each at least twice the lag): while the burner cycles faster than that, "
-        "searches are thrown away and the ratio stays where it was; from power-up that is half of the open-circuit voltage.\n"
+        "- The slow optimum needs heat that stands still for a search (four phases, each at least twice the lag): while the burner cycles "
+        "faster than that, searches are thrown away and the ratio stays where it was; from power-up that is half of the open-circuit "
+        "voltage.\n"
         "- `probe_phase` must suit the site's lag. A phase much shorter than the lag finds a ratio between the fast optimum and the slow one.\n"
     )
-    lines.append(
-        "\n## What it costs\n\n| channels | logic cells | registers | block RAM | multipliers | logic cells a channel | clocks a pass, at most | µs |\n"
-    )
-    lines.append("|" + " --- |" * 8 + "\n")
+    headings = "| channels | logic cells | registers | block RAM | multipliers | logic cells a channel | clocks a pass, at most | µs |"
+    lines.append(f"\n## What it costs\n\n{headings}\n|" + " --- |" * 8 + "\n")
     lines += [
-        f"| {c.channels} | {c.logic:,} | {c.registers:,} | {c.memories} | {c.multipliers} | {c.logic / c.channels:.0f} | {c.pass_clocks} | {c.pass_clocks / 50:.1f} |\n"
+        f"| {c.channels} | {c.logic:,} | {c.registers:,} | {c.memories} | {c.multipliers} | {c.logic / c.channels:.0f} "
+        f"| {c.pass_clocks} | {c.pass_clocks / 50:.1f} |\n"
         for c in costs
     ]
     lines.append(
-        "\nLIFCL-40 (32,256 logic cells), after synthesis: LUT4, two for each carry pair and wide multiplexer, four for each distributed memory. "
-        "A pass has 4,800 clocks.\n"
+        "\nLIFCL-40 (32,256 logic cells), after synthesis: LUT4, two for each carry pair and wide multiplexer, four for each distributed "
+        "memory. A pass has 4,800 clocks.\n"
     )
     return "".join(lines)
 

@@ -229,6 +229,7 @@ uint64_t tz_tracker_exchange(void* gateware, const uint16_t* raw, uint32_t bus_m
     g.rest();
     for (uint32_t c = 0; c < g.channels; ++c) {
         duties[c] = uint16_t(g.duty(c));
+        g.clock();  // the word is combinational behind its memory
         words[c] = level(g.design.out_p_channel__word());
     }
     return clocks;

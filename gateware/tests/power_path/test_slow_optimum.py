@@ -14,7 +14,7 @@ POWER = 92_700
 
 
 def _search(searches, thermal=0.0, drift=0.0, pulse_at=None, disturbed_at=None, **settings):
-    """The ratio after so many searches. `thermal`: a string's further resistance in the long run, over its own; `drift` of power, a round."""
+    """The ratio after so many searches. `thermal`: a string's further resistance in the long run, over its own; `drift` of power."""
     dut = SlowOptimum()
     result = 0
 

@@ -95,7 +95,7 @@ def document(scenarios: Sequence[Scenario], figures: Sequence[Figures], costs: S
         "- The slow optimum needs heat that stands still for a search (four phases, each at least twice the lag): while the burner cycles "
         "faster than that, searches are thrown away and the ratio stays where it was; from power-up that is half of the open-circuit "
         "voltage.\n"
-        "- `probe_phase` must suit the site's lag. A phase much shorter than the lag finds a ratio between the fast optimum and the slow one.\n"
+        "- `probe_phase` must suit the site's lag. A phase much shorter than the lag finds a ratio between both optima.\n"
     )
     headings = "| channels | logic cells | registers | block RAM | multipliers | logic cells a channel | clocks a pass, at most | µs |"
     lines.append(f"\n## What it costs\n\n{headings}\n|" + " --- |" * 8 + "\n")

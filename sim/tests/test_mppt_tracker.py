@@ -151,7 +151,7 @@ def test_a_channel_without_source_keeps_seeking_and_tracks_when_it_comes():
 def test_the_current_limit_is_kept_and_given_back():
     bench = Bench([String(135)])
     bench.set(current_limit_ma=1200)
-    bench.exchange(START_EXCHANGES + 20 * STEP_EXCHANGES)
+    bench.exchange(START_EXCHANGES + 40 * STEP_EXCHANGES)
     assert bench.states == [ChannelState.LIMIT]
     mean_a = (bench.mean_power(4 * STEP_EXCHANGES))[0] / BUS_V
     assert 1.17 <= mean_a <= 1.205

@@ -23,7 +23,7 @@ $(READY): requirements.lock pyproject.toml scripts/install-system-packages
 	$(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: run demo test check soak fuzz bench build-bitstream docs format
+.PHONY: run demo test check soak fuzz bench bench-mppt build-bitstream docs format
 run: $(READY) ## the whole system on this machine, until Ctrl-C
 	@$(PY) -m thermogen_scripts.run
 
@@ -56,6 +56,9 @@ fuzz: $(READY) ## the long, seeded fuzzing of every decoder
 
 bench: $(READY) ## ratios against what a user would use instead
 	@$(PY) -m thermogen_scripts.bench
+
+bench-mppt: $(READY) ## how much of the available energy the tracker harvests, beside others; docs/mppt.md
+	@$(PY) -m thermogen_scripts.bench_mppt
 
 docs: $(READY) ## the generated documents
 	@$(PY) -m thermogen_scripts.documents

@@ -37,7 +37,9 @@ TRACKER_PARAMETERS: tuple[TrackerParameter, ...] = (
     TrackerParameter("reverse_ma", "A", 0.001, 40, 500, 100, "a mean current into the string above it switches the channel off"),
     TrackerParameter("flowing_ma", "A", 0.001, 10, 200, 20, "current from which a string is tracked; below half of it the source is lost"),
     TrackerParameter("string_resistance", "ohm", 0.01, 1_200, 9_600, 4_800, "of a string as built; learnt between half and twice of it"),
-    TrackerParameter("perturbation", "", 1 / 4096, 8, 128, 32, "of the string voltage, to either side, from which the fast optimum is learnt"),
+    TrackerParameter(
+        "perturbation", "", 1 / 4096, 8, 128, 32, "of the string voltage, to either side, from which the fast optimum is learnt"
+    ),
     TrackerParameter("slew", "duty", 1 / 3840, 1, 16, 8, "most change of a duty in an exchange, at a bus of 50 V"),
     TrackerParameter("ratio_start", "", 1 / 4096, 2_048, 10_240, 4_096, "load resistance over string resistance at power-up"),
     TrackerParameter("ratio_least", "", 1 / 4096, 2_048, 4_096, 3_687, "least ratio that the slow optimum may have"),

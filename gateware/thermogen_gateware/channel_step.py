@@ -1,13 +1,15 @@
-"""A channel's step of the tracker: from the powers of 12.8 ms to its next state and string voltage, as a short program on one multiplier.
+"""A channel's step of the tracker: from the powers of 12.8 ms to its next state and string voltage, a short program on one multiplier.
 
-String voltage is kept as the duty per volt of bus, `Y` = 3840 × 2^20 / millivolts. A source behind a resistance R gives V·I = V·(Voc − V)/R, so
-z = r × I/V from one measurement says how far V is from the voltage at which the converter loads the string with r = ratio × R:
-V' = V (1 + z)/2 is Newton's step to it, and for r = R it is half of the open-circuit voltage at once; in Y it is Y + Y (1 − z)/2. A step goes at most half
-up in Y, an eighth down. R is learnt from a pattern of four steps at V (1 ± a) in the order + − − +, in which drift cancels: the relative slope of power over
-relative voltage is 1 − r/R; what is missing moves R by a sixteenth of it (for a = 1/128), at most 1/32, between half and twice of the
-string's resistance as built. Above a current limit the step is y × (limit − current)/21 A instead, towards open circuit; it ends
-where Newton's step asks for less. Fixed point: Y 17 bits (2e-5 at 68 V), mean power 17 bits of 2.048 mW, resistance 20 bits of 0.2 milliohm,
-z in 2^−15; every product of two 18-bit operands is cut to the next operand's 17 bits and saturates.
+String voltage is kept as the duty per volt of bus, `Y` = 3840 × 2^20 / millivolts. A source behind a resistance R gives V × I with
+I = (Voc − V) / R, so z = r × I / V from one measurement says how far V is from the voltage at which the converter loads the string with
+r = ratio × R: V' = V (1 + z) / 2 is Newton's step to it, and for r = R it is half of the open-circuit voltage at once. In Y it is
+Y + Y (1 − z) / 2; a step goes at most half up in Y and an eighth down. R is learnt from patterns of four steps at V (1 ± a) in the order
++ − − +, in which drift cancels: the relative slope of power over relative voltage is 1 − r/R. What is missing moves R by a 64th of it
+(for a = 1/128), between half and twice of the string's resistance as built: a time constant of 3 s, after which 4 LSB of noise in
+a sample move R by 0.3 %. Above a current limit the step is Y × (limit − current) / 21 A instead, towards open circuit; it ends where
+Newton's step asks for less.
+Fixed point: Y 17 bits (2e-5 at 68 V), mean power 17 bits of 2.048 mW, resistance 20 bits of 0.2 milliohm, z in 2^−15; every product of two
+18-bit operands is cut to the next operand's 17 bits and saturates.
 Latency: 23 clocks, 65 at the end of a pattern. Area: counted in the tracker's.
 """
 
@@ -53,8 +55,8 @@ RECORD = data.StructLayout(
         "offset": CURRENT_BITS + OFFSET_FRACTION,
     }
 )
-"""What is kept of a channel. `applied` follows `goal`; `window` sums 64 powers of a step in 32 µW, `pattern` those of four steps by the sign of
-the perturbation; `spoiled`: something else than the perturbation moved in this pattern; `latched`: FAULT until not allowed."""
+"""What is kept of a channel. `applied` follows `goal`; `window` sums 64 powers of a step in 32 µW, `pattern` those of four steps by the
+perturbation's sign; `spoiled`: something else than the perturbation moved in this pattern; `latched`: FAULT until not allowed."""
 
 _MOST = (1 << Y_BITS) - 1
 _COARSE_SHIFT = 12
@@ -227,7 +229,7 @@ class ChannelStep(wiring.Component):
             with m.State("PRODUCT"):
                 m.next = "LEARNT"
             with m.State("LEARNT"):
-                m.d.sync += learnt.eq(resistance + (product >> 11))
+                m.d.sync += learnt.eq(resistance + ((product + (1 << 12)) >> 13))
                 m.next = "STORE"
             with m.State("STORE"):
                 m.d.comb += self.done.eq(1)
@@ -243,5 +245,10 @@ class ChannelStep(wiring.Component):
         with m.If((state == ChannelState.SEEK) & (chosen == Y_START)):
             m.d.comb += self.result.applied.eq(Y_START)
         with m.If(self.reverse):
-            m.d.comb += [self.result.state.eq(ChannelState.FAULT), self.result.latched.eq(1), self.result.goal.eq(0), self.result.applied.eq(0)]
+            m.d.comb += [
+                self.result.state.eq(ChannelState.FAULT),
+                self.result.latched.eq(1),
+                self.result.goal.eq(0),
+                self.result.applied.eq(0),
+            ]
         return m

@@ -1,7 +1,7 @@
 """One ceiling on every channel's current, so that all channels together stay within the site's power.
 
-An integrator: a round in which the power was over the limit lowers the ceiling by 1/64, one more than 1/32 below raises it by 1/128, up to what a
-channel may carry anyway. A channel far below the ceiling loses nothing to it, so the strong strings give way first. From full
+An integrator: a round in which the power was over the limit lowers the ceiling by 1/64, one more than 1/32 below raises it by 1/128, up to
+what a channel may carry anyway. A channel far below the ceiling loses nothing to it, so the strong strings give way first. From full
 power to half of it takes 0.6 s. Combinational against its inputs, one register. Area: counted in the tracker's.
 """
 

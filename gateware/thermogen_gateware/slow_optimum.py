@@ -1,13 +1,13 @@
 """The slow optimum of thermoelectric strings: seeks the ratio of load to string resistance that gives most once heat has followed.
 
-With constant temperatures a string gives most into its own resistance (ratio 1, half of its open-circuit voltage). Where heat has to
-come through something, drawing current cools the hot side and the open-circuit voltage follows with thermal lag, so the ratio
-that pays in the long run is greater: 1.5 under constant heat flux. The search is one for all channels, because they share their plates:
-the ratio goes down, up, up, down by `depth`, each for a phase longer than the lag, and what counts is the power of all channels at the
-end of each phase. The difference (−, +, +, −) cancels whatever drifts in a straight line. It moves the ratio by 128 times its relative size,
-at most 1/16, which for the default depth of 1/64 is the Newton step at ratio 1 and half of it at 1.5. A search over which the power spread
-by more than `steady`, or in which a channel was limited or held, is thrown away. Reference: Ariyur and Krstic, Real-Time Optimization by
-Extremum-Seeking Control, 2003.
+With constant temperatures a string gives most into its own resistance (ratio 1, half of its open-circuit voltage). Where heat has to come
+through something, drawing current cools the hot side and the open-circuit voltage follows with thermal lag, so the ratio that pays in the
+long run is greater: 1.5 under constant heat flux. The search is one for all channels, because they share their plates: the ratio goes
+down, up, up, down by `depth`, each for a phase longer than the lag, and what counts is the power of all channels at the end of each phase.
+The difference (−, +, +, −) cancels whatever drifts in a straight line. It moves the ratio by 128 times its relative size, at most 1/4,
+which for the default depth of 1/64 is the Newton step at ratio 1 and half of it at 1.5. A search over which the power spread by more than
+`steady`, or in which a channel was limited or held, is thrown away. Reference: Ariyur and Krstic, Real-Time Optimization by Extremum-
+Seeking Control, 2003.
 Latency: 60 clocks from the last round of a search. Area: counted in the tracker's.
 """
 
@@ -27,7 +27,7 @@ _FILTER_LOG2 = 8
 _MEAN_BITS = POWER_BITS + _FILTER_LOG2
 _GAIN_LOG2 = 17
 """Ratio step = 2^17 × (sum of four phases, by sign) / power, in 1/4096: 128 times the relative difference of a pair's halves."""
-_STEP_MAX = RATIO_ONE // 16
+_STEP_MAX = RATIO_ONE // 4
 
 
 class SlowOptimum(wiring.Component):

@@ -1,9 +1,9 @@
 """The maximum-power tracker of all channels: one engine that passes over them after each exchange, with their state in block RAM.
 
-It commands string voltage: a channel keeps its duty per volt of bus, so that a duty is one product with the newest bus voltage, and what the bus
-does never reaches the string. In each exchange every channel's current is calibrated and its power summed, and one channel takes a step
-(`channel_step.py`): each does every 128 exchanges (12.8 ms), from the 64 powers of the second half, which begin 2.8 time constants of the
-47 µF × 48 ohm at a channel's input after the change, so that a discharging capacitor is not taken for power. The fast optimum of each
+It commands string voltage: a channel keeps its duty per volt of bus, so that a duty is one product with the newest bus voltage, and what
+the bus does never reaches the string. In each exchange every channel's current is calibrated and its power summed, and one channel takes a
+step (`channel_step.py`): each does every 128 exchanges (12.8 ms), from the 64 powers of the second half, which begin 2.8 time constants of
+the 47 µF × 48 ohm at a channel's input after the change, so that a discharging capacitor is not taken for power. The fast optimum of each
 string is learnt by its step, the slow one of all of them by `slow_optimum.py`. State by state (points.ChannelState):
 
     ABSENT  no module answers

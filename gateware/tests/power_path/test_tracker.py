@@ -18,9 +18,6 @@ DUTY_MAX = 0.95
 EXCHANGE_S = 100e-6
 INPUT_TAU_S = 47e-6 * R_OHM / 2
 STEP_EXCHANGES = 128
-START_EXCHANGES = 8 * STEP_EXCHANGES
-"""From 200 V to the best voltage, with some steps to spare."""
-DEFAULT = {parameter.identifier: parameter.default for parameter in TRACKER_PARAMETERS}
 
 
 class String:
@@ -117,103 +114,6 @@ class Bench:
         simulator.run()
 
 
-@pytest.mark.slow
-def test_every_string_is_tracked_to_99_8_percent_of_what_it_can_give_soon_after_its_start():
-    strings = [String(voc, noise_steps=noise, seed=voc) for voc, noise in ((100, 0), (110, 2), (135, 4), (180, 1))]
-    bench = Bench(strings)
-
-    async def testbench(ctx):
-        await bench.exchange(ctx, START_EXCHANGES)
-        assert await bench.states(ctx) == [ChannelState.TRACK] * 4
-        for string, power in zip(strings, await bench.mean_power(ctx, 2 * STEP_EXCHANGES), strict=True):
-            assert power >= 0.998 * string.best(), (string.voc, power, string.best())
-
-    bench.run(testbench)
-
-
-@pytest.mark.slow
-def test_a_string_of_another_resistance_than_built_is_learnt():
-    bench = Bench([String(130, noise_steps=1, ohm=34.0), String(150, noise_steps=1, ohm=62.0)])
-
-    async def testbench(ctx):
-        await bench.exchange(ctx, START_EXCHANGES)
-        before = await bench.mean_power(ctx, 4 * STEP_EXCHANGES)
-        await bench.exchange(ctx, 80 * STEP_EXCHANGES)
-        after = await bench.mean_power(ctx, 4 * STEP_EXCHANGES)
-        for string, early, late in zip(bench.strings, before, after, strict=True):
-            assert early < 0.996 * string.best()
-            assert late >= 0.9995 * string.best(), (late, string.best())
-
-    bench.run(testbench)
-
-
-def test_a_start_is_soft_and_a_duty_moves_by_at_most_a_count_an_exchange():
-    bench = Bench([String(135)])
-
-    async def testbench(ctx):
-        await bench.exchange(ctx)
-        await bench.exchange(ctx)
-        before = bench.duties[0]
-        assert 118 * 8 <= before <= 122 * 8
-        for _ in range(START_EXCHANGES):
-            await bench.exchange(ctx)
-            assert abs(bench.duties[0] - before) <= 9
-            before = bench.duties[0]
-
-    bench.run(testbench)
-
-
-def test_the_bus_does_not_reach_the_string():
-    """A bus that moves by 7 V within 20 ms: the string's voltage stays, because the duty follows in the same exchange."""
-    bench = Bench([String(135)])
-
-    async def testbench(ctx):
-        await bench.exchange(ctx, START_EXCHANGES)
-        ctx.set(bench.dut.hold, 1)
-        await bench.exchange(ctx, STEP_EXCHANGES)
-        first_v = bench.bus_v / (bench.duties[0] / 3840)
-        for n in range(200):
-            bench.bus_v = 50 - 6 * n / 200
-            await bench.exchange(ctx)
-            assert bench.bus_v / (bench.duties[0] / 3840) == pytest.approx(first_v, rel=5e-4)
-
-    bench.run(testbench)
-
-
-def test_duty_never_exceeds_095_where_the_string_would_want_more():
-    bench = Bench([String(92)])
-
-    async def testbench(ctx):
-        highest = 0
-        for _ in range(START_EXCHANGES):
-            await bench.exchange(ctx)
-            highest = max(highest, bench.duties[0])
-        assert 440 * 8 <= highest <= 456 * 8
-
-    bench.run(testbench)
-
-
-@pytest.mark.slow
-def test_a_channel_without_source_keeps_seeking_and_tracks_when_it_comes():
-    bench = Bench([String(0)])
-
-    async def testbench(ctx):
-        seen = set()
-        for _ in range(12):
-            await bench.exchange(ctx, STEP_EXCHANGES)
-            seen.add(bench.duties[0])
-            assert await bench.states(ctx) == [ChannelState.SEEK]
-        assert min(seen) < 130 * 8 and max(seen) == 456 * 8
-        bench.strings[0].voc = 120
-        await bench.exchange(ctx, 16 * STEP_EXCHANGES)
-        assert await bench.states(ctx) == [ChannelState.TRACK]
-        bench.strings[0].voc = 0
-        await bench.exchange(ctx, 4 * STEP_EXCHANGES)
-        assert await bench.states(ctx) == [ChannelState.SEEK]
-
-    bench.run(testbench)
-
-
 def test_absent_modules_and_channels_that_are_not_allowed_have_no_duty():
     bench = Bench([String(128), String(120)])
 
@@ -241,73 +141,6 @@ def test_absent_modules_and_channels_that_are_not_allowed_have_no_duty():
 
 
 @pytest.mark.slow
-def test_the_current_limit_is_kept_and_given_back():
-    bench = Bench([String(135)])
-
-    async def testbench(ctx):
-        bench.set(ctx, current_limit_ma=1200)
-        await bench.exchange(ctx, START_EXCHANGES + 20 * STEP_EXCHANGES)
-        assert await bench.states(ctx) == [ChannelState.LIMIT]
-        mean_a = (await bench.mean_power(ctx, 4 * STEP_EXCHANGES))[0] / BUS_V
-        assert 1.17 <= mean_a <= 1.205
-        bench.set(ctx, current_limit_ma=3000)
-        await bench.exchange(ctx, 12 * STEP_EXCHANGES)
-        assert await bench.states(ctx) == [ChannelState.TRACK]
-        assert (await bench.mean_power(ctx, 2 * STEP_EXCHANGES))[0] >= 0.998 * bench.strings[0].best()
-
-    bench.run(testbench)
-
-
-@pytest.mark.slow
-def test_without_supervision_the_lower_limit_holds():
-    bench = Bench([String(135)])
-
-    async def testbench(ctx):
-        ctx.set(bench.dut.autonomous, 1)
-        bench.set(ctx, autonomous_limit_ma=900)
-        await bench.exchange(ctx, START_EXCHANGES + 30 * STEP_EXCHANGES)
-        assert (await bench.mean_power(ctx, STEP_EXCHANGES))[0] / BUS_V == pytest.approx(0.9, rel=0.03)
-
-    bench.run(testbench)
-
-
-@pytest.mark.slow
-def test_the_sites_power_is_capped_and_the_weak_string_gives_all_it_can():
-    bench = Bench([String(110), String(170), String(170)])
-
-    async def testbench(ctx):
-        bench.set(ctx, site_power_limit=20)
-        await bench.exchange(ctx, START_EXCHANGES + 120 * STEP_EXCHANGES)
-        powers = await bench.mean_power(ctx, 8 * STEP_EXCHANGES)
-        assert 190 <= sum(powers) <= 202
-        assert powers[0] >= 0.99 * bench.strings[0].best()
-        assert powers[1] == pytest.approx(powers[2], rel=0.02)
-
-    bench.run(testbench)
-
-
-@pytest.mark.slow
-def test_above_the_warning_level_voltages_hold_and_above_shed_every_channel_goes_towards_open_circuit():
-    bench = Bench([String(128)])
-
-    async def testbench(ctx):
-        await bench.exchange(ctx, START_EXCHANGES)
-        ctx.set(bench.dut.hold, 1)
-        await bench.exchange(ctx, 2 * STEP_EXCHANGES)
-        held = bench.duties[0]
-        await bench.exchange(ctx, 3 * STEP_EXCHANGES)
-        assert bench.duties[0] == held and await bench.states(ctx) == [ChannelState.HOLD]
-        ctx.set(bench.dut.shed, 1)
-        await bench.exchange(ctx, 40)
-        assert held - 42 * 8 <= bench.duties[0] <= held - 38 * 8 and await bench.states(ctx) == [ChannelState.LIMIT]
-        ctx.set(bench.dut.hold, 0)
-        ctx.set(bench.dut.shed, 0)
-        await bench.exchange(ctx, 6 * STEP_EXCHANGES)
-        assert await bench.states(ctx) == [ChannelState.TRACK]
-
-    bench.run(testbench)
-
-
 @pytest.mark.parametrize(("raw", "flag"), [(2048 + 1951, "overcurrent"), (2048 - 60, "reverse")])
 def test_over_current_and_reverse_current_switch_one_channel_off_until_disallowed(raw, flag):
     bench = Bench([String(128), String(128)])
@@ -364,6 +197,7 @@ def test_a_module_that_goes_takes_only_its_own_channels_away():
     bench.run(testbench)
 
 
+@pytest.mark.slow
 def test_a_channels_offset_is_averaged_while_it_is_off_and_taken_away():
     bench = Bench([String(0, noise_steps=1.0, offset_steps=7.25)])
 

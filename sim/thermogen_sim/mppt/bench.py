@@ -32,7 +32,7 @@ class Kind(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the strings and the bus do. `drive` is the temperature difference in K, or with `flux` the heat in W a module, every `drive_step_s`."""
+    """What strings and bus do. `drive`: the temperature difference in K, with `flux` the heat in W a module, every `drive_step_s`."""
 
     seconds: float
     drive: tuple[float, ...]
@@ -106,6 +106,15 @@ def library(channels: int) -> ctypes.CDLL:
     loaded.tz_mppt_settled_w.argtypes = (*(ctypes.c_double,) * 4, ctypes.c_uint64)
     loaded.tz_mppt_settled_w.restype = ctypes.c_double
     assert loaded.tz_mppt_size() == ctypes.sizeof(_Bench)
+    loaded.tz_tracker_new.argtypes = (ctypes.c_uint32,)
+    loaded.tz_tracker_new.restype = ctypes.c_void_p
+    loaded.tz_tracker_delete.argtypes = (ctypes.c_void_p,)
+    loaded.tz_tracker_parameter.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint16)
+    loaded.tz_tracker_levels.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, *(ctypes.c_int,) * 4)
+    loaded.tz_tracker_exchange.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p)
+    loaded.tz_tracker_exchange.restype = ctypes.c_uint64
+    loaded.tz_tracker_flags.argtypes = (ctypes.c_void_p,)
+    loaded.tz_tracker_flags.restype = ctypes.c_uint32
     return loaded
 
 

@@ -22,6 +22,52 @@ inline uint32_t level(const cxxrtl::value<Bits>& v) {
     return v.data[0];
 }
 
+// The compiled tracker with the memories at its ports.
+struct Gateware {
+    tz_tracker::p_tz__tracker design;
+    const uint16_t* raw = nullptr;
+    uint32_t channels = 1;
+    uint64_t clocks = 0;
+
+    void clock() {
+        const uint16_t answer = raw[std::min<uint32_t>(level(design.out_p_current__addr()), channels - 1)];
+        design.prev_p_clk.data[0] = 0;
+        design.p_clk.data[0] = 1;
+        bool settled;
+        do settled = design.eval(nullptr);
+        while (design.commit() && !settled);
+        design.p_current__data.data[0] = answer;
+        ++clocks;
+    }
+
+    void parameter(uint32_t k, uint16_t value) {
+        uint32_t& word = design.p_parameters.data[k / 2];
+        word = (word & ~(0xFFFFu << (k % 2 * 16))) | uint32_t(value) << (k % 2 * 16);
+    }
+
+    // A pass over the currents in `raw`.
+    void pass(uint32_t bus_mv) {
+        design.p_bus__mv.data[0] = bus_mv;
+        design.p_start.data[0] = 1;
+        clock();
+        design.p_start.data[0] = 0;
+        do clock();
+        while (level(design.out_p_busy()));
+    }
+
+    // The slow optimum goes on after the pass that ends a round.
+    void rest() {
+        for (int n = 0; n < kRestClocks; ++n) clock();
+    }
+
+    uint32_t duty(uint32_t channel) {
+        design.p_duty__addr.data[0] = channel;
+        design.p_channel__index.data[0] = channel;
+        clock();
+        return level(design.out_p_duty__data());
+    }
+};
+
 }  // namespace
 
 extern "C" {
@@ -68,24 +114,15 @@ void tz_mppt_run(tz_mppt* b) {
         else if (b->tracker == 3) peers.push_back(std::make_unique<IncrementalConductance>(b->step_counts));
         else peers.push_back(std::make_unique<FractionalVoltage>());
     }
-    std::unique_ptr<tz_tracker::p_tz__tracker> gateware;
+    std::unique_ptr<Gateware> gateware;
     if (b->tracker < 2) {
-        gateware = std::make_unique<tz_tracker::p_tz__tracker>();
-        gateware->p_present.data[0] = 1;
-        for (uint32_t k = 0; k < b->parameter_count; ++k)
-            gateware->p_parameters.data[k / 2] =
-                (gateware->p_parameters.data[k / 2] & ~(0xFFFFu << (k % 2 * 16))) | uint32_t(b->parameters[k]) << (k % 2 * 16);
+        gateware = std::make_unique<Gateware>();
+        gateware->raw = raw.data();
+        gateware->channels = channels;
+        gateware->design.p_present.data[0] = 1;
+        gateware->design.p_allowed.data[0] = 1;
+        for (uint32_t k = 0; k < b->parameter_count; ++k) gateware->parameter(k, b->parameters[k]);
     }
-    const auto clock = [&] {
-        const uint16_t answer = raw[std::min<uint32_t>(level(gateware->out_p_current__addr()), channels - 1)];
-        gateware->prev_p_clk.data[0] = 0;
-        gateware->p_clk.data[0] = 1;
-        bool settled;
-        do settled = gateware->eval(nullptr);
-        while (gateware->commit() && !settled);
-        gateware->p_current__data.data[0] = answer;
-        ++b->clocks;
-    };
 
     const double load_factor = parts.modules * parts.seebeck_v_k;
     for (int c = 0; c < channels; ++c) {
@@ -128,21 +165,11 @@ void tz_mppt_run(tz_mppt* b) {
         }
         duty = next_duty;  // the exchange that follows a pass carries its duties
         if (gateware) {
-            const uint64_t begun = b->clocks;
-            gateware->p_bus__mv.data[0] = uint32_t(bus_seen * 1000 + 0.5);
-            gateware->p_allowed.data[0] = 1;
-            gateware->p_start.data[0] = 1;
-            clock();
-            gateware->p_start.data[0] = 0;
-            do clock();
-            while (level(gateware->out_p_busy()));
-            if (b->tracker == 1) while (b->clocks < begun + kExchangeClocks - channels) clock();
-            else if (n % kStepExchanges == kStepExchanges - 1) for (int rest = 0; rest < kRestClocks; ++rest) clock();
-            for (int c = 0; c < channels; ++c) {
-                gateware->p_duty__addr.data[0] = c;
-                clock();
-                next_duty[c] = level(gateware->out_p_duty__data()) / kDutyOne;
-            }
+            const uint64_t begun = gateware->clocks;
+            gateware->pass(uint32_t(bus_seen * 1000 + 0.5));
+            if (b->tracker == 1) while (gateware->clocks < begun + kExchangeClocks - channels) gateware->clock();
+            else if (n % kStepExchanges == kStepExchanges - 1) gateware->rest();
+            for (int c = 0; c < channels; ++c) next_duty[c] = gateware->duty(c) / kDutyOne;
         } else {
             for (int c = 0; c < channels; ++c) {
                 const double seen_v = 250.0 / 4096 * std::floor(strings[c].input_v * 4096 / 250.0 + b->noise_lsb * noise.gauss() + 0.5);
@@ -155,6 +182,7 @@ void tz_mppt_run(tz_mppt* b) {
             std::fill(row.begin(), row.end(), 0.0);
         }
     }
+    b->clocks = gateware ? gateware->clocks : 0;
     b->hot_end_k = 0;
     for (const Channel& s : strings) b->hot_end_k += s.hot_k / channels;
 }
@@ -173,4 +201,41 @@ double tz_mppt_settled_w(double open_v, double string_ohm, double duty, double b
 }
 
 size_t tz_mppt_size() { return sizeof(tz_mppt); }
+
+// The tracker alone, exchange by exchange.
+void* tz_tracker_new(uint32_t channels) {
+    auto* gateware = new Gateware();
+    gateware->channels = channels;
+    return gateware;
+}
+void tz_tracker_delete(void* gateware) { delete static_cast<Gateware*>(gateware); }
+void tz_tracker_parameter(void* gateware, uint32_t number, uint16_t value) { static_cast<Gateware*>(gateware)->parameter(number, value); }
+void tz_tracker_levels(void* gateware, uint32_t present, uint32_t converter_fault, int allowed, int hold, int shed, int autonomous) {
+    auto& design = static_cast<Gateware*>(gateware)->design;
+    design.p_present.data[0] = present;
+    design.p_converter__fault.data[0] = converter_fault;
+    design.p_allowed.data[0] = allowed;
+    design.p_hold.data[0] = hold;
+    design.p_shed.data[0] = shed;
+    design.p_autonomous.data[0] = autonomous;
+}
+// The clocks of the pass; `duties` and `words` of all channels after it.
+uint64_t tz_tracker_exchange(void* gateware, const uint16_t* raw, uint32_t bus_mv, uint16_t* duties, uint32_t* words) {
+    auto& g = *static_cast<Gateware*>(gateware);
+    const uint64_t begun = g.clocks;
+    g.raw = raw;
+    g.pass(bus_mv);
+    const uint64_t clocks = g.clocks - begun;
+    g.rest();
+    for (uint32_t c = 0; c < g.channels; ++c) {
+        duties[c] = uint16_t(g.duty(c));
+        g.clock();  // the word is combinational behind its memory
+        words[c] = level(g.design.out_p_channel__word());
+    }
+    return clocks;
+}
+uint32_t tz_tracker_flags(void* gateware) {
+    const auto& design = static_cast<Gateware*>(gateware)->design;
+    return level(design.out_p_overcurrent()) | level(design.out_p_reverse()) << 1;
+}
 }

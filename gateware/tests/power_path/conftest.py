@@ -83,7 +83,7 @@ def crc16(message: bytes) -> bytes:
 def down_frame(sequence, duties, enable=1) -> bytes:
     """An exchange's bytes from node to module, padding included."""
     message = bytes([0xA5, sequence & 0xFF, enable]) + b"".join(duty.to_bytes(2, "big") for duty in duties)
-    return message + crc16(message) + bytes(2)
+    return message + crc16(message) + bytes(4)
 
 
 @dataclass
@@ -118,6 +118,7 @@ class SpiModule:
     channels: int
     currents: list[int]
     status: int = 1
+    bootstrap_pulses: int = 0
     delay_s: float = 63e-9
     answer: object = None
     received: list[bytes] = field(default_factory=list)
@@ -126,7 +127,7 @@ class SpiModule:
     last_sequence: int = 0
 
     def _message(self):
-        message = bytes([0x5A, self.last_sequence, self.status, 1, 1])
+        message = bytes([0x5A, self.last_sequence, self.status, 1, 2]) + self.bootstrap_pulses.to_bytes(2, "big")
         message += b"".join(current.to_bytes(2, "big") for current in self.currents)
         message += crc16(message)
         return self.answer(len(self.received), message) if self.answer else message
@@ -154,7 +155,7 @@ class SpiModule:
                     await ctx.changed(sclk, cs_n)
             frame = int(taken or "0", 2).to_bytes(len(taken) // 8, "big")
             self.received.append(frame)
-            if self.present and not self.deaf and frame[:-2] and crc16(frame[:-4]) == frame[-4:-2]:
+            if self.present and not self.deaf and frame[:-2] and crc16(frame[:-6]) == frame[-6:-4]:
                 self.last_sequence = frame[1]
 
 

@@ -142,11 +142,11 @@ def test_currents_reach_the_node_by_channel_with_the_modules_state(spi_node, fra
     async def testbench(ctx):
         first = await bench.send(ctx)
         # No sample yet: zero current, and the converter is not believed.
-        assert first[2] == 0b0100 and first[5:7] == (2048).to_bytes(2, "big")
+        assert first[2] == 0b0100 and first[7:9] == (2048).to_bytes(2, "big")
         await bench.up(ctx)
         answer = await bench.send(ctx)
         assert answer[2] == 0b1011
-        assert [int.from_bytes(answer[5 + 2 * k : 7 + 2 * k], "big") for k in range(12)] == CURRENTS
+        assert [int.from_bytes(answer[7 + 2 * k : 9 + 2 * k], "big") for k in range(12)] == CURRENTS
 
     bench.run(testbench)
 
@@ -210,7 +210,7 @@ def test_three_converters_measure_thirty_six_channels(spi_node, frames, ads7952)
     async def testbench(ctx):
         await bench.up(ctx)
         answer = await bench.send(ctx)
-        assert [int.from_bytes(answer[5 + 2 * k : 7 + 2 * k], "big") for k in range(36)] == currents
+        assert [int.from_bytes(answer[7 + 2 * k : 9 + 2 * k], "big") for k in range(36)] == currents
         hi, lo, _ = await bench.gates(ctx)
         assert hi == [240] * 36
         assert lo == [230 if current > 2048 + 360 else 0 for current in currents]

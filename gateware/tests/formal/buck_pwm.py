@@ -72,25 +72,26 @@ class WholePeriods(_Gates):
 
     def build(self, m: Module) -> None:
         super().build(m)
-        core, slot = self.core, CHANNELS - 1
-        place, hi = self.places[slot], core.hi[slot]
+        for slot in range(CHANNELS):
+            self._period(m, slot)
+
+    def _period(self, m: Module, slot: int) -> None:
+        core, place, hi = self.core, self.places[slot], self.core.hi[slot]
         duty = internal(self.inside, f"active_{slot}_duty")
-        began, whole, on = Signal(9), Signal(), Signal(9)
-        # The gate is one clock behind: it shows place 0 while the place is 1.
+        began, whole = Signal(9, name=f"began_{slot}"), Signal(name=f"whole_{slot}")
+        allowed = core.enable[0] & core.run
         with m.If(place == 0):
-            m.d.sync += [began.eq(duty), whole.eq(core.enable[0] & core.run), on.eq(0)]
+            m.d.sync += [began.eq(duty), whole.eq(allowed)]
         with m.Else():
-            m.d.sync += [whole.eq(whole & core.enable[0] & core.run), on.eq(on + hi)]
-        off = Signal(9)
-        m.d.comb += off.eq((COUNTS + 1 - began) >> 1)
-        shown = Signal(9)
-        m.d.comb += shown.eq(place - 1)
+            m.d.sync += whole.eq(whole & allowed)
+        # The gate is one clock behind: it shows place 0 while the place is 1.
+        first, shown = Signal(9, name=f"first_{slot}"), Signal(9, name=f"shown_{slot}")
+        m.d.comb += [first.eq((COUNTS + 1 - began) >> 1), shown.eq(place - 1)]
         with m.If(whole & (place != 0)):
             self.always(duty == began, "the duty changed inside the period")
-            self.always(on == Mux(shown <= off, 0, Mux(shown - off > began, began, shown - off)), "the high side was on for another time")
-        with m.If(whole & (place != 0) & core.enable[0] & core.run):
-            self.always(hi == ((shown >= off) & (shown < off + began)), "the high side is on in more than one piece")
-        self.possible(whole & (place == COUNTS - 1) & (on == 300))
+            self.always(~allowed | (hi == ((shown >= first) & (shown < first + began))), "not on for the counts around the middle")
+        if slot == CHANNELS - 1:
+            self.possible(whole & hi & (began == 400))
 
 
 PROPERTIES = (
@@ -115,8 +116,8 @@ PROPERTIES = (
         says="A duty never changes inside a period: the high side is on once, for the counts that the period began with.",
         parameters="3 channels, 48 MHz, 480 counts",
         spec=WholePeriods,
-        mutant=Mutant("a duty is taken when it is prepared", "buck_pwm", "with m.Elif(ends):", "with m.Elif(ends | self.prepared):"),
+        mutant=Mutant("a duty is taken at every slot's boundary", "buck_pwm", "with m.Elif(ends):", "with m.Elif(boundary):"),
         depth=4,
-        reach=565,
+        reach=130,
     ),
 )

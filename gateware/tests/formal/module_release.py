@@ -46,7 +46,9 @@ class StartUpOrder(Spec):
         allowed = core.link_valid & core.link_enable
         self.always(~core.driver_enable | (allowed & core.believed.any()), "drivers on without link, enable or converter")
         for converter in range(CONVERTERS):
-            self.always(~core.enable[converter] | (allowed & core.believed[converter]), "channels on without link, enable or their converter")
+            self.always(
+                ~core.enable[converter] | (allowed & core.believed[converter]), "channels on without link, enable or their converter"
+            )
         self.possible(core.driver_enable & (core.enable == 1))
         self.possible(core.driver_enable & core.enable.all())
 
@@ -96,7 +98,10 @@ PROPERTIES = (
         parameters="2 converters, 400 kHz (20 µs = 8 clocks), steps finer than the clock",
         spec=KillLatch,
         mutant=Mutant(
-            "the kill waits for a clock", "module_release", 'ClockDomain("kill", async_reset=True, local=True)', 'ClockDomain("kill", local=True)'
+            "the kill waits for a clock",
+            "module_release",
+            'ClockDomain("kill", async_reset=True, local=True)',
+            'ClockDomain("kill", local=True)',
         ),
         depth=6,
         reach=48,

@@ -52,7 +52,9 @@ class Trip(Spec):
         self.always(core.tripped | ~over_long | (not_reset_for < 1), "58 V for a millisecond does not trip in three clocks")
 
         cleared = self.past(core.trip_clear & core.converter_healthy & ~core.comparator & (core.bus_mv < CLEAR_BELOW_MV) & ~at_once)
-        self.always(~(self.past(core.tripped) & ~core.tripped) | cleared | (not_reset_for < 1), "a trip ended without order or with its cause")
+        self.always(
+            ~(self.past(core.tripped) & ~core.tripped) | cleared | (not_reset_for < 1), "a trip ended without order or with its cause"
+        )
         self.possible(core.tripped & core.trip_cause[internal_bit("BUS_TRIP")])
         self.possible(self.past(core.tripped) & ~core.tripped & core.run)
 
@@ -94,7 +96,9 @@ PROPERTIES = (
         "or loop in one, 58 V in 1 ms and three clocks; it ends only by the order to clear, and only with its cause gone.",
         parameters="10 kHz (1 ms = 10 clocks)",
         spec=Trip,
-        mutant=Mutant("a trip is cleared with its cause there", "protection", "with m.Elif(self.trip_clear & gone):", "with m.Elif(self.trip_clear):"),
+        mutant=Mutant(
+            "a trip is cleared with its cause there", "protection", "with m.Elif(self.trip_clear & gone):", "with m.Elif(self.trip_clear):"
+        ),
         depth=6,
         reach=20,
     ),
@@ -104,7 +108,7 @@ PROPERTIES = (
         says="The order to clear a trip comes only of the two keys, one committed right after the other.",
         parameters="all",
         spec=Keys,
-        mutant=Mutant("the second key alone is enough", "register_file", '& first_key & (bus.write_data', "& (bus.write_data"),
+        mutant=Mutant("the second key alone is enough", "register_file", "& first_key & (bus.write_data", "& (bus.write_data"),
         depth=3,
         reach=6,
     ),

@@ -6,10 +6,26 @@ tell, an internal signal is found by its name in the elaborated core; the core i
 
 from __future__ import annotations
 
+import linecache
+import re
 from collections.abc import Iterator
 
 from amaranth.back import rtlil
-from amaranth.hdl import Assert, ClockDomain, Const, Cover, Elaboratable, Fragment, Instance, Module, ResetSignal, Shape, Signal, Value
+from amaranth.hdl import (
+    Assert,
+    Assume,
+    ClockDomain,
+    Const,
+    Cover,
+    Elaboratable,
+    Fragment,
+    Instance,
+    Module,
+    ResetSignal,
+    Shape,
+    Signal,
+    Value,
+)
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -28,6 +44,7 @@ class Spec(Elaboratable):
 
     def __init__(self) -> None:
         self.domain = ClockDomain("sync")
+        self.holds_so_far = False
         self.ports: list[Value] = [self.domain.clk]
         self._fragments: dict[int, Fragment] = {}
         self._module = Module()
@@ -71,7 +88,9 @@ class Spec(Elaboratable):
         return value
 
     def always(self, condition: Value, message: str) -> None:
-        """What must hold in every clock."""
+        """What must hold in every clock; where a trace may begin in any state in which it holds (`holds_so_far`), what holds there."""
+        if self.holds_so_far:
+            self._module.d.comb += Assume(condition)
         self._module.d.comb += Assert(condition, message, src_loc_at=1)
 
     def possible(self, condition: Value) -> None:
@@ -88,9 +107,10 @@ def internal(fragment: Fragment, name: str) -> Signal:
             raise NoSuchSignalError(name, 0, list(there))
         fragment = there[step]
     driven = {id(signal): signal for statements in fragment.statements.values() for signal in _driven(statements)}
-    found = [signal for signal in driven.values() if signal.name == last]
+    named = [(_declared_name(signal), signal) for signal in driven.values()]
+    found = [signal for own, signal in named if own == last]
     if len(found) != 1:
-        raise NoSuchSignalError(name, len(found), [signal.name for signal in driven.values()])
+        raise NoSuchSignalError(name, len(found), [own for own, _ in named])
     return found[0]
 
 
@@ -104,6 +124,14 @@ def word(fragment: Fragment, name: str, address: Value) -> Signal:
     stored = Signal(Shape.cast(fragment._data.shape).width, name="stored")
     fragment.read_port(domain="comb", addr=address, data=stored, en=Const(1), transparent_for=())
     return stored
+
+
+def _declared_name(signal: Signal) -> str:
+    """The signal's name. Of two that are declared in one assignment Amaranth names the second only; the first one's is in the source."""
+    if signal.name != "$signal":
+        return signal.name
+    pair = re.match(r"\s*(\w+), \w+ = ", linecache.getline(*signal.src_loc))
+    return pair[1] if pair else signal.name
 
 
 def _driven(statements: object) -> Iterator[Signal]:

@@ -94,6 +94,60 @@ class WholePeriods(_Gates):
             self.possible(whole & hi & (began == 400))
 
 
+class LowSide(_Gates):
+    """The low side needs a current above the edge of continuous conduction and a duty of 32 counts, or is a bootstrap pulse."""
+
+    def build(self, m: Module) -> None:
+        from thermogen_gateware.diode_emulation import DiodeEmulation
+
+        super().build(m)
+        core = self.core
+        emulation = DiodeEmulation(CHANNELS)
+        self.around(emulation, "emulation", driven=("channel", "prepared", "enabled", "duty_data"))
+        m.d.comb += [
+            emulation.channel.eq(core.channel),
+            emulation.prepared.eq(core.prepared),
+            emulation.enabled.eq(core.enable[0]),
+            emulation.duty_data.eq(core.duty_data),
+            core.low_side.eq(emulation.low_side),
+            core.bootstrap.eq(emulation.bootstrap),
+        ]
+        # At `prepared` the duty is two clocks old and the current one: 11/8 of a step of 2 mA for each count off is the edge at 58 V.
+        word, current = self.past(core.duty_data, 2), self.past(emulation.current_data)
+        counts = word >> 3
+        off = Signal(9)
+        m.d.comb += off.eq(COUNTS - counts)
+        continuous = (current > 2048 + off + (off >> 2) + (off >> 3)) & (counts >= LOW_SIDE_MIN)
+        prepared, may_conduct = Signal(range(12)), Signal()
+        with m.If(core.prepared):
+            m.d.sync += [prepared.eq(core.channel), may_conduct.eq(continuous)]
+        pulse = core.prepared & emulation.bootstrap
+        counted = (emulation.pulses == self.past(emulation.pulses) + self.past(pulse)) | emulation.pulses.all()
+        self.always(counted | self.past(self.domain.rst), "a bootstrap pulse is not counted")
+
+        group, phase = internal(self.inside, "group"), internal(self.inside, "phase")
+        pending_low = internal(self.inside, "pending_0_low_side")
+        pending_bootstrap = internal(self.inside, "pending_0_bootstrap")
+        step, next_slot = internal(self.inside, "step"), internal(self.inside, "next_slot")
+        preparing = group == 0
+        self.always(~preparing | ((step < 4) & (phase == step) & (core.channel == next_slot)), "another channel is prepared")
+        self.always(preparing | (step >= 4) | ~(pending_low | pending_bootstrap), "something old is pending")
+        for k in range(CHANNELS):
+            place, lo = self.places[k], core.lo[k]
+            due = (next_slot == k) & (step >= 4)
+            self.always(~(due & (pending_low | pending_bootstrap)) | (prepared == k), "another channel's period is pending")
+            self.always(~(due & pending_low) | may_conduct, "a low side is pending without its current")
+            conducts = Signal(name=f"conducts_{k}")
+            with m.If(place == COUNTS - 1):
+                m.d.sync += conducts.eq(may_conduct & (prepared == k))
+            self.always(~internal(self.inside, f"active_{k}_low_side") | conducts, "a low side is active without its current")
+            # The gate is one clock behind: of its period's 480 clocks the last shows at place 0 of the next.
+            in_period = Mux(place == 0, self.past(conducts), conducts)
+            self.always(~lo | in_period | ((place >= 1) & (place <= BOOTSTRAP_CLOCKS)), "the low side conducts without its current")
+        self.possible(core.lo[2] & (self.places[2] == 60))
+        self.possible(core.lo[2] & (emulation.pulses == 1))
+
+
 PROPERTIES = (
     Property(
         name="dead_time",
@@ -119,5 +173,16 @@ PROPERTIES = (
         mutant=Mutant("a duty is taken at every slot's boundary", "buck_pwm", "with m.Elif(ends):", "with m.Elif(boundary):"),
         depth=4,
         reach=130,
+    ),
+    Property(
+        name="low_side",
+        core="diode_emulation",
+        says="The low side conducts only in a period prepared with a current above the edge of continuous conduction and a duty of at least "
+        "32 counts of 480; else for at most 43 clocks (0.9 µs) at a period's beginning, which are counted.",
+        parameters="3 channels, 48 MHz, with `buck_pwm`",
+        spec=LowSide,
+        mutant=Mutant("the current is not compared", "diode_emulation", "(self.current_data > CURRENT_ZERO + edge)", "(self.current_data > 0)"),
+        depth=4,
+        reach=145,
     ),
 )

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from . import buck_pwm, module_release, protection
+from . import buck_pwm, energy, module_link_slave, module_release, protection, tracker
 from .proof import Property
 
-PROPERTIES: tuple[Property, ...] = (*buck_pwm.PROPERTIES, *module_release.PROPERTIES, *protection.PROPERTIES)
+PROPERTIES: tuple[Property, ...] = (
+    *buck_pwm.PROPERTIES,
+    *module_release.PROPERTIES,
+    *module_link_slave.PROPERTIES,
+    *protection.PROPERTIES,
+    *tracker.PROPERTIES,
+    *energy.PROPERTIES,
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from amaranth.back import rtlil
 from amaranth.hdl import (
@@ -19,9 +19,7 @@ from amaranth.hdl import (
     Cover,
     Elaboratable,
     Fragment,
-    Instance,
     Module,
-    ResetSignal,
     Shape,
     Signal,
     Value,
@@ -67,18 +65,6 @@ class Spec(Elaboratable):
                 self.ports.append(Value.cast(value))
         return fragment
 
-    def free(self, width: int, name: str) -> Signal:
-        """A value that may be another one in every clock."""
-        signal = Signal(width, name=name)
-        self.ports.append(signal)
-        return signal
-
-    def constant(self, width: int, name: str) -> Signal:
-        """A value that never changes and may be any."""
-        signal = Signal(width, name=name)
-        self._module.submodules[f"any_{name}"] = Instance("$anyconst", p_WIDTH=width, o_Y=signal)
-        return signal
-
     def past(self, value: Value, clocks: int = 1) -> Signal:
         """What the value was so many clocks ago; 0 before there was one. It knows no reset."""
         for _ in range(clocks):
@@ -98,19 +84,19 @@ class Spec(Elaboratable):
         self._module.d.comb += Cover(condition, src_loc_at=1)
 
 
-def internal(fragment: Fragment, name: str) -> Signal:
-    """The one signal of that name which the core drives; a dotted name goes into submodules. Raises NoSuchSignalError."""
+def internal(fragment: Fragment, name: str, domain: str | None = None) -> Signal:
+    """The one signal of that name which the core drives, in that domain; a dotted name goes into submodules. Raises NoSuchSignalError."""
     *path, last = name.split(".")
     for step in path:
         there = {str(child): subfragment for subfragment, child, _ in fragment.subfragments}
         if step not in there:
             raise NoSuchSignalError(name, 0, list(there))
         fragment = there[step]
-    driven = {id(signal): signal for statements in fragment.statements.values() for signal in _driven(statements)}
-    named = [(_declared_name(signal), signal) for signal in driven.values()]
-    found = [signal for own, signal in named if own == last]
+    driven = {signal.duid: signal for of, statements in fragment.statements.items() if domain in (None, of) for signal in _driven(statements)}
+    names = _declared_names([driven[duid] for duid in sorted(driven)])
+    found = [driven[duid] for duid, own in names.items() if own == last]
     if len(found) != 1:
-        raise NoSuchSignalError(name, len(found), [own for own, _ in named])
+        raise NoSuchSignalError(name, len(found), list(names.values()))
     return found[0]
 
 
@@ -126,12 +112,17 @@ def word(fragment: Fragment, name: str, address: Value) -> Signal:
     return stored
 
 
-def _declared_name(signal: Signal) -> str:
-    """The signal's name. Of two that are declared in one assignment Amaranth names the second only; the first one's is in the source."""
-    if signal.name != "$signal":
-        return signal.name
-    pair = re.match(r"\s*(\w+), \w+ = ", linecache.getline(*signal.src_loc))
-    return pair[1] if pair else signal.name
+def _declared_names(signals: Sequence[Signal]) -> dict[int, str]:
+    """Names by the signals' numbers. Of several declared in one assignment Amaranth names the last only; the others' are in the source."""
+    names = {signal.duid: signal.name for signal in signals}
+    lines: dict[tuple[str, int], list[int]] = {}
+    for signal in signals:
+        if signal.name == "$signal":
+            lines.setdefault(signal.src_loc, []).append(signal.duid)
+    for place, duids in lines.items():
+        if assigned := re.match(r"\s*((\w+, )+)\w+ = ", linecache.getline(*place)):
+            names |= dict(zip(duids, assigned[1].rstrip(", ").split(", "), strict=False))
+    return names
 
 
 def _driven(statements: object) -> Iterator[Signal]:

@@ -14,7 +14,8 @@ pulse of at most `bootstrap_ns` at the period's beginning, cut short by the dead
 A duty below 32 of 480 never gives the low side. Gates fall with `run` and `enable` (a bit for each twelve channels) without a clock;
 after `enable` they return with a whole period. `run` may be an unsynchronised wire: it only gates, and whoever drives `enable` includes a
 synchronised copy of it.
-Latency: gates are registered, one clock behind the carrier; a duty waits for up to one period and a twelfth.
+Latency: gates are registered, one clock behind the carrier; a duty waits for up to one period and a twelfth. Area, iCE40:
+522 LUT4, 485 carry, 316 FF with 12 channels; 889 LUT4, 923 carry, 653 FF with 36; 479 LUT4, 425 carry, 290 FF with 12 at 24 MHz.
 """
 
 from __future__ import annotations

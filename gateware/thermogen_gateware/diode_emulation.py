@@ -12,6 +12,7 @@ lock-out. It costs 51 V × (0.9 µs)² / (2 × 220 µH) / 80 µs = 1.2 mA of bus
 duty is 0 has no such pulses: nothing would bring back what they put into its input capacitor. `pulses` counts them and stops at 65,535.
 `resting`: the channel's duty has been 0, or its gates off, for 16 periods: with two poles at 5 kHz 4 A have died away to 0.16 A.
 Latency: the duty is taken in the second clock of a channel's four, the current in the third, the permissions hold in the fourth.
+Area, iCE40, 36 channels: 116 LUT4, 52 carry, 54 FF, 1 RAM.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class DiodeEmulation(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        due = self._bootstrap_periods - 1
-        history = data.StructLayout({"low_side": 1, "since_recharge": range(due + 1), "rest": range(REST_PERIODS)})
+        most = self._bootstrap_periods - 1
+        history = data.StructLayout({"low_side": 1, "until_recharge": range(most + 1), "rest": range(REST_PERIODS)})
         depth = 1 << (self._channels - 1).bit_length()
         m.submodules.histories = histories = Memory(shape=history, depth=depth, init=[])
         read, write = histories.read_port(), histories.write_port()
@@ -88,7 +89,7 @@ class DiodeEmulation(wiring.Component):
         recharge_due = Signal()
         m.d.comb += [
             resting.eq(before.rest == REST_PERIODS - 1),
-            recharge_due.eq(before.since_recharge == due),
+            recharge_due.eq(before.until_recharge == 0),
             self.low_side.eq(above),
             self.bootstrap.eq(switched & ~above & recharge_due),
             self.resting.eq(resting),
@@ -96,11 +97,11 @@ class DiodeEmulation(wiring.Component):
             after.rest.eq(Mux(switched, 0, Mux(resting, before.rest, before.rest + 1))),
         ]
         with m.If(~switched):
-            m.d.comb += after.since_recharge.eq(due)
+            m.d.comb += after.until_recharge.eq(0)
         with m.Elif(above | recharge_due):
-            m.d.comb += after.since_recharge.eq(0)
+            m.d.comb += after.until_recharge.eq(most)
         with m.Else():
-            m.d.comb += after.since_recharge.eq(before.since_recharge + 1)
+            m.d.comb += after.until_recharge.eq(before.until_recharge - 1)
         with m.If(self.prepared & self.bootstrap & ~self.pulses.all()):
             m.d.sync += self.pulses.eq(self.pulses + 1)
         return m

@@ -1,6 +1,7 @@
 """The module's end of the module link (`module_link.py`): takes duties and flags, answers with status and currents.
 
-Latency: duties apply at the end of the exchange. Area, 12 channels: 231 LUT4, 48 carry, 168 FF, 1 RAM on iCE40.
+Latency: duties apply at the end of the exchange. Area, iCE40: 270 LUT4, 58 carry, 169 FF, 1 RAM with 12
+channels; 280 LUT4, 68 carry, 177 FF, 1 RAM with 36.
 """
 
 from __future__ import annotations

@@ -8,11 +8,15 @@ lag of 64 µs is short beside the 2 ms with which string and input capacitor can
 A converter that does not answer, answers for another channel (`ads7952.py`) or has lost its reference (`reference_watch.py`) takes
 its own channels' gates and no others. The order of release and the kill wire are `module_release.py`, the low side is
 `diode_emulation.py`.
+Bound from a falling `run` to the last gate pin: 20 ns on HX8K, 30 ns on UP5K. The placed path is two LUTs, 11.2 and 15.4 ns from buffer to
+buffer; the rest is for the two pads and the placer's other days.
+Area with the product's top: 36 channels, 48 MHz: 2,890 of 7,680 LC and 4 RAM of HX8K, placed at 87.7 MHz. Without it: 12 channels,
+24 MHz: 1,613 of 5,280 LC and 4 RAM of UP5K, placed at 35.5 MHz.
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -114,7 +118,7 @@ class Pcm(wiring.Component):
             ModuleStatus.KILLED: release.killed,
         }
         status |= {flag: ~believed for flag, believed in zip(CONVERTER_STATUS, reference.believed, strict=False)}
-        m.d.comb += [link.status[flag.bit_length() - 1].eq(level) for flag, level in status.items()]
+        m.d.comb += link.status.eq(Cat(status.get(ModuleStatus(1 << bit), C(0, 1)) for bit in range(8)))
 
         self._convert(m, pwm, driver)
         to_link, to_emulation = self._store(m, driver)
@@ -166,7 +170,7 @@ class Pcm(wiring.Component):
         m.d.comb += [
             write.addr.eq(channel),
             write.data.eq(driver.samples[lane]),
-            write.en.eq(Cat(driver.good, 0).bit_select(lane, 1) & (channel < channels)),
+            write.en.eq(Cat(driver.good, C(0, 1)).bit_select(lane, 1) & (channel < channels)),
         ]
         with m.If(driver.frame):
             m.d.sync += [lane.eq(0), channel.eq(driver.sample_channel)]

@@ -9,7 +9,7 @@ amplifier is not: each plausible channel counts one up, each implausible one dow
 So it takes more than half of the channels, and 53 µs when all of them agree. Until belief is won, at 63, only resting channels
 count up: a module does not start on a reference that it could not yet have checked. With every channel at work a reference
 between 1.2 and 2.5 V stays unseen here; the node compares the sum of the channels with the bus shunt for that.
-Latency: `believed` follows the twelfth channel of a period by a clock.
+Latency: `believed` follows a channel's current by a clock. Area, iCE40: 33 LUT4, 8 carry, 7 FF with one converter; 78, 24, 21 with three.
 """
 
 from __future__ import annotations

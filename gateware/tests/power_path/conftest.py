@@ -19,8 +19,11 @@ class Ads7952Model:
     The falling chip select samples the channel that the multiplexer stands at; the command of the frame before moves the
     multiplexer after that, so a command of frame n is answered in frame n + 2. SDO shows the next bit after each falling SCLK, SDI is
     taken at the rising one. `inputs` are fractions of Vref × 4096, per channel. `fault`: None, "stuck-0", "stuck-1",
-    "wrong-channel", or a function of the frame's number that gives one of these.
+    "wrong-channel", or a function of the frame's number that gives one of these. A frame has 16 SCLK, unless `may_be_cut_off`:
+    its master is reset; a command that was cut off is not obeyed.
     """
+
+    may_be_cut_off = False
 
     def __init__(self, inputs, fault=None):
         self.inputs = inputs
@@ -70,8 +73,9 @@ class Ads7952Model:
                 elif clock and not ctx.get(sclk):
                     set_sdo(ctx, answer >> (15 - bits) & 1 if bits < 16 else 0)
                 clock = ctx.get(sclk)
-            assert bits == 16, f"{bits} SCLK in a frame"
-            self._obey(command)
+            assert bits == 16 or self.may_be_cut_off, f"{bits} SCLK in a frame"
+            if bits == 16:
+                self._obey(command)
             self.frames += 1
 
 

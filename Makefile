@@ -23,7 +23,7 @@ $(READY): requirements.lock pyproject.toml scripts/install-system-packages
 	$(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: run demo test check soak fuzz bench bench-mppt build-bitstream docs format
+.PHONY: run demo test check soak fuzz prove bench bench-mppt build-bitstream docs format
 run: $(READY) ## the whole system on this machine, until Ctrl-C
 	@$(PY) -m thermogen_scripts.run
 
@@ -53,6 +53,9 @@ soak: $(READY) ## the long, seeded part of the tests
 
 fuzz: $(READY) ## the long, seeded fuzzing of every decoder
 	$(PY) -m pytest esf/tests -m soak --timeout=7200
+
+prove: $(READY) ## every property of the gateware proven, and its mutant refuted
+	@$(PY) -m gateware.tests.formal
 
 bench: $(READY) ## ratios against what a user would use instead
 	@$(PY) -m thermogen_scripts.bench

@@ -23,7 +23,8 @@ falling SCLK, at 24 MHz 83 to 125 ns after the rising one. Chip select rests hig
 byte, CRC and length are right and its sequence is 1 to 127 ahead of the last good one (mod 256); only the duties and flags of a good
 frame are ever applied, all at once. After power-up and after a loss, the first frame with a good CRC only sets the sequence. The
 slave's link is lost after 10 ms without a good frame or 3 bad ones in a row; the node calls a module absent after 10 ms without a good
-answer. A module that was killed (its `run` wire fell, however shortly) stays off until it has applied a frame without enable.
+answer. A module that was killed (its `run` wire fell, however shortly, or it has only just been powered) says KILLED
+and stays off until it has applied a frame without enable: the node sends it such frames until it says so no more.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class ModuleStatus(enum.IntFlag):
     CONVERTER_1 = 1 << 5
     CONVERTER_2 = 1 << 6
     KILLED = 1 << 7
-    """The `run` wire has fallen since the last frame without enable."""
+    """The `run` wire has fallen since the last frame without enable, or there has been none since power-up."""
 
 
 def frame_bytes(channels: int) -> int:

@@ -89,6 +89,26 @@ def test_the_answer_carries_last_sequence_status_bootstrap_pulses_and_currents(s
     slave.run(bench)
 
 
+def test_a_frame_that_is_applied_is_told_once_and_no_other_is(slave):
+    told = []
+
+    async def bench(ctx):
+        await slave.send(ctx)  # only sets the sequence
+        assert told == []
+        await slave.send(ctx, enable=0)
+        await slave.send(ctx, flip=20)
+        await slave.send(ctx, enable=1)
+        await slave.send(ctx, sequence=slave.sequence - 1)
+        assert told == [0, 1]
+
+    async def listen(ctx):
+        async for _, _, applied, enable in ctx.tick().sample(slave.dut.applied, slave.dut.enable):
+            if applied:
+                told.append(enable)
+
+    slave.simulate(slave.dut, bench, background=[listen], clock_hz=SLAVE_HZ)
+
+
 async def flip_and_look(slave, ctx, flips):
     await slave.up(ctx)
     for flip in flips:

@@ -139,7 +139,7 @@ def waveforms(path: Path) -> None:
         ax.set_title(title, fontsize=10)
         ax.set_xlabel("µs")
     axes[0][0].set_ylabel("A")
-    axes[0][0].legend(fontsize=9, loc="lower right")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
     _save(figure, path)
 
 

@@ -20,7 +20,7 @@ _JUNCTION_V = 0.027
 
 
 SPICE_CASES = CASES[:3]
-"""Near the edge of conduction the power hangs so much on the duty that ngspice needs minutes to be exact enough; LSODA covers it."""
+"""Near the edge of conduction the power hangs so much on the duty that ngspice's tolerances show; LSODA covers it."""
 
 
 class SpiceMissingError(SimulatorError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +39,7 @@ class Figure:
 
 def parsed(page: str) -> dict[str, float]:
     """The figures of a page by name."""
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
-    return {row[0]: float(row[1].split()[0]) for row in rows if len(row) == 3 and row[1][:1] in "-0123456789"}
+    return {name: float(value) for name, value in re.findall(r"^\| ([^|]+) \| ([\d.]+) [^|]*\|", page, re.MULTILINE)}
 
 
 def greatest_percent(ours: Iterable[float], theirs: Iterable[float]) -> float:

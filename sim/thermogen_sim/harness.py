@@ -45,7 +45,6 @@ class _SiteHead(ctypes.Structure):
         ("clocks", ctypes.c_uint64),
         ("clocks_per_site_second", ctypes.c_uint64),
         ("comparator", ctypes.c_int32),
-        ("unused", ctypes.c_int32),
     )
 
 

@@ -97,7 +97,6 @@ struct tz_site {
     uint64_t clocks = 0;
     uint64_t clocks_per_site_second = 1;
     int32_t comparator = -1;  // the over-voltage comparator's output: -1 what the bus makes it, otherwise stuck at that level
-    int32_t unused = 0;
 };
 }
 

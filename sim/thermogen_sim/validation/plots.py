@@ -87,7 +87,7 @@ def averaged(path: Path, comparisons: list[Comparison]) -> None:
     ax.set_ylim(-0.12, 0.12)
     ax.set_xlabel("duty")
     ax.set_ylabel("% power of the averaged over the switched model")
-    ax.legend(fontsize=9, ncols=3, loc="lower center")
+    ax.legend(fontsize=9, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 0.12))
     _save(figure, path)
 
 
@@ -105,7 +105,7 @@ def sampling(path: Path, errors_a: dict[float, dict[float, float]]) -> None:
     ax.set_ylim(-12, 12)
     ax.set_xlabel("duty")
     ax.set_ylabel("mA, sample in the middle of the on-time less true mean")
-    ax.legend(fontsize=9, loc="lower right")
+    ax.legend(fontsize=9, loc="lower right", bbox_to_anchor=(1.0, 0.12))
     _save(figure, path)
 
 
@@ -139,7 +139,7 @@ def waveforms(path: Path) -> None:
         ax.set_title(title, fontsize=10)
         ax.set_xlabel("µs")
     axes[0][0].set_ylabel("A")
-    axes[0][0].legend(fontsize=9, loc="lower right")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
     _save(figure, path)
 
 

@@ -48,17 +48,16 @@ def _slope(way: str, voc: float, load_w: float, case: Case, parts: Parts) -> Cal
     return slope
 
 
-def _events(way: str, voc: float, parts: Parts) -> list[Callable[[float, State], float]]:
+def _events(way: str, parts: Parts) -> list[Callable[[float, State], float]]:
+    """What ends this way by itself. The string's diode needs no event: its current begins and ends without a jump."""
+
     def current_ends(_t: float, y: State) -> float:
         return float(y[0])
 
     def body_diode_begins(_t: float, y: State) -> float:
         return float(y[1] + parts.body_diode_v - y[2])
 
-    def string_stops(_t: float, y: State) -> float:
-        return float(y[1] - voc)
-
-    events: list[Callable[[float, State], float]] = [string_stops]
+    events: list[Callable[[float, State], float]] = []
     if way in {"low diode", "high diode"}:
         events.append(current_ends)
     elif way == "none":
@@ -80,12 +79,12 @@ def stiff_power(case: Case, start: Switched, at_s: float, periods: int, parts: P
         for until, next_high, next_low in [*edges, (PERIOD_S, None, None)]:
             while until - now > _OVER_S:
                 way = _way(high, low, y, parts)
-                events = _events(way, voc, parts)
+                events = _events(way, parts)
                 solved = solve_ivp(
                     _slope(way, voc, load_w, case, parts), (now, until), y, "LSODA", events=events, rtol=_RELATIVE, atol=_ABSOLUTE
                 )
                 y, now = solved.y[:, -1], solved.t[-1]
-                if len(events) > 1 and events[1].__name__ == "current_ends" and solved.t_events[1].size:
+                if way in {"low diode", "high diode"} and solved.t_events[0].size:
                     y[0] = 0.0
             if next_high is not None:
                 high, low = next_high, bool(next_low)

@@ -30,8 +30,8 @@ from .trip_causes import HOT_FATAL_RAW, HOT_THROTTLE_RAW
 CONVERTERS = 3
 """Converters of a module, each for 12 of its channels."""
 RELEASE_EXCHANGES = 7
-KILLED_EXCHANGES = 100
-"""10 ms in which a module whose run wire has risen may still say that it is killed."""
+KILLED_EXCHANGES = 20
+"""2 ms in which a module whose run wire has risen may still say that it is killed."""
 STATUS_CONVERTERS = ModuleStatus.CONVERTER_0.bit_length() - 1
 STATUS_KILLED = ModuleStatus.KILLED.bit_length() - 1
 STATUS_CONVERTER_FAULT = ModuleStatus.CONVERTER_FAULT.bit_length() - 1

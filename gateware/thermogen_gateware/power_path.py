@@ -7,7 +7,7 @@ comparator without a clock, and fall with the link of their module; the link its
 A module may be plugged into any slot at any time. Its kill latch is released by an enable flag that is 0 and then 1 (`pcm.py`), so a
 module that is new, or whose run wire has just risen, first gets RELEASE_EXCHANGES with the flag 0. A module of another type or version
 is shown in the registers, and its channels stay absent.
-Latency: `ready` at most 1,500 clocks after `pulse` (about 900).
+Latency: `ready` at most 1,500 clocks after `pulse` (about 900). Area: counted in `node.py`.
 """
 
 from __future__ import annotations

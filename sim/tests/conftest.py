@@ -190,10 +190,11 @@ class Host:
         self.ask(Request.write(self._next_tag(), address, [value >> 16 & 0xFFFF, value & 0xFFFF][-size:]))
 
     def start(self, site_time: int, sequence: int = 0) -> None:
-        """Set the time, arm and enable."""
+        """Set the time, arm, say that somebody watches, and enable."""
         self.control("time_set", site_time)
         self.control("sequence_start", sequence)
         self.control("arm", 1)
+        self.control("heartbeat", 1)
         self.control("enable", 1)
 
     def leaf(self, sequence: int) -> bytes:

@@ -210,6 +210,7 @@ class Tracker(wiring.Component):
                 with m.If(channel == channels - 1):
                     m.d.sync += [channel.eq(0), module.eq(module + 1)]
                 with m.If(index == total - 1):
+                    m.d.sync += index.eq(0)
                     m.d.sync += [self.channel_sum.eq(pass_sum), self.pass_done.eq(1), round_index.eq(Mux(step_end, 0, round_index + 1))]
                     m.next = "IDLE"
 

@@ -5,7 +5,7 @@ not obey, and only the run wire and its module's drivers can be tried: after 20 
 the same channel everything trips, and the trip names the channel. 3.9 A is just below what the amplifier can still measure (4.1 A);
 −0.5 A is five times the tracker's own limit, so that the tracker is always first. The counts are kept channel by channel in memory; a
 channel of an absent module counts as zero ampere.
-Latency: 20 exchanges. A look takes 2 clocks a channel + 2. Area: counted in `power_path.py`.
+Latency: 20 exchanges. A look takes 2 clocks a channel + 2. Area: counted in `node.py`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ last a full node 28,000 years, the 48 bits of gas 136 years.)
 Two measurements that have nothing in common see the same current: the channels' own and the bus shunt. `mismatch` says that the means of
 the second differ by more than 2 % of the shunt's and by more than 0.5 A: a shunt's zero (half a per cent of ±82 A is 0.4 A) and half a step
 of 2 mA in each of 108 channels (0.1 A) are no reason to doubt.
-Latency: 161 clocks from `means_done` to `done`. Area: counted in `power_path.py`.
+Latency: 161 clocks from `means_done` to `done`. Area: counted in `node.py`.
 """
 
 from __future__ import annotations

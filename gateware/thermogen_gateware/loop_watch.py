@@ -4,7 +4,7 @@ Each of the three has to be seen once before the watch is content again; when on
 steers the channels any more, and everything is turned off. A loop comes round every 100 µs, so this is a thousand of them missed.
 Until the three have been seen for the first time the watch allows for the same 100 ms. A converter that answers wrongly is not
 this watch's business (`run` is 0 then, see `protection.py`); one that is not asked any more is.
-Latency: 100 ms and at most one loop. Area: counted in `power_path.py`.
+Latency: 100 ms and at most one loop. Area: counted in `node.py`.
 """
 
 from __future__ import annotations

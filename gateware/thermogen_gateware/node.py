@@ -3,7 +3,8 @@
 The site clock begins a second; the power path closes the second's means and energies; the snapshot makes them the newest image; where the
 calendar says so, the image becomes a leaf. The host link reads and writes the register file. All pins are logic level. Asynchronous are:
 the host's three SPI wires (synchronised in `spi_target.py`), the pulse (`site_clock.py`), and what enters the power path.
-AREA
+Area, LIFCL (synthesis), 36 channels on each of three modules: 4,709 LUT4, 1,512 CCU2 (24 % of COMB together), 5,007 FF, 51 DPR16X4, 13 EBR,
+1 LRAM, 3 multipliers.
 """
 
 from __future__ import annotations

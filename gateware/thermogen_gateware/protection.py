@@ -30,7 +30,7 @@ power-off. The first cause, its clock count and the values then are kept until t
 `faults` only. Levels and times are in `trip_causes.py`.
 Bound from the comparator's output to the gates: 15 ns node, pin to pin (one LUT between pads) + 10 ns wire + 20 ns module, pin to pin
 (`pcm.py`: one LUT between pads) + 200 ns gate driver = 245 ns, with 755 ns of the microsecond left for the comparator itself.
-Latency otherwise: the deglitch time + one clock. Area: counted in `power_path.py`.
+Latency otherwise: the deglitch time + one clock. Area: counted in `node.py`.
 """
 
 from __future__ import annotations

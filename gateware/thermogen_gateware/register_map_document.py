@@ -140,9 +140,8 @@ FLAG_MEANING = {
 
 def document() -> str:
     """The document's text."""
-    return "\n".join(
-        [*_introduction(), *_image(), *_status(), *_controls(), *_calibration(), *_restore(), *_epochs(), *_gains(), *_parameters(), ""]
-    )
+    sections = (_introduction, _image, _status, _controls, _calibration, _restore, _epochs, _gains, _parameters)
+    return "\n".join([*(line for section in sections for line in section()), ""])
 
 
 def _introduction() -> list[str]:

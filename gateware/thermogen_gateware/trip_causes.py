@@ -15,7 +15,7 @@ it is on the safe side of its clear level; between the two a latched trip stays.
     channel           see `channel_guard.py`
     emergency         see `loop_watch.py`
 
-Latency: deglitch time and one scan of the site converter (20 µs). Counts the clock. Area: counted in `power_path.py`.
+Latency: deglitch time and one scan of the site converter (20 µs). Counts the clock. Area: counted in `node.py`.
 """
 
 from __future__ import annotations

@@ -206,8 +206,8 @@ class Host:
         self.control("time_set", site_time)
         self.control("sequence_start", sequence)
         self.control("arm", 1)
-        self.control("enable", 1)
         self.control("heartbeat", 1)
+        self.control("enable", 1)
 
     def image(self) -> Telemetry:
         """The telemetry of the last whole site second."""

@@ -180,8 +180,8 @@ def _shunt(span: Span, doubted: int) -> Check:
     name = "energy within the bus shunt's"
     numbers = {"energy_mj": energy_mj, "limit_mj": limit_mj, "shunt_mj": shunt_mj, "doubted_leaves": doubted}
     text = (
-        f"{doubted} leaves say that channels and bus shunt disagree: {_joules(energy_mj)} by the channels, {_joules(shunt_mj)} by the shunt,"
-        f" with tolerance {_joules(limit_mj)}"
+        f"{doubted} leaves say that channels and bus shunt disagree: {_joules(energy_mj)} by the channels,"
+        f" {_joules(shunt_mj)} by the shunt, with tolerance {_joules(limit_mj)}"
     )
     return passed(name, text, **numbers) if energy_mj <= limit_mj else refused(name, Reason.ABOVE_SHUNT, text, **numbers)
 

@@ -52,16 +52,17 @@ class AllOn(wiring.Component):
         return m
 
 
-def node_core():
-    inputs = "host_sclk host_cs_n host_copi adc_cipo pulse ov_comparator module_cipo"
-    outputs = "host_cipo module_sclk module_cs_n module_copi module_run adc_sclk adc_cs_n adc_copi led_link led_trip"
-    return AllOn(dict.fromkeys(inputs.split(), 1), dict.fromkeys(outputs.split(), 1))
+def node_core(modules=controller_node.MODULES):
+    inputs = "host_sclk host_cs_n host_copi adc_cipo pulse ov_comparator"
+    outputs = "host_cipo module_sclk adc_sclk adc_cs_n adc_copi led_link led_trip"
+    wires = dict.fromkeys(("module_cs_n", "module_copi", "module_run"), modules)
+    return AllOn(dict.fromkeys(inputs.split(), 1) | {"module_cipo": modules}, dict.fromkeys(outputs.split(), 1) | wires)
 
 
-def pcm_core():
-    inputs = "link_sclk link_cs_n link_copi run adc_cipo"
+def pcm_core(channels=power_module.CHANNELS):
+    inputs = "link_sclk link_cs_n link_copi run supply_good adc_cipo"
     outputs = "link_cipo adc_sclk adc_cs_n adc_copi driver_enable"
-    gates = {"pwm_hi": pcm.CHANNELS, "pwm_lo": pcm.CHANNELS}
+    gates = {"pwm_hi": channels, "pwm_lo": channels}
     return AllOn(dict.fromkeys(inputs.split(), 1), dict.fromkeys(outputs.split(), 1) | gates)
 
 
@@ -94,7 +95,7 @@ def simulate(top, board, bench):
 def test_the_module_switches_nothing_before_lock_nor_after_it_is_lost():
     board, pll = SimulatedBoard(power_module.PINS), TestClock()
     gates = [board.ports[name].o for name in ("pwm_hi", "pwm_lo", "driver_enable")]
-    used = (1 << pcm.CHANNELS) - 1
+    used = (1 << power_module.CHANNELS) - 1
     hold = round(pcm.HOLD_S * power_module.CLOCK_HZ)
 
     async def bench(ctx):
@@ -146,7 +147,7 @@ def test_the_node_on_the_evaluation_board_lets_no_module_run_without_a_locked_pl
         assert [ctx.get(wire) for wire in run] == [0, 0, 0]
         ctx.set(pll.lock, 1)
         await both(20)
-        assert [ctx.get(wire) for wire in run] == [1] * node.MODULES_USED + [0] * (controller_node.MODULES - node.MODULES_USED)
+        assert [ctx.get(wire) for wire in run] == [1, 1, 1]
         ctx.set(pll.lock, 0)
         await ctx.delay(1e-9)  # and no clock edge
         assert [ctx.get(wire) for wire in run] == [0, 0, 0]
@@ -161,7 +162,9 @@ def test_the_reduced_module_keeps_the_flash_off_the_converters_wires_from_the_fi
     async def bench(ctx):
         seen.append(ctx.get(board.ports["flash.cs_n"].o))
 
-    simulate(pcm.PcmTop(pcm_core(), lambda pins: pll, ice40_up5k_breakout.CLOCK_HZ, shared_flash=True), board, bench)
+    simulate(
+        pcm.PcmTop(pcm_core(ice40_up5k_breakout.CHANNELS), lambda pins: pll, ice40_up5k_breakout.CLOCK_HZ, shared_flash=True), board, bench
+    )
     assert seen == [1]
 
 
@@ -183,11 +186,11 @@ def test_the_node_lets_modules_run_only_while_its_clock_does():
         await run_clock(ctx, oscillator.clk, 100)
         assert levels() == [0, 0, 0]  # no 50 MHz yet
         await both(20)
-        assert levels() == [1, 0, 0]  # only the module that is built in
+        assert levels() == [1, 1, 1]
         await run_clock(ctx, oscillator.clk, 19)  # the 50 MHz has stopped
         assert levels() == [0, 0, 0]
         await both(20)
-        assert levels() == [1, 0, 0]
+        assert levels() == [1, 1, 1]
 
     simulate(node.NodeTop(node_core(), oscillator), board, bench)
 
@@ -197,10 +200,11 @@ def test_the_node_leaves_modules_that_it_does_not_use_deselected():
     seen = []
 
     async def bench(ctx):
-        seen.extend(ctx.get(board.ports[f"module#{number}.cs_n"].o) for number in range(1, controller_node.MODULES))
+        await run_clock(ctx, board.ports["clk50"].i, 2 * node.HOLD_CLOCKS)
+        seen.extend(ctx.get(board.ports[f"module#{number}.{wire}"].o) for number in (1, 2) for wire in ("cs_n", "copi", "run"))
 
-    simulate(node.NodeTop(node_core(), oscillator), board, bench)
-    assert seen == [1, 1]
+    simulate(node.NodeTop(node_core(modules=1), oscillator), board, bench)
+    assert seen == [1, 0, 0] * 2
 
 
 def test_lamps_are_lit_by_a_low_level():

@@ -16,6 +16,7 @@ from thermogen_boards import ControllerNode, CrossLinkNxEvn
 from thermogen_boards.controller_node import CLOCK_HZ, MODULES
 
 from ..build.design import ClockTarget, Design
+from ..build.sources import register_value, source_hash
 from ..node import Node
 from .board_pins import BoardPins
 from .clock_sources import InternalOscillator, Oscillator50, Pll50, timed_domain
@@ -23,15 +24,18 @@ from .clock_watch import ClockWatch, Heartbeat
 from .power_on import PowerOn
 
 CLOCKS_PER_SITE_SECOND = CLOCK_HZ
-CHANNELS = 12
-MODULES_USED = 1
+CHANNELS = 36
+"""On each module."""
 
 HOLD_CLOCKS = 64
 """Flip-flops start as configured; the hold lets the oscillator's first, irregular periods pass."""
 
 
 class NodeTop(Elaboratable):
-    """The node on its board. `core` has the ports of `Node`, `oscillator` the port `clk`; `clock` makes what has `clk` and `lock`."""
+    """The node on its board. `core` has the ports of `Node`, `oscillator` the port `clk`; `clock` makes what has `clk` and `lock`.
+
+    The core decides how many modules are used: as many as it has `module_run` wires.
+    """
 
     def __init__(
         self,
@@ -39,7 +43,7 @@ class NodeTop(Elaboratable):
         oscillator: wiring.Component | None = None,
         clock: Callable[[BoardPins], wiring.Component] = Oscillator50,
     ) -> None:
-        self._core = core or Node(CLOCKS_PER_SITE_SECOND, CHANNELS, MODULES_USED)
+        self._core = core or Node(CLOCKS_PER_SITE_SECOND, CHANNELS, MODULES, source_hash=register_value(source_hash(__name__)))
         self._oscillator = oscillator or InternalOscillator()
         self._clock = clock
 
@@ -61,6 +65,7 @@ class NodeTop(Elaboratable):
         m.d.comb += clock_watch.beat.eq(heartbeat.beat)
 
         m.submodules.node = node = self._core
+        modules = len(node.module_run)
         m.d.comb += [
             node.host_sclk.eq(pins.input("host", "sclk")),
             node.host_cs_n.eq(pins.input("host", "cs_n")),
@@ -68,7 +73,7 @@ class NodeTop(Elaboratable):
             node.adc_cipo.eq(pins.input("adc", "cipo")),
             node.pulse.eq(pins.input("pulse")),
             node.ov_comparator.eq(pins.input("ov_comparator")),
-            node.module_cipo.eq(Cat(pins.input("module", "cipo", number) for number in range(MODULES_USED))),
+            node.module_cipo.eq(Cat(pins.input("module", "cipo", number) for number in range(modules))),
         ]
         pins.output(node.host_cipo, "host", "cipo")
         pins.output(node.adc_sclk, "adc", "sclk")
@@ -78,7 +83,7 @@ class NodeTop(Elaboratable):
         pins.output(node.led_link, "led_link")
         pins.output(node.led_trip, "led_trip")
         for number in range(MODULES):
-            used = number < MODULES_USED
+            used = number < modules
             pins.output(node.module_cs_n[number] if used else C(1), "module", "cs_n", number)
             pins.output(node.module_copi[number] if used else C(0), "module", "copi", number)
             may_run = Signal(name=f"may_run_{number}")

@@ -11,16 +11,13 @@ from collections.abc import Callable
 from amaranth.hdl import C, ClockSignal, Elaboratable, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from thermogen_boards import Ice40Hx8kBreakout, Ice40Up5kBreakout, PowerModule, ice40_up5k_breakout
-from thermogen_boards.power_module import CHANNELS_PER_CONVERTER, CLOCK_HZ
+from thermogen_boards.power_module import CHANNELS, CLOCK_HZ, CONVERTER_COUNT
 
 from ..build.design import ClockTarget, Design
 from ..pcm import Pcm
 from .board_pins import BoardPins
 from .clock_sources import Pll24, Pll48, timed_domain
 from .power_on import PowerOn
-
-CHANNELS = 12
-CONVERTERS = CHANNELS // CHANNELS_PER_CONVERTER
 
 HOLD_S = 15e-6
 """Five times the 3 µs for which block RAMs have been seen to read as zero."""
@@ -42,7 +39,7 @@ class PcmTop(Elaboratable):
         clock_hz: int = CLOCK_HZ,
         shared_flash: bool = False,
     ) -> None:
-        self._core = core or Pcm(CHANNELS, CONVERTERS)
+        self._core = core or Pcm(CHANNELS, CONVERTER_COUNT)
         self._clock = clock
         self._hold_clocks = round(HOLD_S * clock_hz)
         self._shared_flash = shared_flash
@@ -67,6 +64,7 @@ class PcmTop(Elaboratable):
             pcm.link_cs_n.eq(pins.input("link", "cs_n")),
             pcm.link_copi.eq(pins.input("link", "copi")),
             pcm.run.eq(pins.input("run")),
+            pcm.supply_good.eq(pins.input("supply_good")),
             pcm.adc_cipo.eq(pins.input("adc", "cipo")),
         ]
         pins.output(pcm.link_cipo, "link", "cipo")
@@ -84,7 +82,7 @@ class PcmTop(Elaboratable):
 
 def _reduced() -> PcmTop:
     hz = ice40_up5k_breakout.CLOCK_HZ
-    return PcmTop(Pcm(ice40_up5k_breakout.CHANNELS, 1), Pll24, hz, shared_flash=True)
+    return PcmTop(Pcm(ice40_up5k_breakout.CHANNELS, 1, clock_hz=hz), Pll24, hz, shared_flash=True)
 
 
 def _design(platform: Callable[[], object], top: Callable[[], Elaboratable], clock_hz: float) -> Design:

@@ -4,7 +4,7 @@ Package: caBGA400, as on the manufacturer's evaluation board. The QFN72 has only
 Part: industrial temperature (a well pad sees -40 °C), speed grade 8. What sets the grade is the large RAM that keeps the leaves: its
 14.7 ns from clock to data in grade 7 leave 64 MHz, one wire from missing the 62.5 MHz that 50 MHz with its margin needs; grade 8 gives 75.
 Ball, bank and function of each pin: the manufacturer's pinout as kept in Project Oxide's `iodb.json`, which the place-and-route
-tool is built from; `gateware/tests/test_build_boards.py` has the tool accept every one of them.
+tool is built from; `gateware/tests/test_build_flow.py` has the tool accept every one of them.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ tried there first (seven of them serve its USB bridge; see ice40_hx8k_breakout.p
 group's 24 gate signals share one I/O bank, so that one bank's supply never carries more than twelve edges at a time and a group can be
 left off the board as a whole.
 Ball and bank of each pin: Project IceStorm's `8k-ct256` table, which the place-and-route tool is built from;
-`gateware/tests/test_build_boards.py` has the tool accept every one of them.
+`gateware/tests/test_build_flow.py` has the tool accept every one of them.
 """
 
 from __future__ import annotations

@@ -6,7 +6,18 @@ import pytest
 from amaranth.build import Attrs, Clock, Pins, Resource
 from amaranth.hdl import ClockSignal, Elaboratable, Module, Signal
 from amaranth.lib import memory
-from thermogen_boards import ControllerNode, PowerModule, controller_node, power_module
+from thermogen_boards import (
+    ControllerNode,
+    CrossLinkNxEvn,
+    Ice40Hx8kBreakout,
+    Ice40Up5kBreakout,
+    PowerModule,
+    controller_node,
+    crosslink_nx_evn,
+    ice40_hx8k_breakout,
+    ice40_up5k_breakout,
+    power_module,
+)
 from thermogen_gateware.build import flow, workarounds
 from thermogen_gateware.build.design import ClockTarget, Design
 from thermogen_gateware.build.errors import ToolFailedError
@@ -116,7 +127,16 @@ def test_a_design_that_is_too_slow_has_no_image(tmp_path):
     assert any("ns" in step for step in result.critical_paths["clk"])
 
 
-@pytest.mark.parametrize(("platform", "table"), [(ControllerNode, controller_node.PINS), (PowerModule, power_module.PINS)])
+@pytest.mark.parametrize(
+    ("platform", "table"),
+    [
+        (ControllerNode, controller_node.PINS),
+        (PowerModule, power_module.PINS),
+        (CrossLinkNxEvn, crosslink_nx_evn.PINS),
+        (Ice40Hx8kBreakout, ice40_hx8k_breakout.PINS),
+        (Ice40Up5kBreakout, ice40_up5k_breakout.PINS),
+    ],
+)
 def test_the_tools_accept_every_pin_of_the_board(platform, table, tmp_path):
     result = build(Design("all_pins", platform, lambda: AllPins(table), (ClockTarget("clk", 12e6),)), tmp_path)
     assert result.area["IO"].used == len(table)
@@ -180,7 +200,13 @@ def proves_sum(operation, techmap, folder):
     return code == 0
 
 
-def test_every_step_is_announced_in_order(tmp_path):
+def test_every_step_is_announced_in_order_with_its_log(tmp_path):
     heard = []
-    build(MODULE, tmp_path, on_step=heard.append)
-    assert heard == list(flow.STEPS)
+    build(MODULE, tmp_path, on_step=lambda step, log: heard.append((step, log and log.name)))
+    assert heard == list(zip(flow.STEPS, (None, "top.rpt", "top.tim", "top.pack"), strict=True))
+
+
+def test_the_areas_of_the_cores_add_up_to_the_whole(tmp_path):
+    result = build(NODE, tmp_path)
+    for kind, cells in result.area.items():
+        assert sum(core.own.get(kind, 0) for core in result.cores) == cells.used

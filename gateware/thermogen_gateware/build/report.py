@@ -19,13 +19,13 @@ from .errors import ClockWithoutTargetError, ReportError, TargetWithoutClockErro
 AREA_NAMES = {
     # cell type of the tool: name that the family's engineers use
     "OXIDE_COMB": "COMB",
+    "ICESTORM_LC": "LC",
     "OXIDE_FF": "FF",
     "OXIDE_EBR": "EBR",
     "LRAM_CORE": "LRAM",
     "MULT18_CORE": "DSP",
     "PLL_CORE": "PLL",
     "SEIO33_CORE": "IO",
-    "ICESTORM_LC": "LC",
     "ICESTORM_RAM": "EBR",
     "ICESTORM_DSP": "DSP",
     "ICESTORM_PLL": "PLL",

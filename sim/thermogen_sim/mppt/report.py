@@ -33,6 +33,8 @@ there within the converter's reach (duty at most 0.95).
 """
 
 
+_LEVEL = 5e-5
+"""A difference that is none: less than another seed makes."""
 _BLOCK = 15
 """Rows of one second that a point of the plots of constant heat stands for."""
 
@@ -41,8 +43,11 @@ def _verdict(scenario: Scenario, own: Figures, others: Sequence[Figures]) -> str
     short = []
     if own.harvested < scenario.aim:
         short.append(f"{100 * (scenario.aim - own.harvested):.2f} points under the aim")
-    ahead = [other for other in others if other.harvested >= own.harvested]
-    short += [f"behind {other.tracker}" for other in ahead]
+    for other in others:
+        if other.harvested > own.harvested + _LEVEL:
+            short.append(f"behind {other.tracker}")
+        elif other.harvested > own.harvested - _LEVEL:
+            short.append(f"level with {other.tracker}")
     fractional = next(other for other in others if other.tracker.startswith("Voc/2"))
     if scenario.name == "constant heat" and own.harvested < fractional.harvested + 0.02:
         short.append(f"only {100 * (own.harvested - fractional.harvested):.2f} points over half of the open-circuit voltage")

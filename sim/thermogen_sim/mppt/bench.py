@@ -156,5 +156,6 @@ def run(conditions: Conditions, kind: Kind, step_counts: int = 1) -> Run:
         0,
     )
     library(c.channels).tz_mppt_run(ctypes.byref(bench))
-    columns = record.T
-    return Run(c.record_s, *columns[:RECORD_FIELDS], record[:, RECORD_FIELDS:], bench.hot_end_k, bench.clocks)
+    output_w, available_w, string_v, string_v2, open_v, hot_k, duty = record.T[:RECORD_FIELDS]
+    channel_w = record[:, RECORD_FIELDS:]
+    return Run(c.record_s, output_w, available_w, string_v, string_v2, open_v, hot_k, duty, channel_w, bench.hot_end_k, bench.clocks)

@@ -29,7 +29,8 @@ def tracker_rtlil(channels: int) -> str:
     from amaranth.back import rtlil
     from thermogen_gateware.tracker import Tracker
 
-    return str(rtlil.convert(Tracker(channels), name="tz_tracker", emit_src=False))
+    tracker = Tracker(channels)  # type: ignore[no-untyped-call]
+    return str(rtlil.convert(tracker, name="tz_tracker", emit_src=False))
 
 
 def bench_library(channels: int, progress: Progress = lambda _step: None) -> Path:

@@ -23,9 +23,6 @@ DUTY_MAX = 0.95
 
 Array = NDArray[np.float64]
 
-LAG_S = PLATE_J_K / (CONDUCTANCE_W_K + SEEBECK_V_K * 1.4)
-"""Thermal time constant at a current of 1.4 A."""
-
 
 def _choices(hot_k: Array, shares: Array, bus_v: float) -> tuple[Array, Array]:
     """(string current, output power) for each temperature and each share of its open-circuit voltage."""

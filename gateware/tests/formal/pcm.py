@@ -34,8 +34,8 @@ PROPERTIES = (
     Property(
         name="module_pins",
         core="pcm",
-        says="At the module's pins no gate and no driver is on, without waiting for a clock, while the kill wire is low or the supply bad; nor "
-        "without link and enable, nor a channel whose converter is not believed.",
+        says="At the module's pins no gate and no driver is on, without waiting for a clock, while the kill wire is low or the supply bad; "
+        "nor without link and enable, nor a channel whose converter is not believed.",
         parameters="36 channels, 3 converters, 48 MHz",
         spec=Pins,
         mutant=Mutant("the gates do not see the kill wire", "pcm", "pwm.run.eq(release.gate)", "pwm.run.eq(1)"),

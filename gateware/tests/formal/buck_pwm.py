@@ -162,7 +162,7 @@ PROPERTIES = (
             "carrier.low.eq(Cat(falling, level))",
         ),
         depth=8,
-        reach=340,
+        reach=110,
     ),
     Property(
         name="whole_periods",
@@ -177,11 +177,13 @@ PROPERTIES = (
     Property(
         name="low_side",
         core="diode_emulation",
-        says="The low side conducts only in a period prepared with a current above the edge of continuous conduction and a duty of at least "
-        "32 counts of 480; else for at most 43 clocks (0.9 µs) at a period's beginning, which are counted.",
+        says="The low side conducts only in a period prepared with a current above the edge of continuous conduction and a duty of "
+        "at least 32 counts of 480; else for at most 43 clocks (0.9 µs) at a period's beginning, which are counted.",
         parameters="3 channels, 48 MHz, with `buck_pwm`",
         spec=LowSide,
-        mutant=Mutant("the current is not compared", "diode_emulation", "(self.current_data > CURRENT_ZERO + edge)", "(self.current_data > 0)"),
+        mutant=Mutant(
+            "the current is not compared", "diode_emulation", "(self.current_data > CURRENT_ZERO + edge)", "(self.current_data > 0)"
+        ),
         depth=4,
         reach=145,
     ),

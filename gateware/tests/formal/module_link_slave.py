@@ -1,7 +1,7 @@
 """What has to hold of a module's end of the link, whatever comes over its three wires.
 
-The specification reads the wires by itself, two clocks late as the core does: a bit at each rising SCLK inside of a chip select, counted; start,
-sequence, flag and duties from their places among the bits; the CRC as a shift register with taps. It shares no line with the core.
+The specification reads the wires by itself, two clocks late as the core does: a bit at each rising SCLK inside of a chip select, counted;
+start, sequence, flag and duties from their places among the bits; the CRC as a shift register with taps. It shares no line with the core.
 """
 
 from __future__ import annotations
@@ -41,7 +41,11 @@ class _Wires:
         with m.If(self.begins):
             m.d.sync += [self.count.eq(0), self.crc.eq(0xFFFF), self.start_good.eq(0), self.crc_good.eq(0)]
         with m.Elif(bit):
-            m.d.sync += [self.count.eq(Mux(self.count == TOO_LONG, TOO_LONG, self.count + 1)), self.crc.eq(divided), self.last_bits.eq(bits)]
+            m.d.sync += [
+                self.count.eq(Mux(self.count == TOO_LONG, TOO_LONG, self.count + 1)),
+                self.crc.eq(divided),
+                self.last_bits.eq(bits),
+            ]
             with m.Switch(self.count):
                 with m.Case(7):
                     m.d.sync += self.start_good.eq(bits[:8] == START)

@@ -94,7 +94,7 @@ PROPERTIES = (
     Property(
         name="kill_latch",
         core="module_release",
-        says="A pulse of the kill wire, however short, turns everything off at once, and off it stays until the node has taken enable back.",
+        says="A pulse of the kill wire, however short, turns everything off at once; off it stays until the node has taken enable back.",
         parameters="2 converters, 400 kHz (20 µs = 8 clocks), steps finer than the clock",
         spec=KillLatch,
         mutant=Mutant(

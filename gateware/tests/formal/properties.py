@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from . import buck_pwm, energy, module_link_slave, module_release, protection, tracker
+from . import buck_pwm, energy, module_link_slave, module_release, pcm, protection, tracker
 from .proof import Property
 
 PROPERTIES: tuple[Property, ...] = (
     *buck_pwm.PROPERTIES,
     *module_release.PROPERTIES,
+    *pcm.PROPERTIES,
     *module_link_slave.PROPERTIES,
     *protection.PROPERTIES,
     *tracker.PROPERTIES,

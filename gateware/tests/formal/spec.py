@@ -44,7 +44,6 @@ class Spec(Elaboratable):
         self.domain = ClockDomain("sync")
         self.holds_so_far = False
         self.ports: list[Value] = [self.domain.clk]
-        self._fragments: dict[int, Fragment] = {}
         self._module = Module()
 
     def elaborate(self, _platform: object) -> Module:
@@ -92,7 +91,9 @@ def internal(fragment: Fragment, name: str, domain: str | None = None) -> Signal
         if step not in there:
             raise NoSuchSignalError(name, 0, list(there))
         fragment = there[step]
-    driven = {signal.duid: signal for of, statements in fragment.statements.items() if domain in (None, of) for signal in _driven(statements)}
+    driven = {
+        signal.duid: signal for of, statements in fragment.statements.items() if domain in (None, of) for signal in _driven(statements)
+    }
     names = _declared_names([driven[duid] for duid in sorted(driven)])
     found = [driven[duid] for duid, own in names.items() if own == last]
     if len(found) != 1:

@@ -10,13 +10,8 @@ from .proof import Property, Task, decide
 from .properties import PROPERTIES
 
 
-def _cases():
-    for proof in PROPERTIES:
-        marks = [pytest.mark.slow, *([pytest.mark.soak] if proof.long else [])]
-        yield pytest.param(proof, id=proof.name, marks=marks)
-
-
-@pytest.mark.parametrize("proof", _cases())
+@pytest.mark.slow
+@pytest.mark.parametrize("proof", [pytest.param(proof, id=proof.name, marks=[pytest.mark.soak] * proof.long) for proof in PROPERTIES])
 def test_the_property_is_proven_and_its_mutant_refuted(proof: Property, tmp_path):
     for task in Task:
         verdict = decide(proof, task, tmp_path)

@@ -16,14 +16,14 @@ from typing import Any
 
 from thermogen_esf.hostlink import CHANNEL_GAIN_MAX, CHANNEL_GAIN_MIN, CHANNEL_GAIN_ONE, CHANNEL_GAIN_WORDS, HOT_LIMIT_MAX, HOT_LIMIT_MIN
 from thermogen_esf.points import POINT, SITE_INPUTS
-from thermogen_esf.tracker_parameters import TRACKER_PARAMETERS
+from thermogen_esf.tracker_parameters import TRACKER_PARAMETER, TRACKER_PARAMETERS
 
 from .errors import EdgeError
 
 VERSION = 1
 HASH_BYTES = 8
 MAX_PROFILE_BYTES = 65_536
-MAX_CURRENT_LIMIT_MA = 4_000
+MAX_CURRENT_LIMIT_MA = TRACKER_PARAMETER["current_limit_ma"].maximum
 """What a channel's amplifier can still measure."""
 _HOT_LIMITS_DEGC = [int(POINT["hot_supply_temperature"].physical(raw)) for raw in (HOT_LIMIT_MIN, HOT_LIMIT_MAX)]
 

@@ -49,3 +49,6 @@ TRACKER_PARAMETERS: tuple[TrackerParameter, ...] = (
     TrackerParameter("steady", "", 1 / 1024, 1, 256, 32, "greatest spread of the power over a search that is believed"),
 )
 """In the order of their registers."""
+
+TRACKER_PARAMETER: dict[str, TrackerParameter] = {parameter.identifier: parameter for parameter in TRACKER_PARAMETERS}
+"""Parameters by identifier."""

@@ -46,7 +46,7 @@ from thermogen_esf.hostlink import (
     Status,
 )
 from thermogen_esf.layout import MAGIC
-from thermogen_esf.tracker_parameters import TRACKER_PARAMETERS
+from thermogen_esf.tracker_parameters import TRACKER_PARAMETER, TRACKER_PARAMETERS
 
 from .host_link import RegisterBusSignature
 from .membership import is_one_of
@@ -56,7 +56,7 @@ from .trip_causes import HOT_FATAL_RAW, HOT_THROTTLE_RAW
 MAP_VERSION = 2
 IMAGE_ADDRESS_BITS = 8
 WORD_BITS = 16
-CURRENT_LIMIT = next(parameter for parameter in TRACKER_PARAMETERS if parameter.identifier == "current_limit_ma")
+CURRENT_LIMIT = TRACKER_PARAMETER["current_limit_ma"]
 """The parameter that the control register of the same name sets, too: it was there before the parameters were."""
 
 RECORD_ADDRESS_BITS = (2 * EPOCH_RING * EPOCH_RECORD_WORDS - 1).bit_length()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from thermogen_sim.command import main
+from thermogen_sim.compiler import SiteDesign
 
 SHIPPED = Path(str(importlib.resources.files("thermogen_sim") / "data" / "greensboro-january.csv"))
 SITE = ["site", "--name", "alpha"]
@@ -73,7 +74,7 @@ def test_a_series_alone_is_enough_to_run_a_site(tmp_path, monkeypatch, given):
 def test_a_cache_that_cannot_be_made_is_told_with_what_to_do(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("THERMOGEN_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    monkeypatch.setattr("thermogen_sim.command.gateware_rtlil", lambda *_: ("", ""))
+    monkeypatch.setattr("thermogen_sim.command.site_design", lambda *_: SiteDesign("", "", channels=12))
     assert main(["compile"]) == 1
     assert "set THERMOGEN_CACHE_DIR" in capsys.readouterr().err
 

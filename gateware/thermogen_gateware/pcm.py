@@ -8,9 +8,9 @@ lag of 64 µs is short beside the 2 ms with which string and input capacitor can
 A converter that does not answer, answers for another channel (`ads7952.py`) or has lost its reference (`reference_watch.py`) takes
 its own channels' gates and no others. The order of release and the kill wire are `module_release.py`, the low side is
 `diode_emulation.py`.
-Bound from a falling `run` to the last gate pin: 20 ns on HX8K, 30 ns on UP5K. The placed path is two LUTs, 11.2 and 15.4 ns from buffer to
+Bound from a falling `run` to the last gate pin: 20 ns on HX8K, 30 ns on UP5K. The placed path is two LUTs, 11.1 and 15.4 ns from buffer to
 buffer; the rest is for the two pads and the placer's other days.
-Area with the product's top: 36 channels, 48 MHz: 2,890 of 7,680 LC and 4 RAM of HX8K, placed at 87.7 MHz. Without it: 12 channels,
+Area with the product's top: 36 channels, 48 MHz: 2,895 of 7,680 LC and 4 RAM of HX8K, placed at 82.9 MHz. Without it: 12 channels,
 24 MHz: 1,613 of 5,280 LC and 4 RAM of UP5K, placed at 35.5 MHz.
 """
 

@@ -6,6 +6,7 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+PARALLEL := --numprocesses=auto --dist=loadgroup
 # What the synthesis tools compile of themselves at their first start, and the simulated gateware: kept between targets.
 export YOWASP_CACHE_DIR ?= $(CURDIR)/build/cache
 export THERMOGEN_CACHE_DIR ?= $(CURDIR)/build/sim-cache
@@ -35,11 +36,11 @@ build-bitstream: $(READY) ## build/node.bit and build/pcm.bin, with area and tim
 
 test: $(READY) ## everything but the soak
 	@$(MAKE) check
-	$(PY) -m pytest -m "slow and not soak" --durations=10
+	$(PY) -m pytest -m "slow and not soak" $(PARALLEL) --durations=10
 
 check: $(READY) ## lint, types and the fast tests
 	@$(MAKE) lint
-	$(PY) -m pytest -m "not slow and not soak" --numprocesses=auto --dist=loadfile
+	$(PY) -m pytest -m "not slow and not soak" $(PARALLEL)
 
 .PHONY: lint
 lint: $(READY)

@@ -5,40 +5,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from thermogen_scripts.world import program
 
-from .conftest import run_environment
-
 Environment = Callable[..., dict[str, str]]
-Ended = dict[str, subprocess.CompletedProcess[str]]
 
 
 COMMAND = [sys.executable, "-m", "thermogen_scripts.demo"]
-FAULTS = {"": None, "no-approval": "approval", "flip": "offline verification of the bundle"}
-"""Each fault and the step that has to refuse; the demonstrations run side by side."""
 
 
 def demo(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(COMMAND, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=900)
-
-
-@pytest.fixture(scope="module")
-def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, subprocess.CompletedProcess[str]]:
-    """A whole demonstration for each of `FAULTS`, ended."""
-
-    def start(fault: str) -> subprocess.Popen[str]:
-        environment = run_environment(tmp_path_factory.mktemp("demo"), DEMO_FAULT=fault)
-        return subprocess.Popen(COMMAND, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    started = {fault: start(fault) for fault in FAULTS}
-    with ThreadPoolExecutor(len(started)) as readers:
-        said = dict(zip(started, readers.map(lambda process: process.communicate(timeout=1500), started.values()), strict=True))
-    return {fault: subprocess.CompletedProcess(COMMAND, process.returncode, *said[fault]) for fault, process in started.items()}
+    return subprocess.run(COMMAND, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=1500)
 
 
 def verify(bundle: Path, trust: Path) -> subprocess.CompletedProcess[str]:
@@ -48,8 +28,8 @@ def verify(bundle: Path, trust: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1600)
-def test_the_demonstration_ends_in_a_minted_credit_that_a_stranger_can_verify(demonstrations: Ended, tmp_path: Path) -> None:
-    done = demonstrations[""]
+def test_the_demonstration_ends_in_a_minted_credit_that_a_stranger_can_verify(environment: Environment, tmp_path: Path) -> None:
+    done = demo(environment())
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout.splitlines()[-1])
     assert list(result) == [
@@ -90,12 +70,11 @@ def test_a_key_that_is_not_enrolled_is_refused_at_the_first_batch(environment: E
     assert "refused at verification of the batch" in done.stderr and "not in the trust list" in done.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1600)
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault])
-def test_the_step_that_refuses_is_named(demonstrations: Ended, fault: str) -> None:
-    done = demonstrations[fault]
-    assert done.returncode == 1 and f"refused at {FAULTS[fault]}" in done.stderr
+@pytest.mark.soak
+@pytest.mark.parametrize(("fault", "step"), [("no-approval", "approval"), ("flip", "offline verification of the bundle")])
+def test_the_step_that_refuses_is_named(environment: Environment, fault: str, step: str) -> None:
+    done = demo(environment(DEMO_FAULT=fault))
+    assert done.returncode == 1 and f"refused at {step}" in done.stderr
     assert not done.stdout, "a refused demonstration has no result"
 
 

@@ -164,9 +164,10 @@ class Energy(wiring.Component):
 
     def _compare(self, m: Module, mean: Signal) -> Signal:
         """Whether `mean`, the channels' in 1/256 of 2 mA, and the bus shunt's disagree; one clock later."""
-        bits = max(len(mean), 16 + MEAN_STEPS_PER_BUS_STEP.bit_length()) + 1
-        shunt, difference = Signal(signed(bits)), Signal(signed(bits + 1))
-        shunt_size, size = Signal(bits), Signal(bits + 1)
+        # As wide as the product and no wider: a wire whose sign is a copy of its own bit costs the compiled simulation a second evaluation.
+        shunt = Signal(signed(16 + MEAN_STEPS_PER_BUS_STEP.bit_length()))
+        difference = Signal(signed(max(len(mean), len(shunt)) + 1))
+        shunt_size, size = Signal(len(shunt)), Signal(len(difference))
         m.d.comb += [
             shunt.eq(self.bus_current * MEAN_STEPS_PER_BUS_STEP),
             difference.eq(mean - shunt),

@@ -24,15 +24,15 @@ $(READY): requirements.lock pyproject.toml scripts/install-system-packages
 	$(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: run demo test check soak fuzz bench build-bitstream docs format
+.PHONY: run demo test check soak fuzz prove bench bench-mppt build-bitstream docs format
 run: $(READY) ## the whole system on this machine, until Ctrl-C
 	@$(PY) -m thermogen_scripts.run
 
 demo: $(READY) ## the same, unattended, to an approved mint; then exit
 	@$(PY) -m thermogen_scripts.demo
 
-build-bitstream: $(READY) ## build/node.bit and build/pcm.bin, with area and timing
-	@$(VENV)/bin/thermogen-build all
+build-bitstream: $(READY) ## build/node.bit and build/pcm.bin, with area and timing; BOARD=… for an evaluation board
+	@$(VENV)/bin/thermogen-build all --board $(or $(BOARD),product)
 
 test: $(READY) ## everything but the soak
 	@$(MAKE) check
@@ -55,8 +55,14 @@ soak: $(READY) ## the long, seeded part of the tests
 fuzz: $(READY) ## the long, seeded fuzzing of every decoder
 	$(PY) -m pytest esf/tests -m soak --timeout=7200
 
+prove: $(READY) ## every property of the gateware proven, and its mutant refuted
+	@$(PY) -m gateware.tests.formal
+
 bench: $(READY) ## ratios against what a user would use instead
 	@$(PY) -m thermogen_scripts.bench
+
+bench-mppt: $(READY) ## how much of the available energy the tracker harvests, beside others; docs/mppt.md
+	@$(PY) -m thermogen_scripts.bench_mppt
 
 docs: $(READY) ## the generated documents
 	@$(PY) -m thermogen_scripts.documents

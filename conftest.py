@@ -8,6 +8,7 @@ settings.load_profile("patient")  # a busy machine is no failure
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes test, a file's tests stay together: they share what takes long to make."""
+    """Where several processes test, a file's tests stay together: they share what takes long to make. Proofs share nothing."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.as_posix()))
+        if "formal" not in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group(item.path.as_posix()))

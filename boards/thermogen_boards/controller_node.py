@@ -1,10 +1,10 @@
 """The controller node: a Lattice CrossLink-NX (LIFCL-40) beside a Linux module, three power modules on cables, one site converter.
 
-Package: caBGA400, as on the manufacturer's evaluation board. The QFN72 has only 18 pins that bear 3.3 V, the node needs 24.
+Package: caBGA400, as on the manufacturer's evaluation board. The QFN72 has only 18 pins that bear 3.3 V, the node needs 26.
 Part: industrial temperature (a well pad sees -40 °C), speed grade 8. What sets the grade is the large RAM that keeps the leaves: its
 14.7 ns from clock to data in grade 7 leave 64 MHz, one wire from missing the 62.5 MHz that 50 MHz with its margin needs; grade 8 gives 75.
 Ball, bank and function of each pin: the manufacturer's pinout as kept in Project Oxide's `iodb.json`, which the place-and-route
-tool is built from; `gateware/tests/test_build_boards.py` has the tool accept every one of them.
+tool is built from; `gateware/tests/test_build_flow.py` has the tool accept every one of them.
 """
 
 from __future__ import annotations
@@ -42,23 +42,31 @@ RESERVED = {
 """Balls that configuration or JTAG use: a general-purpose signal there could stop a board from starting or being repaired."""
 
 
-def _module(number: int, cs_n: str, cipo: str, run: str) -> list[Pin]:
+def module_pins(number: int, bank: int, cs_n: str, copi: str, cipo: str, run: str) -> list[Pin]:
+    """The wires to one power module, all of its own but the clock: a module that shorts one disturbs no other."""
     where = f"module#{number}"
     return [
         Pin(
             f"{where}.cs_n",
             "o",
             cs_n,
-            2,
+            bank,
             f"select of power module {number}; own wire, so that a dead module disturbs no other",
             "10 kohm up",
         ),
-        Pin(f"{where}.cipo", "i", cipo, 2, f"answer of power module {number}; own wire, pulled low: an unplugged module reads as no frame"),
+        Pin(f"{where}.copi", "o", copi, bank, f"frames to power module {number}; own wire, because all modules are exchanged with at once"),
+        Pin(
+            f"{where}.cipo",
+            "i",
+            cipo,
+            bank,
+            f"answer of power module {number}; own wire, pulled low: an unplugged module reads as no frame",
+        ),
         Pin(
             f"{where}.run",
             "o",
             run,
-            2,
+            bank,
             f"fail-safe wire to power module {number}: 1 = may run. Unconfigured, unpowered or unplugged it is 0",
             GATE_PULL_DOWN,
         ),
@@ -92,10 +100,9 @@ PINS: tuple[Pin, ...] = (
         "4.7 kohm up",
     ),
     Pin("module_bus.sclk", "o", "M17", 2, "clock of all module links, buffered per cable; bank 2 faces the cable connectors"),
-    Pin("module_bus.copi", "o", "M18", 2, "pair of M17: clock and data leave together"),
-    *_module(0, "M19", "M20", "N19"),
-    *_module(1, "N20", "P19", "P20"),
-    *_module(2, "P17", "P18", "R17"),
+    *module_pins(0, 2, "M19", "M18", "M20", "N19"),
+    *module_pins(1, 2, "N20", "R18", "P19", "P20"),
+    *module_pins(2, 2, "P17", "T20", "P18", "R17"),
     Pin("led_link", "o", "E17", 1, "link lamp, lit by a low level; where the evaluation board has one too", active_low=True),
     Pin("led_trip", "o", "F13", 1, "trip lamp, lit by a low level; next free ball to E17", active_low=True),
 )
@@ -125,7 +132,7 @@ CONVERTERS: tuple[Converter, ...] = (
 )
 
 
-def _attributes(pin: Pin) -> dict[str, str]:
+def attributes(pin: Pin) -> dict[str, str]:
     """Nexus names: I/O type by bank voltage, and an internal pull that agrees with the resistor on the board."""
     settings = {"IO_TYPE": "LVCMOS33"}
     if pin.direction == "i" and not pin.clock_hz:
@@ -144,5 +151,5 @@ class ControllerNode(LatticePlatform):
     speed = "8"
     grade = "I"
     default_clk = "clk50"
-    resources = resources(PINS, _attributes)
+    resources = resources(PINS, attributes)
     connectors = ()

@@ -19,6 +19,9 @@ Before and during configuration both FPGAs release their pins to a weak internal
 would let it float to 1.5 V, which is neither off nor on.
 """
 
+SUPERVISOR_PULL_UP = "4.7 kohm up"
+"""Resistor on a supervisor's open-drain output: its 0.7 mA is what every one sinks at 0.4 V, and stronger than the internal pulls."""
+
 
 class PinTableError(ValueError):
     """A board's pin table contradicts itself; the message names the pin."""

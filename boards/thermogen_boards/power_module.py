@@ -1,17 +1,18 @@
 """The power module: a Lattice iCE40HX8K that switches 36 synchronous bucks and reads three converters.
 
 Package: CT256, as on the manufacturer's breakout board, and only balls which that board brings out, so that every signal can be
-tried there first. Twelve channels and their converter form a group; a group's 24 gate signals share one I/O bank, so that
-one bank's supply never carries more than twelve edges at a time and a group can be left off the board as a whole.
+tried there first (seven of them serve its USB bridge; see ice40_hx8k_breakout.py). Twelve channels and their converter form a group; a
+group's 24 gate signals share one I/O bank, so that one bank's supply never carries more than twelve edges at a time and a group can be
+left off the board as a whole.
 Ball and bank of each pin: Project IceStorm's `8k-ct256` table, which the place-and-route tool is built from;
-`gateware/tests/test_build_boards.py` has the tool accept every one of them.
+`gateware/tests/test_build_flow.py` has the tool accept every one of them.
 """
 
 from __future__ import annotations
 
 from amaranth.vendor import LatticeICE40Platform
 
-from .pins import GATE_PULL_DOWN, Converter, Pin, check, resources
+from .pins import GATE_PULL_DOWN, SUPERVISOR_PULL_UP, Converter, Pin, check, resources
 
 OSCILLATOR_HZ = 12_000_000
 """On the board; the PLL makes CLOCK_HZ from it."""
@@ -75,6 +76,14 @@ PINS: tuple[Pin, ...] = (
         "the node's fail-safe wire: 0 when the cable is out or the node unpowered, and then nothing switches",
         "2.2 kohm down",
     ),
+    Pin(
+        "supply_good",
+        "i",
+        "R6",
+        2,
+        "the supply supervisor's open drain: 0 when 3.3 V or the gate drivers' supply browns out, and then nothing switches; next to T6",
+        SUPERVISOR_PULL_UP,
+    ),
     Pin("adc.sclk", "o", "T11", 2, "bank 2: the converters are kept away from the three banks that switch gates"),
     Pin(
         "adc.cs_n",
@@ -100,20 +109,26 @@ PINS: tuple[Pin, ...] = (
     *_gates("low", 1),
 )
 
-CONVERTERS: tuple[Converter, ...] = tuple(
-    Converter(
-        f"channels {first} to {first + CHANNELS_PER_CONVERTER - 1}",
-        "ADS7952",
-        select="adc.cs_n",
-        answer="adc.cipo",
-        answer_bit=first // CHANNELS_PER_CONVERTER,
-        inputs=tuple(f"current of channel {first + position}" for position in range(CHANNELS_PER_CONVERTER)),
+
+def converters(channels: int) -> tuple[Converter, ...]:
+    """One converter for each twelve channels; they share clock, command and select, and answer side by side."""
+    return tuple(
+        Converter(
+            f"channels {first} to {first + CHANNELS_PER_CONVERTER - 1}",
+            "ADS7952",
+            select="adc.cs_n",
+            answer="adc.cipo",
+            answer_bit=first // CHANNELS_PER_CONVERTER,
+            inputs=tuple(f"current of channel {first + position}" for position in range(CHANNELS_PER_CONVERTER)),
+        )
+        for first in range(0, channels, CHANNELS_PER_CONVERTER)
     )
-    for first in range(0, CHANNELS, CHANNELS_PER_CONVERTER)
-)
 
 
-def _attributes(_pin: Pin) -> dict[str, str]:
+CONVERTERS = converters(CHANNELS)
+
+
+def attributes(_pin: Pin) -> dict[str, str]:
     """iCE40 names. The internal pull-up stays off after configuration: it would work against the resistors that hold things off."""
     return {"IO_STANDARD": "SB_LVCMOS"}
 
@@ -127,5 +142,5 @@ class PowerModule(LatticeICE40Platform):
     device = "iCE40HX8K"
     package = "CT256"
     default_clk = "clk12"
-    resources = resources(PINS, _attributes)
+    resources = resources(PINS, attributes)
     connectors = ()

@@ -12,10 +12,15 @@ from pathlib import Path
 from thermogen_esf.hostlink import (
     CALIBRATION_BASE,
     CALIBRATION_WORDS,
+    CHANNEL_GAIN_BASE,
+    CHANNEL_GAIN_MAX,
+    CHANNEL_GAIN_MIN,
+    CHANNEL_GAIN_WORDS,
     CONTROL_BASE,
     CONTROL_REGISTERS,
     CONTROL_WORDS,
     EPOCH_BASE,
+    EPOCH_END,
     EPOCH_RECORD,
     EPOCH_RECORD_WORDS,
     EPOCH_RING,
@@ -24,10 +29,13 @@ from thermogen_esf.hostlink import (
     LEAF_PERIOD_S,
     LEAF_SLOTS,
     LOCKED_WHEN_ARMED,
-    REGISTERS_END,
+    PARAMETER_REGISTERS,
+    RESTORE_BASE,
+    RESTORE_WORDS,
     SITE_WORDS,
     STATUS_BASE,
     STATUS_REGISTERS,
+    TRIP_CLEAR_KEYS,
     TURNAROUND_BYTES,
     WRITABLE_IMAGE_WORDS,
     NodeFlag,
@@ -80,6 +88,12 @@ class NodeModel:
             self.enabled = False
             self.current_limit_ma = 0
             self.calibration = [0] * CALIBRATION_WORDS
+            self.channel_gains = [0] * CHANNEL_GAIN_WORDS
+            self.restored = [0] * RESTORE_WORDS
+            self.parameters: dict[str, int] = {}
+            self.trip_cause = self.trip_time_s = 0
+            self.trip_cause_gone = False
+            self._first_key = False
             self.written = bytearray(LEAF_BYTES)
             self.shown = bytes(LEAF_BYTES)
             """What was written, as of the last site second: the image shows no more."""
@@ -102,6 +116,12 @@ class NodeModel:
                 self.energy_mj += POWER_MW if self.enabled else 0
                 if NodeFlag.ARMED in self.flags and self.time_s % LEAF_PERIOD_S == 0:
                     self._make_leaf()
+
+    def trip(self, cause: int) -> None:
+        """Everything is off, until the keys come and `trip_cause_gone`."""
+        with self.lock:
+            self.flags |= NodeFlag.TRIPPED
+            self.trip_cause, self.trip_time_s, self.trip_cause_gone = cause, self.time_s, False
 
     def raw(self, identifier: str) -> int:
         """A host-supplied point's raw value, as the node holds it."""
@@ -186,16 +206,16 @@ class NodeModel:
             return int.from_bytes(self.image()[2 * address : 2 * address + 2], "big")
         for name, (start, size) in STATUS_REGISTERS.items():
             if start <= address < start + size:
-                return self._status()[name] >> 16 * (start + size - 1 - address) & 0xFFFF
-        if EPOCH_BASE <= address < REGISTERS_END:
+                return self._status().get(name, 0) >> 16 * (start + size - 1 - address) & 0xFFFF
+        if EPOCH_BASE <= address < EPOCH_END:
             slot, word = divmod(address - EPOCH_BASE, EPOCH_RECORD_WORDS)
             return int.from_bytes(self.records[slot][2 * word : 2 * word + 2], "big")
-        return 0 if STATUS_BASE <= address < REGISTERS_END else None
+        return 0 if STATUS_BASE <= address < EPOCH_END else None
 
     def _status(self) -> Mapping[str, int]:
         return {
             "magic": MAGIC,
-            "map_version": 1,
+            "map_version": 2,
             "gateware_version": 0x00010000,
             "clocks_per_site_second": CLOCKS_PER_SITE_SECOND,
             "channels": CHANNELS,
@@ -205,10 +225,16 @@ class NodeModel:
             "leaf_oldest": self.leaf_oldest,
             "epochs_sealed": self.epochs_sealed & 0xFFFF,
             "faults": 0,
-            "trip_cause": 0,
+            "trip_cause": self.trip_cause,
             "trip_bus_mv": 0,
-            "trip_time": 0,
+            "trip_time": self.trip_time_s,
+            "lifetime_energy": self._restored(0, 4) + self.energy_mj,
+            "lifetime_bus_energy": self._restored(4, 4),
+            "lifetime_gas": self._restored(8, 3),
         }
+
+    def _restored(self, start: int, size: int) -> int:
+        return int.from_bytes(struct.pack(f">{size}H", *self.restored[start : start + size]), "big")
 
     def _write(self, address: int, words: tuple[int, ...]) -> Status:
         addresses = range(address, address + len(words))
@@ -226,6 +252,21 @@ class NodeModel:
             start = address - CALIBRATION_BASE
             self.calibration[start : start + len(words)] = words
             return Status.OK
+        if address >= CHANNEL_GAIN_BASE and addresses.stop <= CHANNEL_GAIN_BASE + CHANNEL_GAIN_WORDS:
+            if armed or not all(CHANNEL_GAIN_MIN <= word <= CHANNEL_GAIN_MAX for word in words):
+                return Status.REFUSED
+            start = address - CHANNEL_GAIN_BASE
+            self.channel_gains[start : start + len(words)] = words
+            return Status.OK
+        if address == RESTORE_BASE and len(words) == RESTORE_WORDS:
+            if armed:
+                return Status.REFUSED
+            self.restored = list(words)
+            return Status.OK
+        for name, place in PARAMETER_REGISTERS.items():
+            if place == address and len(words) == 1:
+                self.parameters[name] = words[0]
+                return Status.OK
         if not CONTROL_BASE <= address < CONTROL_BASE + CONTROL_WORDS:
             return Status.BAD_ADDRESS
         for name, place in CONTROL_REGISTERS.items():
@@ -238,8 +279,13 @@ class NodeModel:
 
     def _control(self, name: str, value: int, armed: bool) -> Status:
         self.writes.append((name, value))
+        first_key, self._first_key = self._first_key, name == "trip_clear" and value == TRIP_CLEAR_KEYS[0]
+        if name == "trip_clear" and first_key and value == TRIP_CLEAR_KEYS[1] and self.trip_cause_gone:
+            self.flags &= ~NodeFlag.TRIPPED
         if name == "time_set":
             self.time_s, self.flags = value, self.flags | NodeFlag.TIME_VALID
+        elif name in ("hot_throttle", "hot_fatal"):
+            return Status.REFUSED if armed else Status.OK
         elif name == "sequence_start":
             if armed:
                 return Status.REFUSED

@@ -16,7 +16,7 @@ from thermogen_edge.host_link.client import HostLinkClient, HostLinkNoiseError, 
 from thermogen_edge.host_link.spidev import SPEED_HZ, SpidevTransport
 from thermogen_edge.host_link.transport import HostLinkDownError
 from thermogen_edge.host_link.unix_socket import UnixSocketTransport
-from thermogen_edge.node import SUPPLIED_POINTS, Identity, Node, NotArmedError, WrongNodeError
+from thermogen_edge.node import SUPPLIED_POINTS, Identity, Lifetimes, Node, NotArmedError, WrongNodeError
 from thermogen_edge.profile import default_profile, parse_profile
 from thermogen_esf.frames import site_identity
 from thermogen_esf.hostlink import STATUS_BASE, STATUS_REGISTERS, NodeFlag
@@ -76,21 +76,24 @@ def test_a_refusal_is_said_with_the_request(model: NodeModel) -> None:
 
 
 def test_what_was_introduced_is_what_the_node_holds(model: NodeModel, node: Node) -> None:
-    node.introduce(IDENTITY, PROFILE)
+    node.introduce(IDENTITY, PROFILE, Lifetimes(3 << 40, -5, 1 << 33))
     node.arm(1_780_272_003)
     assert NodeFlag.ARMED in model.flags
     assert (model.leaf_next, model.time_s, model.calibration) == (70_000, 1_780_272_003, PROFILE.calibration_words)
+    assert tuple(model.channel_gains) == PROFILE.channel_gains
+    assert {("hot_throttle", 190 * 50), ("hot_fatal", 205 * 50)} <= set(model.writes)
+    assert node.status().lifetimes == Lifetimes(3 << 40, -5, 1 << 33)
     assert model.raw("calibration_hash") == PROFILE.calibration_hash
     assert model.raw("profile_hash") == PROFILE.profile_hash
     assert node.identity() == (bytes(8), 0)
     model.tick()
     assert node.identity() == (IDENTITY.site, 7)
     with pytest.raises(HostLinkRefusedError):
-        node.introduce(IDENTITY, PROFILE)
+        node.introduce(IDENTITY, PROFILE, Lifetimes())
 
 
 def test_a_node_that_does_not_arm_is_reported(model: NodeModel, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    node.introduce(IDENTITY, PROFILE)
+    node.introduce(IDENTITY, PROFILE, Lifetimes())
     original = model._control
     monkeypatch.setattr(model, "_control", lambda name, value, armed: 0 if name == "arm" else original(name, value, armed))
     with pytest.raises(NotArmedError):
@@ -114,8 +117,8 @@ def test_readings_are_signed_where_their_points_are(model: NodeModel, node: Node
 
 def test_something_else_than_a_node_is_recognised(node: Node, model: NodeModel, monkeypatch: pytest.MonkeyPatch) -> None:
     status = model._status()
-    monkeypatch.setattr(model, "_status", lambda: {**status, "map_version": 2})
-    with pytest.raises(WrongNodeError, match="map 2"):
+    monkeypatch.setattr(model, "_status", lambda: {**status, "map_version": 1})
+    with pytest.raises(WrongNodeError, match="map 1"):
         node.status()
 
 

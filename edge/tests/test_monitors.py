@@ -35,6 +35,12 @@ C, S = AlertCode, Severity
         ({"battery_charge": 9.5}, 10, C.BATTERY_CRITICAL, S.CRITICAL),
         ({"faults": float(Fault.CHANNEL_OVERCURRENT)}, 0, C.CHANNEL_OVERCURRENT, S.CRITICAL),
         ({"faults": float(Fault.REVERSE_CURRENT)}, 0, C.REVERSE_CURRENT, S.CRITICAL),
+        ({"faults": float(Fault.GROUND_FAULT)}, 0, C.GROUND_FAULT, S.FATAL),
+        ({"faults": float(Fault.OVER_TEMPERATURE)}, 0, C.HOT_SIDE_TOO_HOT, S.FATAL),
+        ({"faults": float(Fault.HEARTBEAT_LOST)}, 0, C.HEARTBEAT_LOST, S.WARNING),
+        ({"faults": float(Fault.EMERGENCY_WATCHDOG)}, 0, C.EMERGENCY_WATCHDOG, S.FATAL),
+        ({"faults": float(Fault.CURRENT_SUM_MISMATCH)}, 10, C.CURRENT_SUM_MISMATCH, S.CRITICAL),
+        ({"faults": float(Fault.MODULE_KILLED)}, 0, C.MODULE_KILLED, S.CRITICAL),
         ({"faults": float(Fault.SITE_CONVERTER)}, 0, C.CONVERTER_FAULT, S.CRITICAL),
         ({"faults": float(Fault.MODULE_LINK)}, 0, C.MODULE_LINK_FAULT, S.CRITICAL),
         ({"faults": float(Fault.PULSE_MISSING)}, 0, C.CLOCK_DEGRADED, S.WARNING),
@@ -59,7 +65,7 @@ def test_a_threshold_is_raised_once_and_cleared_a_minute_after(
 
 
 def test_a_trip_is_told_with_the_voltage_of_the_moment() -> None:
-    (alarm,) = Watch(Limits()).follow(readings(0, tripped=True))
+    (alarm,) = Watch(Limits()).follow(readings(0, tripped=True, faults=float(Fault.BUS_TRIP)))
     assert (alarm.code, alarm.severity, alarm.point, alarm.value) == (C.BUS_TRIP, S.FATAL, "bus_voltage", 50_000)
 
 

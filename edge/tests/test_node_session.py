@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from thermogen_edge.buffer import BufferFullError
+from thermogen_edge.buffer import BufferFullError, CommandLog
 from thermogen_edge.clock_source import ClockError
-from thermogen_edge.node import WrongNodeError
-from thermogen_esf.frames import AlertCode, RootSource, Telemetry, decode, verify_frame
+from thermogen_edge.node import Lifetimes, Trip, WrongNodeError
+from thermogen_esf.frames import Alert, AlertCode, RootSource, Telemetry, decode, verify_frame
 from thermogen_esf.hostlink import NodeFlag
 from thermogen_esf.merkle import root
-from thermogen_esf.points import SiteState
+from thermogen_esf.points import Fault, SiteState
 
 from .node_model import NodeModel
 from .site_parts import KEY, SiteParts
@@ -342,4 +342,71 @@ def test_a_lost_state_is_steered_from_the_disk(model: NodeModel, tmp_path: Path)
     site = SiteParts(model, tmp_path)
     site.live_on(model, 300)
     assert site.controller.state == SiteState.FAULT and not model.enabled
+    site.close()
+
+
+def test_lifetime_totals_outlive_the_nodes_power_and_leaves_begin_at_zero(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    site.node.set_enable(True)
+    site.live_on(model, 300, look_each_s=10)
+    counted = site.node.status().lifetimes.energy
+    assert counted == model.energy_mj > 0
+    model.power_cycle()
+    model.tick(20)
+    site.look()
+    restored = site.node.status().lifetimes.energy
+    assert counted - 60 * 1_000_000 <= restored <= counted
+    assert model.energy_mj == site.node.readings()["electrical_energy"] == 0
+    site.close()
+
+
+def test_a_trip_is_told_so_that_a_command_can_name_it_and_cleared_only_when_named_and_gone(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    log = CommandLog(site.buffer.database)
+    site.look()
+    site.live_on(model, 20, look_each_s=10)
+    model.trip(Fault.GROUND_FAULT)
+    trip = Trip(Fault.GROUND_FAULT, model.time_s)
+    model.tick()
+    site.look()
+    assert log.latched_trip == trip and site.buffer.site_state is SiteState.FAULT and not model.enabled
+    (alert,) = [alert for alert in map(decode, site.published_alerts) if isinstance(alert, Alert) and alert.code == AlertCode.TRIP_LATCHED]
+    assert (alert.value, alert.threshold) == (trip.cause, trip.time_s)
+
+    def keys() -> list[tuple[str, int]]:
+        return [write for write in model.writes if write[0] == "trip_clear"]
+
+    log.set_trip_to_clear(Trip(Fault.GROUND_FAULT, trip.time_s - 1))
+    site.look()
+    assert keys() == []
+    log.set_trip_to_clear(trip)
+    site.look()
+    assert len(keys()) == 2 and site.alert_codes().count(AlertCode.TRIP_CLEAR_FAILED) == 1
+    model.trip_cause_gone = True
+    site.look()
+    assert len(keys()) == 2, "a wish is good for one try"
+    log.set_trip_to_clear(trip)
+    site.look()
+    assert NodeFlag.TRIPPED not in model.flags and site.buffer.site_state is SiteState.BLACK_START
+    site.look()
+    assert log.latched_trip is None
+    model.tick(2)
+    site.look()
+    assert model.enabled
+    site.close()
+
+
+def test_a_buffer_of_the_version_before_is_taken_over_with_all_it_holds(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    site.live_on(model, 100)
+    for column in ("trip_cause", "trip_time", "clear_cause", "clear_time", "lifetime_energy", "lifetime_bus_energy", "lifetime_gas"):
+        site.buffer.database.change(f"ALTER TABLE counters DROP COLUMN {column}")
+    site.buffer.database.change("PRAGMA user_version = 1")
+    next_sequence = site.buffer.next_sequence
+    site.close()
+    site = SiteParts(model, tmp_path)
+    assert (site.buffer.next_sequence, site.buffer.lifetimes) == (next_sequence, Lifetimes())
+    site.look()
     site.close()

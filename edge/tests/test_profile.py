@@ -38,7 +38,7 @@ def test_the_hashes_are_of_the_file_and_of_the_words_that_the_node_gets() -> Non
     content = default_profile("tz-a")
     profile = parse_profile(content)
     assert profile.profile_hash == int.from_bytes(hashlib.sha3_256(content).digest()[:8], "big")
-    loaded = b"".join(word.to_bytes(2, "big") for word in profile.calibration_words)
+    loaded = b"".join(word.to_bytes(2, "big") for word in (*profile.calibration_words, *[0x8000] * 108))
     assert profile.calibration_hash == int.from_bytes(hashlib.sha3_256(loaded).digest()[:8], "big")
 
 
@@ -52,6 +52,13 @@ def test_the_hashes_are_of_the_file_and_of_the_words_that_the_node_gets() -> Non
         (["calibration", "gas_flow"], None, "missing gas_flow"),
         (["calibration", "gas_flow", "gain"], 65_536, "calibration.gas_flow.gain"),
         (["calibration", "gas_flow", "offset"], -32_769, "calibration.gas_flow.offset"),
+        (["limits", "hot_fatal_degc"], 401, "limits.hot_fatal_degc"),
+        (["limits", "hot_throttle_degc"], 59, "limits.hot_throttle_degc"),
+        (["channel_gains"], [0x8000] * 107, "channel_gains"),
+        (["channel_gains"], [0x8000] * 107 + [0x9001], r"channel_gains\[107\]"),
+        (["tracker_parameters"], {"no_such": 1}, "unknown no_such"),
+        (["tracker_parameters"], {"current_limit_ma": 1_000}, "unknown current_limit_ma"),
+        (["tracker_parameters"], {"site_power_limit": 2_001}, "tracker_parameters.site_power_limit"),
         (["channels"], 109, "channels"),
         (["channels"], True, "channels"),
         (["version"], 2, "version 2"),
@@ -72,3 +79,14 @@ def test_what_is_no_profile_is_refused(content: bytes) -> None:
 def test_an_absent_profile_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match="thermogen-edge init"):
         load_profile(tmp_path / "profile.json")
+
+
+def test_gains_are_part_of_the_calibration_and_parameters_are_not() -> None:
+    plain = parse_profile(default_profile("tz-a"))
+    gains = [0x8000] * 107 + [0x8100]
+    calibrated = parse_profile(changed(["channel_gains"], gains))
+    assert calibrated.channel_gains == tuple(gains)
+    assert calibrated.calibration_hash != plain.calibration_hash
+    tuned = parse_profile(changed(["tracker_parameters"], {"site_power_limit": 500}))
+    assert tuned.tracker_parameters == {"site_power_limit": 500}
+    assert tuned.calibration_hash == plain.calibration_hash

@@ -31,18 +31,18 @@ def test_an_event_that_the_table_does_not_list_changes_nothing(state: SiteState,
 
 
 def test_every_event_has_a_condition_or_is_the_daemons_own() -> None:
-    assert set(Event) - set(CONDITIONS) == {Event.POWER_CYCLED}
+    assert set(Event) - set(CONDITIONS) == {Event.POWER_CYCLED, Event.TRIP_CLEARED}
     assert set(OUTPUTS) == set(SiteState)
 
 
 def test_every_state_is_reached_and_left_and_a_hazard_ends_in_a_state_that_may_not_switch() -> None:
     assert {row.target for row in TRANSITIONS} == {row.state for row in TRANSITIONS} == set(SiteState)
-    hazards = {Event.HOT_FATAL, Event.GAS_LEAK, Event.BUS_TRIPPED}
+    hazards = {Event.HOT_FATAL, Event.GAS_LEAK, Event.TRIPPED}
     for state in set(SiteState) - {SiteState.FAULT}:
         for hazard in hazards:
             assert target(state, hazard) is SiteState.FAULT
     assert not OUTPUTS[SiteState.FAULT].enable and not OUTPUTS[SiteState.SAFE_SHUTDOWN].enable
-    assert {row.event for row in TRANSITIONS if row.state is SiteState.FAULT} == {Event.POWER_CYCLED}
+    assert {row.event for row in TRANSITIONS if row.state is SiteState.FAULT} == {Event.POWER_CYCLED, Event.TRIP_CLEARED}
 
 
 def test_a_warm_site_produces_after_a_minute_of_difference() -> None:
@@ -76,7 +76,17 @@ def test_a_producing_site_leaves_its_state_for_a_reason_that_lasts(changes: dict
     assert after(machine, 1, 1_000 + hold_s, **changes) is expected
 
 
-def test_a_trip_is_a_fault_that_only_a_power_cycle_ends() -> None:
+def test_a_trip_that_was_cleared_leads_out_of_the_fault_and_nothing_else_that_clears_does() -> None:
+    machine = StateMachine(SiteState.PRODUCING, LIMITS)
+    machine.trip_cleared()
+    assert machine.state is SiteState.PRODUCING
+    assert after(machine, 0, 1_000, tripped=True) is SiteState.FAULT
+    machine.trip_cleared()
+    assert machine.state is SiteState.BLACK_START
+    assert after(machine, 0, 1_001, hot_supply_temperature=206.0) is SiteState.FAULT
+
+
+def test_a_trip_is_a_fault_that_no_better_reading_ends() -> None:
     machine = StateMachine(SiteState.PRODUCING, LIMITS)
     assert after(machine, 0, 1_000, tripped=True) is SiteState.FAULT
     assert after(machine, 500, 1_001) is SiteState.FAULT

@@ -12,6 +12,7 @@ from thermogen_edge.buffer import Buffer, CommandLog
 from thermogen_edge.cloud_keys import CloudKeys
 from thermogen_edge.commands import Commands
 from thermogen_edge.mqtt_link import MqttLink
+from thermogen_edge.node import Trip
 from thermogen_edge.receipts import Receipts
 from thermogen_edge.settings import BrokerAddress
 from thermogen_edge.site_time import SiteTime
@@ -222,6 +223,8 @@ def test_a_command_is_done_once_and_answered_with_a_signature(harness: Harness, 
         (CommandCode.SET_ENABLE, (0, 0), 601, Result.EXPIRED),
         (CommandCode.RESEND_BATCHES, (5, 4), 0, Result.REFUSED),
         (CommandCode.RESEND_BATCHES, (-1, 4), 0, Result.REFUSED),
+        (CommandCode.CLEAR_TRIP, (4, 1_000), 0, Result.REFUSED),
+        (CommandCode.CLEAR_TRIP, (0, 0), 0, Result.REFUSED),
         (99, (0, 0), 0, Result.UNKNOWN),
     ],
 )
@@ -232,6 +235,15 @@ def test_a_command_out_of_its_bounds_or_time_changes_nothing(
     harness.cloud.send("command", harness.cloud.command(1, code, arguments, NOW.unix_s - age_s, ttl_s=600))
     harness.until(lambda: answers(harness) == [(1, result)], f"it is answered with {result.name}")
     assert (harness.log.setpoints == before) is (result is not Result.DONE)
+
+
+def test_the_trip_that_is_latched_can_be_asked_to_be_cleared(harness: Harness) -> None:
+    harness.log.set_latched_trip(Trip(4, 1_000))
+    harness.cloud.send("command", harness.cloud.command(1, CommandCode.CLEAR_TRIP, (4, 999), NOW.unix_s))
+    harness.cloud.send("command", harness.cloud.command(2, CommandCode.CLEAR_TRIP, (4, 1_000), NOW.unix_s))
+    harness.until(lambda: answers(harness) == [(1, Result.REFUSED), (2, Result.DONE)], "only the one that is latched")
+    assert harness.log.take_trip_to_clear() == Trip(4, 1_000)
+    assert harness.log.take_trip_to_clear() is None
 
 
 def test_bytes_that_no_pinned_key_signed_are_neither_done_nor_answered(harness: Harness) -> None:

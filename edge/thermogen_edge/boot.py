@@ -11,7 +11,7 @@ from thermogen_esf.frames import AlertCode, Severity
 from thermogen_esf.points import TimeQuality
 
 from .alerts import Alerts
-from .buffer import Buffer
+from .buffer import Buffer, BufferError
 from .clock_source import ClockError, ClockSource
 from .leaf_collector import LeafCollector
 from .monitors import Alarm
@@ -20,6 +20,8 @@ from .profile import Profile
 from .site_time import SiteTime
 
 _log = logging.getLogger(__name__)
+CHECKPOINT_PERIOD_S = 60
+"""Site seconds between two checkpoints of the lifetime totals: what a power failure takes from them at most."""
 
 
 class Boot:
@@ -35,6 +37,7 @@ class Boot:
         self._profile = profile
         self._site = site
         self._alerts = alerts
+        self._checkpoint_at_s = 0
 
     def arm(self) -> None:
         """Begins a new boot. ClockError where there is no time to begin it with, HostLinkError or BufferError otherwise.
@@ -44,7 +47,7 @@ class Boot:
         self._collector.close_earlier_boots()
         self._now()
         boot_count = self._buffer.begin_boot()
-        self._node.introduce(Identity(self._site, boot_count, self._buffer.next_sequence), self._profile)
+        self._node.introduce(Identity(self._site, boot_count, self._buffer.next_sequence), self._profile, self._buffer.lifetimes)
         time_s = self._now()
         self._node.arm(time_s)
         self._alerts.now = SiteTime(time_s, TimeQuality.FREE_RUNNING)
@@ -67,6 +70,16 @@ class Boot:
                 f"the node counts leaf {status.leaf_next}, the buffer has leaf {self._buffer.next_sequence - 1}: power-cycle the node"
             )
         return True
+
+    def checkpoint(self, status: NodeStatus) -> None:
+        """Keeps the lifetime totals for the next boot, now and then. A disk that refuses costs a minute of them."""
+        if 0 <= status.time_s - self._checkpoint_at_s < CHECKPOINT_PERIOD_S:
+            return
+        self._checkpoint_at_s = status.time_s
+        try:
+            self._buffer.set_lifetimes(status.lifetimes)
+        except BufferError as error:
+            _log.error("the lifetime totals could not be stored: %s", error)
 
     def _now(self) -> int:
         unix_s = self._clock.fresh()

@@ -30,26 +30,29 @@ from .alerts import Alerts, shortened
 from .buffer import Buffer, CommandLog
 from .cloud_keys import CloudKeys
 from .monitors import Alarm
+from .node import Trip
 from .profile import MAX_CURRENT_LIMIT_MA
 from .site_time import SiteTime
 
 _log = logging.getLogger(__name__)
-_MAX_EPOCH = 0xFFFFFFFF
+_MAX_U32 = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """A command that is listed: which arguments it takes, how that is said, and what it does to the buffer."""
+    """A command that is listed: which arguments it takes, how that is said, what it does to the buffer, and whether it can be done now."""
 
     within: Callable[[int, int], bool]
     bounds: str
     text: str
     effect: Callable[[Buffer, CommandLog, int, int], object]
+    possible: Callable[[CommandLog, int, int], bool] = lambda *_: True
+    impossible: str = ""
 
 
 _ALLOWED: dict[int, Allowed] = {
     CommandCode.RESEND_BATCHES: Allowed(
-        lambda first, last: 0 <= first <= last <= _MAX_EPOCH,
+        lambda first, last: 0 <= first <= last <= _MAX_U32,
         "give first and last epoch, the first not after the last",
         "epochs {} to {}: what is still held is sent again",
         lambda buffer, _, first, last: buffer.want_again(first, last),
@@ -65,6 +68,14 @@ _ALLOWED: dict[int, Allowed] = {
         "give 0 or 1, and 0",
         "enable is {}; the site's state still has to allow it",
         lambda _, log, enable, __: log.set_enable(bool(enable)),
+    ),
+    CommandCode.CLEAR_TRIP: Allowed(
+        lambda cause, time_s: 0 < cause <= _MAX_U32 and 0 <= time_s <= _MAX_U32,
+        "give cause and time of the trip, as its alert names them",
+        "trip {0:#x} of {1} is cleared if its cause is gone; an alert says so if not",
+        lambda _, log, cause, time_s: log.set_trip_to_clear(Trip(cause, time_s)),
+        lambda log, cause, time_s: log.latched_trip == Trip(cause, time_s),
+        "no such trip is latched: give cause and time of the one that is",
     ),
 }
 """Every remote write there is. What is not here, or out of these bounds, is refused."""
@@ -115,6 +126,8 @@ class Commands:
         first, second = command.arguments
         if not allowed.within(first, second):
             return Result.REFUSED, allowed.bounds, _nothing
+        if not allowed.possible(self._log, first, second):
+            return Result.REFUSED, allowed.impossible, _nothing
         return Result.DONE, allowed.text.format(first, second), lambda: allowed.effect(self._buffer, self._log, first, second)
 
     def _acknowledgement(self, sequence: int, result: Result, text: str, now: SiteTime) -> Callable[[int], bytes]:

@@ -8,26 +8,32 @@ from dataclasses import dataclass
 
 from thermogen_esf.hostlink import (
     CALIBRATION_BASE,
+    CHANNEL_GAIN_BASE,
     CONTROL_REGISTERS,
     EPOCH_BASE,
     EPOCH_RECORD,
     EPOCH_RECORD_WORDS,
     EPOCH_RING,
     LEAF_SLOTS,
+    MAX_WRITE_WORDS,
+    PARAMETER_REGISTERS,
+    RESTORE_BASE,
+    RESTORE_REGISTERS,
     SITE_WORDS,
     STATUS_BASE,
     STATUS_REGISTERS,
     STATUS_WORDS,
+    TRIP_CLEAR_KEYS,
     NodeFlag,
 )
 from thermogen_esf.layout import FIELD, HEADER_OFFSET, MAGIC, TELEMETRY_FIELDS, Placed
-from thermogen_esf.points import Kind, Source
+from thermogen_esf.points import POINT, Kind, Source
 
 from .host_link.client import HostLinkClient
 from .host_link.transport import HostLinkError
 from .profile import Profile
 
-MAP_VERSION = 1
+MAP_VERSION = 2
 
 _READ_FIELDS = tuple(placed for placed in TELEMETRY_FIELDS if placed.point.source in (Source.MEASURED, Source.DERIVED))
 _READ_WORDS = range(_READ_FIELDS[0].offset // 2, (_READ_FIELDS[-1].offset + _READ_FIELDS[-1].size + 1) // 2)
@@ -48,6 +54,23 @@ class NotArmedError(HostLinkError):
 
 
 @dataclass(frozen=True, slots=True)
+class Trip:
+    """A trip, by what a command has to name to clear it: the first cause's bits (points.Fault) and site time."""
+
+    cause: int
+    time_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """What the node has counted in all its boots, raw: for people, no evidence."""
+
+    energy: int = 0
+    bus_energy: int = 0
+    gas: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStatus:
     """The status registers, in one READ. `time_s` is site time; leaves `leaf_oldest` … `leaf_next` - 1 are kept and unacknowledged."""
 
@@ -60,13 +83,18 @@ class NodeStatus:
     leaf_oldest: int
     epochs_sealed: int
     faults: int
-    trip_cause: int
+    last_trip: Trip
     trip_bus_mv: int
-    trip_time_s: int
+    lifetimes: Lifetimes
 
     @property
     def armed(self) -> bool:
         return NodeFlag.ARMED in self.flags
+
+    @property
+    def latched_trip(self) -> Trip | None:
+        """The trip that keeps everything off, if one does."""
+        return self.last_trip if NodeFlag.TRIPPED in self.flags else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +143,11 @@ class Node:
             leaf_oldest=value["leaf_oldest"],
             epochs_sealed=value["epochs_sealed"],
             faults=value["faults"],
-            trip_cause=value["trip_cause"],
+            last_trip=Trip(value["trip_cause"], value["trip_time"]),
             trip_bus_mv=value["trip_bus_mv"],
-            trip_time_s=value["trip_time"],
+            lifetimes=Lifetimes(
+                value["lifetime_energy"], _signed(value["lifetime_bus_energy"], POINT["bus_energy"].width), value["lifetime_gas"]
+            ),
         )
 
     def readings(self) -> dict[str, int]:
@@ -144,13 +174,24 @@ class Node:
         """The records that the ring still holds, newest first; `epochs_sealed` as the status said."""
         return [self._epoch_record((epochs_sealed - 1 - back) % EPOCH_RING) for back in range(min(epochs_sealed, EPOCH_RING))]
 
-    def introduce(self, identity: Identity, profile: Profile) -> None:
-        """Writes who the node is and how its inputs are scaled; possible until it is armed."""
+    def introduce(self, identity: Identity, profile: Profile, lifetimes: Lifetimes) -> None:
+        """Writes who the node is, how its inputs are scaled, what its limits and parameters are, and what it counted before this boot;
+        possible until it is armed."""
         self._link.write(SITE_WORDS.start, struct.unpack(">4H", identity.site))
         self._write_point("boot_count", identity.boot_count)
         self._write_point("calibration_hash", profile.calibration_hash)
         self._write_point("profile_hash", profile.profile_hash)
         self._link.write(CALIBRATION_BASE, profile.calibration_words)
+        for start in range(0, len(profile.channel_gains), MAX_WRITE_WORDS):
+            self._link.write(CHANNEL_GAIN_BASE + start, profile.channel_gains[start : start + MAX_WRITE_WORDS])
+        hot_supply = POINT["hot_supply_temperature"]
+        self._control("hot_throttle", hot_supply.raw(profile.limits.hot_throttle_degc))
+        self._control("hot_fatal", hot_supply.raw(profile.limits.hot_fatal_degc))
+        for identifier, raw in profile.tracker_parameters.items():
+            self._link.write(PARAMETER_REGISTERS[identifier], [raw])
+        counted = (lifetimes.energy, lifetimes.bus_energy, lifetimes.gas)
+        sizes = (size for _, size in RESTORE_REGISTERS.values())
+        self._link.write(RESTORE_BASE, [word for total, size in zip(counted, sizes, strict=True) for word in _words(total, size)])
         self._control("sequence_start", identity.sequence_start)
 
     def arm(self, time_s: int) -> None:
@@ -168,8 +209,14 @@ class Node:
         """The greatest output current of a channel, in mA."""
         self._control("current_limit_ma", limit_ma)
 
+    def clear_trip(self) -> bool:
+        """Asks for the end of the latched trip; whether it ended: it does not while its cause is there."""
+        for key in TRIP_CLEAR_KEYS:
+            self._control("trip_clear", key)
+        return self.status().latched_trip is None
+
     def heartbeat(self, count: int) -> None:
-        """Says that the daemon lives; `count` goes round in 16 bits."""
+        """Says that the daemon lives, at least every 5 s; `count` goes round in 16 bits."""
         self._control("heartbeat", count & 0xFFFF)
 
     def supply(self, values: Mapping[str, int]) -> None:
@@ -228,6 +275,10 @@ def _number(words: Sequence[int], start: int, size: int) -> int:
 
 def _words(value: int, size: int) -> list[int]:
     return [value >> 16 * (size - 1 - place) & 0xFFFF for place in range(size)]
+
+
+def _signed(value: int, bits: int) -> int:
+    return value - (value >> (bits - 1) << bits)
 
 
 def _raw(content: bytes, placed: Placed, first_word: int) -> int:

@@ -21,6 +21,7 @@ from .site_time import SiteTime
 SUPPLY_PERIOD_S = 5
 """Site seconds between two writes of the host-supplied points: twice in a leaf's period."""
 HEARTBEAT_PERIOD_S = 1.0
+"""Wall time; the gateware goes on by itself after 5 s without one."""
 LIVE_AGE_S = 60
 """A leaf older than this, in site time, is history and not shown as the newest."""
 
@@ -81,10 +82,13 @@ class NodeSession:
             self._recognised = self._boot.recognise(status)
             if not self._recognised:
                 return Seen(None)
+        self._beat()
         now = SiteTime.of(status)
         if now is not None:
             self._alerts.now = now
+        self._controller.attend_trip(status)
         self._follow(status)
+        self._boot.checkpoint(status)
         full = None
         more = False
         try:
@@ -105,6 +109,8 @@ class NodeSession:
             self._supplied_at_s = status.time_s
             self._host_points = self._supplied(status.time_s)
             self._node.supply(self._host_points)
+
+    def _beat(self) -> None:
         if time.monotonic() - self._beat_at_s >= HEARTBEAT_PERIOD_S:
             self._beat_at_s = time.monotonic()
             self._beats += 1

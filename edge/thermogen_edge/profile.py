@@ -1,26 +1,35 @@
 """The site profile: what differs between two sites of the same software. Calibration, nameplate, fluids, limits.
 
-A JSON object of integers and strings; units are in the names. Its first hash bytes, and those of the calibration as loaded into the
-node, are in every leaf, so that evidence names what it was measured with.
+A JSON object of integers and strings; units are in the names. `channel_gains` (one for each of 108 channels, 32,768 = 1) and
+`tracker_parameters` (raw values by name) may be left out: gains are 1 then, and parameters as the gateware has them. Its first hash bytes,
+and those of the calibration as loaded into the node, are in every leaf, so that evidence names what it was measured with.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from thermogen_esf.points import SITE_INPUTS
+from thermogen_esf.hostlink import CHANNEL_GAIN_MAX, CHANNEL_GAIN_MIN, CHANNEL_GAIN_ONE, CHANNEL_GAIN_WORDS, HOT_LIMIT_MAX, HOT_LIMIT_MIN
+from thermogen_esf.points import POINT, SITE_INPUTS
+from thermogen_esf.tracker_parameters import TRACKER_PARAMETER, TRACKER_PARAMETERS
 
 from .errors import EdgeError
 
 VERSION = 1
 HASH_BYTES = 8
 MAX_PROFILE_BYTES = 65_536
-MAX_CURRENT_LIMIT_MA = 4_000
+MAX_CURRENT_LIMIT_MA = TRACKER_PARAMETER["current_limit_ma"].maximum
 """What a channel's amplifier can still measure."""
+_HOT_LIMITS_DEGC = [int(POINT["hot_supply_temperature"].physical(raw)) for raw in (HOT_LIMIT_MIN, HOT_LIMIT_MAX)]
+
+
+_SET_BY_LIMITS = frozenset({"current_limit_ma"})
+"""Parameters that the site's state steers, within `limits`."""
 
 
 class ProfileError(EdgeError):
@@ -72,6 +81,10 @@ class Profile:
     limits: Limits
     calibration: tuple[InputCalibration, ...]
     """In the converter's channel order."""
+    channel_gains: tuple[int, ...]
+    """One for each channel that a node may have, CHANNEL_GAIN_ONE = 1."""
+    tracker_parameters: dict[str, int]
+    """Raw, by identifier; those that the gateware's own value stays for are not there."""
     content: bytes
 
     @property
@@ -86,8 +99,8 @@ class Profile:
 
     @property
     def calibration_hash(self) -> int:
-        """The first 8 bytes of the SHA3-256 of the calibration words, big-endian, as the point's raw value."""
-        loaded = b"".join(word.to_bytes(2, "big") for word in self.calibration_words)
+        """The first 8 bytes of the SHA3-256 of calibration words and channel gains, big-endian, as the point's raw value."""
+        loaded = b"".join(word.to_bytes(2, "big") for word in (*self.calibration_words, *self.channel_gains))
         return int.from_bytes(hashlib.sha3_256(loaded).digest()[:HASH_BYTES], "big")
 
 
@@ -146,7 +159,7 @@ def parse_profile(content: bytes) -> Profile:
     except (ValueError, RecursionError) as error:
         raise ProfileError(f"not JSON ({error}); mend it or make a new one with `thermogen-edge init`") from error
     names = ["version", "site", "module_kind", "channels", "nameplate_w", "hot_fluid", "cold_fluid", "limits", "calibration"]
-    members = _members(document, "the profile", names)
+    members = _members(document, "the profile", names, ["channel_gains", "tracker_parameters"])
     if members["version"] != VERSION:
         raise ProfileError(f"version {members['version']!r}: this daemon reads version {VERSION}")
     limit_names = [field.name for field in fields(Limits)]
@@ -161,11 +174,29 @@ def parse_profile(content: bytes) -> Profile:
         cold_fluid=_text(members, "cold_fluid"),
         limits=Limits(**{name: _integer(limits[name], f"limits.{name}", 0, 65_535) for name in limit_names}),
         calibration=tuple(_calibration(name, calibration[name]) for name in SITE_INPUTS),
+        channel_gains=_channel_gains(members.get("channel_gains", [CHANNEL_GAIN_ONE] * CHANNEL_GAIN_WORDS)),
+        tracker_parameters=_tracker_parameters(members.get("tracker_parameters", {})),
         content=content,
     )
     for name in ("current_limit_ma", "throttled_current_limit_ma"):
         _integer(limits[name], f"limits.{name}", 0, MAX_CURRENT_LIMIT_MA)
+    for name in ("hot_throttle_degc", "hot_fatal_degc"):
+        _integer(limits[name], f"limits.{name}", *_HOT_LIMITS_DEGC)
     return profile
+
+
+def _channel_gains(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or len(value) != CHANNEL_GAIN_WORDS:
+        raise ProfileError(f"channel_gains has to be a list of {CHANNEL_GAIN_WORDS}, one for each channel that a node may have")
+    return tuple(_integer(gain, f"channel_gains[{n}]", CHANNEL_GAIN_MIN, CHANNEL_GAIN_MAX) for n, gain in enumerate(value))
+
+
+def _tracker_parameters(value: Any) -> dict[str, int]:
+    settable = {parameter.identifier: parameter for parameter in TRACKER_PARAMETERS if parameter.identifier not in _SET_BY_LIMITS}
+    members = _members(value, "tracker_parameters", [], list(settable))
+    return {
+        name: _integer(raw, f"tracker_parameters.{name}", settable[name].minimum, settable[name].maximum) for name, raw in members.items()
+    }
 
 
 def _calibration(name: str, value: Any) -> InputCalibration:
@@ -176,10 +207,10 @@ def _calibration(name: str, value: Any) -> InputCalibration:
     )
 
 
-def _members(value: Any, where: str, names: list[str]) -> dict[str, Any]:
+def _members(value: Any, where: str, names: list[str], optional: Sequence[str] = ()) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ProfileError(f"{where} has to be an object")
-    missing, unknown = [name for name in names if name not in value], [name for name in value if name not in names]
+    missing, unknown = [name for name in names if name not in value], [name for name in value if name not in (*names, *optional)]
     if missing or unknown:
         raise ProfileError(f"{where}: missing {', '.join(missing) or 'nothing'}; unknown {', '.join(unknown) or 'nothing'}")
     return value

@@ -10,7 +10,7 @@ from thermogen_esf.points import POINT, BurnerFlag
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Raw values by point at site time `time_s`; a point that nobody has told yet is absent. `tripped`: the over-voltage latch."""
+    """Raw values by point at site time `time_s`; a point that nobody has told yet is absent. `tripped`: a latched trip."""
 
     time_s: int
     raw: Mapping[str, int]

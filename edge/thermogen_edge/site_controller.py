@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 
+from thermogen_esf.frames import AlertCode, Severity
+from thermogen_esf.points import Fault
+
 from .alerts import Alerts
 from .buffer import Buffer, BufferError, CommandLog
-from .monitors import Watch
-from .node import Node
+from .monitors import Alarm, Watch
+from .node import Node, NodeStatus, Trip
 from .profile import Profile
 from .readings import Readings
 from .state_machine import OUTPUTS, StateMachine
@@ -49,6 +52,24 @@ class SiteController:
             _log.info("%s: %s becomes %s", event.value, before.name.lower(), self._machine.state.name.lower())
         self._remember()
 
+    def attend_trip(self, status: NodeStatus) -> None:
+        """Says and remembers which trip is latched, and ends it where a command has asked for just that one; HostLinkError."""
+        latched = status.latched_trip
+        if latched != self._commands.latched_trip:
+            self._commands.set_latched_trip(latched)
+            if latched is not None:
+                text = f"the gateware has switched everything off: {_causes(latched)}"
+                self._alerts.raise_(Alarm(AlertCode.TRIP_LATCHED, Severity.FATAL, text, value=latched.cause, threshold=latched.time_s))
+        if latched is None or self._commands.take_trip_to_clear() != latched:
+            return
+        if self._node.clear_trip():
+            _log.info("the trip of %d is cleared (%s)", latched.time_s, _causes(latched))
+            self._machine.trip_cleared()
+            self._remember()
+        else:
+            text = f"the trip stays, its cause is not gone: {_causes(latched)}"
+            self._alerts.raise_(Alarm(AlertCode.TRIP_CLEAR_FAILED, Severity.CRITICAL, text, value=latched.cause, threshold=latched.time_s))
+
     def steer(self) -> None:
         """Brings the node to what state and commands ask for; HostLinkError where it does not hear."""
         output, asked = OUTPUTS[self._machine.state], self._commands.setpoints
@@ -79,3 +100,7 @@ class SiteController:
     def state(self) -> int:
         """The site's state, as its point's raw value."""
         return int(self._machine.state)
+
+
+def _causes(trip: Trip) -> str:
+    return ", ".join(fault.name.lower().replace("_", " ") for fault in Fault if fault & trip.cause and fault.name) or "no cause"

@@ -8,7 +8,7 @@ from pathlib import Path
 from thermogen_esf.points import SiteState
 
 from .profile import Limits
-from .state_machine import CONDITIONS, OUTPUTS, TRANSITIONS, Event
+from .state_machine import CONDITIONS, OUTPUTS, RAISED, TRANSITIONS, Event
 
 
 def document() -> str:
@@ -36,7 +36,7 @@ def document() -> str:
     lines += ["| event | when | for |", "| --- | --- | --- |"]
     for event in Event:
         condition = CONDITIONS.get(event)
-        text, hold_s = (condition.text, condition.hold_s) if condition else ("the daemon finds the node unarmed", 0)
+        text, hold_s = (condition.text, condition.hold_s) if condition else (RAISED[event], 0)
         lines.append(f"| {event.value} | {text} | {f'{hold_s} s' if hold_s else 'at once'} |")
     lines += ["", "## Limits", "", "From the site profile; the defaults are those of bismuth telluride modules.", ""]
     lines += ["| limit | default |", "| --- | --- |"]

@@ -21,7 +21,8 @@ class Event(enum.Enum):
     POWER_CYCLED = "power cycled"
     HOT_FATAL = "hot side beyond its limit"
     GAS_LEAK = "gas leak"
-    BUS_TRIPPED = "bus tripped"
+    TRIPPED = "tripped"
+    TRIP_CLEARED = "trip cleared"
     SMOKE = "smoke"
     FLAME_LOST = "flame lost"
     BATTERY_CRITICAL = "battery critical"
@@ -50,13 +51,13 @@ TRANSITIONS: tuple[Transition, ...] = (
     # Within a state the first row whose event holds is taken: the gravest stand first.
     _T(_S.BLACK_START, _E.HOT_FATAL, _S.FAULT),
     _T(_S.BLACK_START, _E.GAS_LEAK, _S.FAULT),
-    _T(_S.BLACK_START, _E.BUS_TRIPPED, _S.FAULT),
+    _T(_S.BLACK_START, _E.TRIPPED, _S.FAULT),
     _T(_S.BLACK_START, _E.SMOKE, _S.SAFE_SHUTDOWN),
     _T(_S.BLACK_START, _E.BUS_ALIVE, _S.WARMING_UP),
     _T(_S.WARMING_UP, _E.POWER_CYCLED, _S.BLACK_START),
     _T(_S.WARMING_UP, _E.HOT_FATAL, _S.FAULT),
     _T(_S.WARMING_UP, _E.GAS_LEAK, _S.FAULT),
-    _T(_S.WARMING_UP, _E.BUS_TRIPPED, _S.FAULT),
+    _T(_S.WARMING_UP, _E.TRIPPED, _S.FAULT),
     _T(_S.WARMING_UP, _E.SMOKE, _S.SAFE_SHUTDOWN),
     _T(_S.WARMING_UP, _E.FLAME_LOST, _S.SAFE_SHUTDOWN),
     _T(_S.WARMING_UP, _E.BATTERY_CRITICAL, _S.ISLAND_MODE),
@@ -66,7 +67,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     _T(_S.PRODUCING, _E.POWER_CYCLED, _S.BLACK_START),
     _T(_S.PRODUCING, _E.HOT_FATAL, _S.FAULT),
     _T(_S.PRODUCING, _E.GAS_LEAK, _S.FAULT),
-    _T(_S.PRODUCING, _E.BUS_TRIPPED, _S.FAULT),
+    _T(_S.PRODUCING, _E.TRIPPED, _S.FAULT),
     _T(_S.PRODUCING, _E.SMOKE, _S.SAFE_SHUTDOWN),
     _T(_S.PRODUCING, _E.FLAME_LOST, _S.SAFE_SHUTDOWN),
     _T(_S.PRODUCING, _E.BATTERY_CRITICAL, _S.ISLAND_MODE),
@@ -76,7 +77,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     _T(_S.THROTTLE, _E.POWER_CYCLED, _S.BLACK_START),
     _T(_S.THROTTLE, _E.HOT_FATAL, _S.FAULT),
     _T(_S.THROTTLE, _E.GAS_LEAK, _S.FAULT),
-    _T(_S.THROTTLE, _E.BUS_TRIPPED, _S.FAULT),
+    _T(_S.THROTTLE, _E.TRIPPED, _S.FAULT),
     _T(_S.THROTTLE, _E.SMOKE, _S.SAFE_SHUTDOWN),
     _T(_S.THROTTLE, _E.FLAME_LOST, _S.SAFE_SHUTDOWN),
     _T(_S.THROTTLE, _E.BATTERY_CRITICAL, _S.ISLAND_MODE),
@@ -85,17 +86,18 @@ TRANSITIONS: tuple[Transition, ...] = (
     _T(_S.ISLAND_MODE, _E.POWER_CYCLED, _S.BLACK_START),
     _T(_S.ISLAND_MODE, _E.HOT_FATAL, _S.FAULT),
     _T(_S.ISLAND_MODE, _E.GAS_LEAK, _S.FAULT),
-    _T(_S.ISLAND_MODE, _E.BUS_TRIPPED, _S.FAULT),
+    _T(_S.ISLAND_MODE, _E.TRIPPED, _S.FAULT),
     _T(_S.ISLAND_MODE, _E.SMOKE, _S.SAFE_SHUTDOWN),
     _T(_S.ISLAND_MODE, _E.FLAME_LOST, _S.SAFE_SHUTDOWN),
     _T(_S.ISLAND_MODE, _E.VOLTAGE_RESTORED, _S.WARMING_UP),
     _T(_S.SAFE_SHUTDOWN, _E.POWER_CYCLED, _S.BLACK_START),
     _T(_S.SAFE_SHUTDOWN, _E.HOT_FATAL, _S.FAULT),
     _T(_S.SAFE_SHUTDOWN, _E.GAS_LEAK, _S.FAULT),
-    _T(_S.SAFE_SHUTDOWN, _E.BUS_TRIPPED, _S.FAULT),
+    _T(_S.SAFE_SHUTDOWN, _E.TRIPPED, _S.FAULT),
     _T(_S.SAFE_SHUTDOWN, _E.COOLED_DOWN, _S.BLACK_START),
-    # Out of a fault leads only a person's hand: the node's power switched off and on.
+    # Out of a fault leads only a person's hand: the node's power switched off and on, or a signed command that names the trip.
     _T(_S.FAULT, _E.POWER_CYCLED, _S.BLACK_START),
+    _T(_S.FAULT, _E.TRIP_CLEARED, _S.BLACK_START),
 )
 
 
@@ -139,7 +141,7 @@ CONDITIONS: dict[Event, Condition] = {
         "hot supply above `hot_fatal_degc`", 0, lambda now, limits: now.above("hot_supply_temperature", limits.hot_fatal_degc)
     ),
     Event.GAS_LEAK: Condition("the gas detector's alarm", 0, lambda now, _: now.flags("site_alarms", SiteAlarm.GAS_LEAK)),
-    Event.BUS_TRIPPED: Condition("the gateware has latched an over-voltage trip", 0, lambda now, _: now.tripped),
+    Event.TRIPPED: Condition("the gateware has latched a trip", 0, lambda now, _: now.tripped),
     Event.SMOKE: Condition("the smoke detector's alarm", 0, lambda now, _: now.flags("site_alarms", SiteAlarm.SMOKE)),
     Event.FLAME_LOST: Condition(
         "the burner is to run and the flame detector sees nothing",
@@ -185,7 +187,12 @@ CONDITIONS: dict[Event, Condition] = {
         lambda now, limits: now.below("hot_supply_temperature", limits.cooled_down_degc) and not now.flags("site_alarms", SiteAlarm.SMOKE),
     ),
 }
-"""POWER_CYCLED has no condition: the daemon raises it when it finds the node unarmed."""
+"""POWER_CYCLED and TRIP_CLEARED have no condition: the daemon raises them itself."""
+
+RAISED: dict[Event, str] = {
+    Event.POWER_CYCLED: "the daemon finds the node unarmed",
+    Event.TRIP_CLEARED: "a command named the trip, and the gateware ended it: its cause is gone",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +233,10 @@ class StateMachine:
         """The node lost its power: what it was told is gone, and so is every delay that was running."""
         self.state = target(self.state, Event.POWER_CYCLED)
         self._held = {event: Held(condition.hold_s) for event, condition in CONDITIONS.items()}
+
+    def trip_cleared(self) -> None:
+        """The gateware has ended its trip."""
+        self.state = target(self.state, Event.TRIP_CLEARED)
 
     def follow(self, now: Readings) -> Event | None:
         """Takes the readings of a site second; the event that changed the state, or None."""

@@ -120,6 +120,19 @@ status  0x10f  2 faults
 status  0x111  2 trip_cause
 status  0x113  1 trip_bus_mv
 status  0x114  2 trip_time
+status  0x116  4 trip_clocks
+status  0x11a  1 trip_bus_current
+status  0x11b  1 trip_hot_supply
+status  0x11c  1 trip_ground_fault
+status  0x11d  1 trip_channel
+status  0x11e  4 source_hash
+status  0x122  4 clocks
+status  0x126  3 module_identity
+status  0x129  3 module_status
+status  0x12c  3 module_bootstraps
+status  0x12f  4 lifetime_energy
+status  0x133  4 lifetime_bus_energy
+status  0x137  3 lifetime_gas
 control 0x140  2 time_set
 control 0x142  2 sequence_start
 control 0x144  1 arm
@@ -128,6 +141,11 @@ control 0x146  2 leaf_ack
 control 0x148  1 trip_clear
 control 0x149  1 current_limit_ma
 control 0x14a  1 heartbeat
+control 0x14b  1 hot_throttle
+control 0x14c  1 hot_fatal
+restore 0x168  4 lifetime_energy
+restore 0x16c  4 lifetime_bus_energy
+restore 0x170  3 lifetime_gas
 epoch   0x000  2 epoch
 epoch   0x002  2 first_sequence
 epoch   0x004  1 count
@@ -155,12 +173,18 @@ PUBLISHED_CODES = {
         "LEAVES_LOST": 512,
         "CHANNEL_OVERCURRENT": 1024,
         "REVERSE_CURRENT": 2048,
+        "GROUND_FAULT": 4096,
+        "OVER_TEMPERATURE": 8192,
+        "HEARTBEAT_LOST": 16384,
+        "EMERGENCY_WATCHDOG": 32768,
+        "CURRENT_SUM_MISMATCH": 65536,
+        "MODULE_KILLED": 131072,
     },
     points.BurnerFlag: {"RUNNING": 1, "FLAME": 2, "GAS_VALVE_OPEN": 4},
     points.SiteAlarm: {"GAS_LEAK": 1, "SMOKE": 2, "HOT_ZONE_DOOR_OPEN": 4, "HOT_PUMP_FAILED": 8, "COLD_PUMP_FAILED": 16},
     FrameType: {"TELEMETRY": 1, "COMMAND": 2, "ALERT": 3, "BATCH": 4, "RECEIPT": 5, "ACKNOWLEDGEMENT": 6},
     FrameFlag: {"LIVE": 128},
-    CommandCode: {"RESEND_BATCHES": 1, "SET_CURRENT_LIMIT": 2, "SET_ENABLE": 3},
+    CommandCode: {"RESEND_BATCHES": 1, "SET_CURRENT_LIMIT": 2, "SET_ENABLE": 3, "CLEAR_TRIP": 4},
     Result: {"DONE": 0, "EXPIRED": 1, "REFUSED": 2, "UNKNOWN": 3, "REPEATED": 4},
     RootSource: {"GATEWARE": 1, "HOST": 2},
     Severity: {"WARNING": 1, "CRITICAL": 2, "FATAL": 3},
@@ -185,12 +209,18 @@ PUBLISHED_CODES = {
         "GROUND_FAULT": 25,
         "CHANNEL_OVERCURRENT": 26,
         "REVERSE_CURRENT": 27,
+        "CURRENT_SUM_MISMATCH": 28,
+        "TRIP_LATCHED": 29,
+        "TRIP_CLEAR_FAILED": 30,
         "CONVERTER_FAULT": 40,
         "MODULE_LINK_FAULT": 41,
         "HOST_LINK_FAULT": 42,
         "FIELD_BUS_FAULT": 43,
         "CLOCK_DEGRADED": 44,
         "NODE_RESTARTED": 45,
+        "HEARTBEAT_LOST": 46,
+        "EMERGENCY_WATCHDOG": 47,
+        "MODULE_KILLED": 48,
         "ROOT_MISMATCH": 60,
         "LEAVES_LOST": 61,
         "RECORD_SET_ASIDE": 62,
@@ -201,7 +231,15 @@ PUBLISHED_CODES = {
     },
     hostlink.Opcode: {"READ": 1, "WRITE": 2, "LEAF": 3},
     hostlink.Status: {"OK": 0, "BAD_CRC": 1, "BAD_OPCODE": 2, "BAD_ADDRESS": 3, "REFUSED": 4, "BUSY": 5},
-    hostlink.NodeFlag: {"TIME_VALID": 1, "ARMED": 2, "TRIPPED": 4, "MODULE_PRESENT": 8, "PULSE_GOOD": 16},
+    hostlink.NodeFlag: {
+        "TIME_VALID": 1,
+        "ARMED": 2,
+        "TRIPPED": 4,
+        "MODULE_PRESENT": 8,
+        "PULSE_GOOD": 16,
+        "AUTONOMOUS": 32,
+        "COUNTER_SATURATED": 64,
+    },
 }
 
 
@@ -255,7 +293,12 @@ def test_words_of_the_image_belong_to_one_writer() -> None:
 
 
 def test_a_published_register_never_moves() -> None:
-    tables = {"status": hostlink.STATUS_REGISTERS, "control": hostlink.CONTROL_REGISTERS, "epoch": hostlink.EPOCH_RECORD}
+    tables = {
+        "status": hostlink.STATUS_REGISTERS,
+        "control": hostlink.CONTROL_REGISTERS,
+        "restore": hostlink.RESTORE_REGISTERS,
+        "epoch": hostlink.EPOCH_RECORD,
+    }
     now = [
         [name, f"{address:#05x}", str(words), register] for name, table in tables.items() for register, (address, words) in table.items()
     ]
@@ -267,8 +310,9 @@ def test_a_published_register_never_moves() -> None:
     [
         (hostlink.STATUS_BASE, hostlink.STATUS_WORDS, hostlink.STATUS_REGISTERS),
         (hostlink.CONTROL_BASE, hostlink.CONTROL_WORDS, hostlink.CONTROL_REGISTERS),
+        (hostlink.RESTORE_BASE, hostlink.RESTORE_WORDS, hostlink.RESTORE_REGISTERS),
     ],
-    ids=["status", "control"],
+    ids=["status", "control", "restore"],
 )
 def test_registers_fill_their_block(base: int, words: int, registers: dict[str, tuple[int, int]]) -> None:
     position = base
@@ -284,11 +328,14 @@ def test_register_blocks_do_not_overlap() -> None:
         (hostlink.STATUS_BASE, hostlink.STATUS_WORDS),
         (hostlink.CONTROL_BASE, hostlink.CONTROL_WORDS),
         (hostlink.CALIBRATION_BASE, hostlink.CALIBRATION_WORDS),
+        (hostlink.RESTORE_BASE, hostlink.RESTORE_WORDS),
         (hostlink.EPOCH_BASE, hostlink.EPOCH_RING * hostlink.EPOCH_RECORD_WORDS),
+        (hostlink.CHANNEL_GAIN_BASE, hostlink.CHANNEL_GAIN_WORDS),
+        (hostlink.PARAMETER_BASE, hostlink.PARAMETER_WORDS),
     ]
     for (start, size), (following, _) in itertools.pairwise(blocks):
         assert start + size <= following
-    assert hostlink.REGISTERS_END == 0x200
+    assert hostlink.EPOCH_END == 0x200
     record = max(address + words for address, words in hostlink.EPOCH_RECORD.values())
     assert record <= hostlink.EPOCH_RECORD_WORDS
 

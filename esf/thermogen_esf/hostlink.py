@@ -16,6 +16,10 @@ one instant, and word n is bytes 2n and 2n+1 of the frame. There, only words of 
 be written, and those in LOCKED_WHEN_ARMED no more once the node is armed; what was written shows with the next site second. From
 STATUS_BASE on are the registers below.
 
+The energies of a boot begin at 0 and are all that a leaf holds. What the node counted in the boots before is the host's to remember and to
+write to the RESTORE_REGISTERS before it arms the node; the `lifetime_*` status registers are that plus what this boot counted. They are
+for people: nothing that is signed or credited depends on them.
+
 Writing n to `leaf_ack` says that the leaves before sequence n are stored and their slots are free. An n beyond `leaf_next` is
 REFUSED; one at or behind the last acknowledged frees nothing more.
 """
@@ -25,7 +29,8 @@ from __future__ import annotations
 import enum
 
 from .layout import FIELD, HEADER_OFFSET, LEAF_BYTES
-from .points import POINTS, SITE_INPUTS, Source
+from .points import CHANNELS_PER_SITE, POINT, POINTS, SITE_INPUTS, Source
+from .tracker_parameters import TRACKER_PARAMETERS
 
 TURNAROUND_BYTES = 4
 MAX_WRITE_WORDS = 64
@@ -62,6 +67,8 @@ class NodeFlag(enum.IntFlag):
     TRIPPED = 1 << 2
     MODULE_PRESENT = 1 << 3
     PULSE_GOOD = 1 << 4
+    AUTONOMOUS = 1 << 5
+    COUNTER_SATURATED = 1 << 6
 
 
 STATUS_BASE = 0x100
@@ -81,8 +88,28 @@ STATUS_REGISTERS: dict[str, tuple[int, int]] = {
     "trip_cause": (0x111, 2),
     "trip_bus_mv": (0x113, 1),
     "trip_time": (0x114, 2),
+    "trip_clocks": (0x116, 4),
+    "trip_bus_current": (0x11A, 1),
+    "trip_hot_supply": (0x11B, 1),
+    "trip_ground_fault": (0x11C, 1),
+    "trip_channel": (0x11D, 1),
+    "source_hash": (0x11E, 4),
+    "clocks": (0x122, 4),
+    "module_identity": (0x126, 3),
+    "module_status": (0x129, 3),
+    "module_bootstraps": (0x12C, 3),
+    "lifetime_energy": (0x12F, 4),
+    "lifetime_bus_energy": (0x133, 4),
+    "lifetime_gas": (0x137, 3),
 }
-STATUS_WORDS = 0x16
+STATUS_WORDS = 0x3A
+
+MODULE_SLOTS = 3
+"""Power modules of a controller node; the three `module_*` status registers have a word for each, slot 0 first."""
+MODULE_PRESENT, MODULE_HEARD, MODULE_RUN = 1 << 15, 1 << 14, 1 << 13
+"""Bits of a `module_status` word above the module's own status byte: it answers, it says that it hears the node, its run wire is 1."""
+NO_CHANNEL = 0xFFFF
+"""`trip_channel` where the trip is about no channel."""
 
 CONTROL_BASE = 0x140
 CONTROL_REGISTERS: dict[str, tuple[int, int]] = {
@@ -95,8 +122,14 @@ CONTROL_REGISTERS: dict[str, tuple[int, int]] = {
     "trip_clear": (0x148, 1),
     "current_limit_ma": (0x149, 1),
     "heartbeat": (0x14A, 1),
+    "hot_throttle": (0x14B, 1),
+    "hot_fatal": (0x14C, 1),
 }
-CONTROL_WORDS = 0x0B
+CONTROL_WORDS = 0x0D
+
+HOT_LIMIT_MIN, HOT_LIMIT_MAX = (POINT["hot_supply_temperature"].raw(degc) for degc in (60, 400))
+"""Within these `hot_throttle` and `hot_fatal` may be set, in the raw unit of `hot_supply_temperature`: the hottest modules there are end at
+400 °C, and below 60 °C a site would never start."""
 
 TRIP_CLEAR_KEYS = (0xA5C3, 0x3C5A)
 """The two writes to `trip_clear`, one right after the other, that clear a latched trip whose cause is gone."""
@@ -105,6 +138,15 @@ CALIBRATION_BASE = 0x150
 CALIBRATION_WORDS = 2 * len(SITE_INPUTS)
 """For each site input, in converter order: gain (u16), offset (i16). Point value = (sample × gain) / 4096 + offset, in the
 point's raw unit; the sample is the converter's 12 bits."""
+
+RESTORE_BASE = 0x168
+RESTORE_REGISTERS: dict[str, tuple[int, int]] = {
+    # name: (word address, words); write, all in one request, before `arm`: the lifetime totals as this boot begins
+    "lifetime_energy": (0x168, 4),
+    "lifetime_bus_energy": (0x16C, 4),
+    "lifetime_gas": (0x170, 3),
+}
+RESTORE_WORDS = 0x0B
 
 EPOCH_BASE = 0x180
 EPOCH_RING = 4
@@ -119,7 +161,19 @@ EPOCH_RECORD: dict[str, tuple[int, int]] = {
     "root": (8, 16),
 }
 
-REGISTERS_END = EPOCH_BASE + EPOCH_RING * EPOCH_RECORD_WORDS
+EPOCH_END = EPOCH_BASE + EPOCH_RING * EPOCH_RECORD_WORDS
+
+CHANNEL_GAIN_BASE = 0x200
+CHANNEL_GAIN_WORDS = CHANNELS_PER_SITE
+"""One gain for each channel, write only, before `arm`: current = (sample − offset) × gain / CHANNEL_GAIN_ONE."""
+CHANNEL_GAIN_ONE = 0x8000
+CHANNEL_GAIN_MIN, CHANNEL_GAIN_MAX = 0x7000, 0x9000
+"""±12.5 %: a shunt and its amplifier are good to a few per cent, and what needs more is broken."""
+
+PARAMETER_BASE = 0x300
+PARAMETER_REGISTERS: dict[str, int] = {parameter.identifier: PARAMETER_BASE + place for place, parameter in enumerate(TRACKER_PARAMETERS)}
+"""Word address of each of the tracker's parameters; read and write, at any time, within the parameter's limits."""
+PARAMETER_WORDS = len(PARAMETER_REGISTERS)
 
 SITE_WORDS = range(HEADER_OFFSET["site"] // 2, HEADER_OFFSET["site"] // 2 + 4)
 
@@ -137,4 +191,5 @@ WRITABLE_IMAGE_WORDS: frozenset[int] = frozenset(SITE_WORDS) | frozenset(
 LOCKED_WHEN_ARMED: frozenset[int] = (
     frozenset(SITE_WORDS) | frozenset(_words("boot_count")) | frozenset(_words("calibration_hash")) | frozenset(_words("profile_hash"))
 )
-"""Words of the image that say who the node is: fixed from `arm` until power-off, as are `sequence_start` and calibration."""
+"""Words of the image that say who the node is: fixed from `arm` until power-off, as are `sequence_start`, calibration, channel gains, hot
+limits and lifetime totals."""

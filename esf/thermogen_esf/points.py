@@ -103,6 +103,12 @@ class Fault(enum.IntFlag):
     LEAVES_LOST = 1 << 9
     CHANNEL_OVERCURRENT = 1 << 10
     REVERSE_CURRENT = 1 << 11
+    GROUND_FAULT = 1 << 12
+    OVER_TEMPERATURE = 1 << 13
+    HEARTBEAT_LOST = 1 << 14
+    EMERGENCY_WATCHDOG = 1 << 15
+    CURRENT_SUM_MISMATCH = 1 << 16
+    MODULE_KILLED = 1 << 17
 
 
 class BurnerFlag(enum.IntFlag):

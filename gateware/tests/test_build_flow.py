@@ -6,7 +6,18 @@ import pytest
 from amaranth.build import Attrs, Clock, Pins, Resource
 from amaranth.hdl import ClockSignal, Elaboratable, Module, Signal
 from amaranth.lib import memory
-from thermogen_boards import ControllerNode, PowerModule, controller_node, power_module
+from thermogen_boards import (
+    ControllerNode,
+    CrossLinkNxEvn,
+    Ice40Hx8kBreakout,
+    Ice40Up5kBreakout,
+    PowerModule,
+    controller_node,
+    crosslink_nx_evn,
+    ice40_hx8k_breakout,
+    ice40_up5k_breakout,
+    power_module,
+)
 from thermogen_gateware.build import flow, workarounds
 from thermogen_gateware.build.design import ClockTarget, Design
 from thermogen_gateware.build.errors import ToolFailedError
@@ -103,7 +114,6 @@ def test_the_power_module_fits_and_meets_its_clock(tmp_path):
     result = build(pcm.DESIGN, tmp_path)
     assert result.met, result.critical_paths
     assert result.area["PLL"].used == 1
-    assert result.area["LC"].used < 0.5 * result.area["LC"].available  # three times the channels still have to fit
 
 
 def test_a_design_that_is_too_slow_has_no_image(tmp_path):
@@ -117,17 +127,19 @@ def test_a_design_that_is_too_slow_has_no_image(tmp_path):
     assert any("ns" in step for step in result.critical_paths["clk"])
 
 
-@pytest.mark.parametrize(("platform", "table"), [(ControllerNode, controller_node.PINS), (PowerModule, power_module.PINS)])
+@pytest.mark.parametrize(
+    ("platform", "table"),
+    [
+        (ControllerNode, controller_node.PINS),
+        (PowerModule, power_module.PINS),
+        (CrossLinkNxEvn, crosslink_nx_evn.PINS),
+        (Ice40Hx8kBreakout, ice40_hx8k_breakout.PINS),
+        (Ice40Up5kBreakout, ice40_up5k_breakout.PINS),
+    ],
+)
 def test_the_tools_accept_every_pin_of_the_board(platform, table, tmp_path):
     result = build(Design("all_pins", platform, lambda: AllPins(table), (ClockTarget("clk", 12e6),)), tmp_path)
     assert result.area["IO"].used == len(table)
-
-
-def test_the_stock_flow_still_needs_the_carry_chain_workaround(tmp_path, monkeypatch):
-    """A canary: when this fails, workaround A can go."""
-    monkeypatch.setattr(workarounds, "AFTER_SYNTHESIS_NEXUS", "")
-    with pytest.raises(ToolFailedError, match=r"CIN net .* driven by non-CCU2 cell"):
-        build(NODE, tmp_path)
 
 
 def test_a_refused_pin_is_reported_with_the_placers_own_words(tmp_path):
@@ -188,7 +200,13 @@ def proves_sum(operation, techmap, folder):
     return code == 0
 
 
-def test_every_step_is_announced_in_order(tmp_path):
+def test_every_step_is_announced_in_order_with_its_log(tmp_path):
     heard = []
-    build(MODULE, tmp_path, on_step=heard.append)
-    assert heard == list(flow.STEPS)
+    build(MODULE, tmp_path, on_step=lambda step, log: heard.append((step, log and log.name)))
+    assert heard == list(zip(flow.STEPS, (None, "top.rpt", "top.tim", "top.pack"), strict=True))
+
+
+def test_the_areas_of_the_cores_add_up_to_the_whole(tmp_path):
+    result = build(NODE, tmp_path)
+    for kind, cells in result.area.items():
+        assert sum(core.own.get(kind, 0) for core in result.cores) == cells.used

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from thermogen_gateware.build.design import ClockTarget
 from thermogen_gateware.build.errors import ClockWithoutTargetError, ReportError, TargetWithoutClockError
-from thermogen_gateware.build.report import Area, Timing, aliases, area, critical_path, load, net_name, timing
+from thermogen_gateware.build.report import OUTSIDE, Area, Timing, aliases, area, critical_path, load, net_name, timing
 
 CLK = ClockTarget("clk", 50e6)
 
@@ -116,12 +116,31 @@ def test_a_missing_report_is_an_error(tmp_path):
 
 def test_the_slowest_path_adds_up_and_names_our_source():
     sources = ["/share/cells.v:3", "thermogen_gateware/tracker.py:77"]
-    wire = {"delay": 1.25, "type": "routing", "to": {"cell": "b" * 99, "port": "D"}, "net": "sum[3]", "sources": sources}
+    wire = {
+        "delay": 1.25,
+        "type": "routing",
+        "from": {"cell": "a", "port": "Q"},
+        "to": {"cell": "b" * 99, "port": "D"},
+        "net": "sum[3]",
+        "sources": sources,
+    }
     nothing = {"delay": 0, "type": "setup", "to": {"cell": "b", "port": "D"}}
     other = {"from": "posedge clk", "to": "<async>", "path": []}
     own = {"from": "posedge clk$glb_clk", "to": "posedge clk$glb_clk", "path": [wire, nothing, wire]}
-    first, second = critical_path(report(paths=[other, own]), ["clk$glb_clk"])
+    path = critical_path(report(paths=[other, own]), ["clk$glb_clk"])
+    first, second = path.steps
+    assert (path.ns, path.routing_ns, path.sources) == (2.5, 2.5, ["thermogen_gateware/tracker.py:77"])
     assert first.split()[:4] == ["1.25", "1.25", "ns", "routing"]
     assert second.split()[:2] == ["2.50", "1.25"]
     assert second.endswith(".D thermogen_gateware/tracker.py:77")
     assert len(second) < 120
+    assert path.begins == "a.Q"
+    assert path.ends.endswith("….D")
+
+
+def test_what_runs_from_pin_to_pin_is_told_apart_from_what_a_clock_governs():
+    wire = {"delay": 4.0, "type": "routing", "to": {"cell": "gate", "port": "O"}, "sources": []}
+    into = {"from": "<async>", "to": "posedge clk", "path": [wire, wire, wire]}
+    through = {"from": "<async>", "to": "<async>", "path": [wire, wire]}
+    assert critical_path(report(paths=[into, through]), [OUTSIDE]).ns == 8.0
+    assert critical_path(report(paths=[into]), [OUTSIDE]) is None

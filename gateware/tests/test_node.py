@@ -16,6 +16,9 @@ from thermogen_esf.hostlink import (
     EPOCH_BASE,
     EPOCH_RECORD,
     LEAF_SLOTS,
+    MODULE_HEARD,
+    MODULE_PRESENT,
+    NO_CHANNEL,
     SITE_WORDS,
     STATUS_BASE,
     STATUS_REGISTERS,
@@ -27,10 +30,12 @@ from thermogen_esf.hostlink import (
 from thermogen_esf.layout import FIELD, MAGIC
 from thermogen_esf.points import SITE_INPUTS, Fault, TimeQuality
 from thermogen_gateware.node import Node
+from thermogen_gateware.tracker import PARAMETERS_LAYOUT
 
 CLOCKS_PER_SITE_SECOND = 2_500
 CLOCK_PERIOD_S = 20e-9
 SITE_SECOND_S = CLOCKS_PER_SITE_SECOND * CLOCK_PERIOD_S
+SOURCE_HASH = 0x0123_4567_89AB_CDEF
 SITE = bytes(range(0xA1, 0xA9))
 LAST_SECOND_OF_AN_EPOCH = 900 * 1_988_888
 
@@ -47,10 +52,16 @@ class StillPowerPath(wiring.Component):
             "calibration_offset": signed(16),
             "calibration_we": 1,
         }
-        orders |= {"current_limit_ma": 16, "trip_clear": 1, "channel_index": 7, "adc_cipo": 1, "module_cipo": 1, "ov_comparator": 1}
+        orders |= {"trip_clear": 1, "channel_index": 7, "adc_cipo": 1, "module_cipo": 1, "ov_comparator": 1, "autonomous": 1}
+        orders |= {"parameters": PARAMETERS_LAYOUT, "channel_gain_addr": 7, "channel_gain": 16, "channel_gain_we": 1}
+        orders |= {"hot_throttle": signed(16), "hot_fatal": signed(16)}
         results = {"ready": 1, "site_inputs": data.ArrayLayout(16, len(SITE_INPUTS)), "channel_word": 24, "faults": 32}
         results |= {"electrical_energy": 64, "bus_energy": 64, "gas_volume": 48, "channel_power": 32, "module_link_errors": 16}
         results |= {"module_present": 1, "tripped": 1, "trip_cause": 32, "trip_bus_mv": 16, "trip_strobe": 1, "module_run": 1}
+        results |= {"trip_bus_current": 16, "trip_hot_supply": 16, "trip_ground_fault": 16, "trip_channel": 16, "trip_clocks": 64}
+        results |= {"clocks": 64, "conservative": 1, "counter_saturated": 1, "module_heard": 1}
+        results |= {name: data.ArrayLayout(8, 1) for name in ("module_status", "module_type", "module_version")}
+        results |= {"bootstrap_pulses": data.ArrayLayout(16, 1)}
         results |= {"adc_sclk": 1, "adc_cs_n": 1, "adc_copi": 1, "module_sclk": 1, "module_cs_n": 1, "module_copi": 1}
         super().__init__({name: In(shape) for name, shape in orders.items()} | {name: Out(shape) for name, shape in results.items()})
 
@@ -60,6 +71,13 @@ class StillPowerPath(wiring.Component):
         m.d.comb += [
             self.electrical_energy.eq(123_456_789_012),
             self.module_present.eq(1),
+            self.module_heard.eq(1),
+            self.module_status[0].eq(0x0B),
+            self.module_type[0].eq(1),
+            self.module_version[0].eq(2),
+            self.bootstrap_pulses[0].eq(77),
+            self.conservative.eq(self.autonomous),
+            self.trip_channel.eq(NO_CHANNEL),
             self.faults.eq(Fault.BUS_WARNING),
         ]
         for channel in range(len(SITE_INPUTS)):
@@ -71,7 +89,7 @@ class Bench:
     """A node, its pulse, and the daemon's side of its host link."""
 
     def __init__(self, spi_host, requests):
-        self.dut = Node(CLOCKS_PER_SITE_SECOND, channels=2, power_path=StillPowerPath())
+        self.dut = Node(CLOCKS_PER_SITE_SECOND, channels=2, power_path=StillPowerPath(), source_hash=SOURCE_HASH)
         self.spi_host, self.requests = spi_host, requests
 
     def run(self, script):
@@ -118,14 +136,19 @@ def bench(spi_host, requests):
 def test_a_node_out_of_reset_says_what_it_is_and_switches_nothing(bench):
     async def script(bench):
         status = await bench.status()
-        assert (status["magic"], status["map_version"], status["channels"]) == (MAGIC, 1, 2)
+        assert (status["magic"], status["map_version"], status["channels"]) == (MAGIC, 2, 2)
+        assert status["source_hash"] == SOURCE_HASH and status["trip_channel"] == NO_CHANNEL
+        assert status["module_identity"] == 0x0102_0000_0000 and status["module_bootstraps"] == 77 << 32
+        assert status["module_status"] == (MODULE_PRESENT | MODULE_HEARD | 0x0B) << 32
+        assert NodeFlag.AUTONOMOUS in NodeFlag(status["flags"])
         assert status["clocks_per_site_second"] == CLOCKS_PER_SITE_SECOND
         assert NodeFlag(status["flags"]) & (NodeFlag.ARMED | NodeFlag.TIME_VALID) == 0
         assert bench.ctx.get(bench.dut.module_run) == 0
         assert bench.ctx.get(bench.dut.led_link) == 0
         await bench.control(heartbeat=1)
-        await bench.ctx.tick().repeat(10)
+        await bench.ctx.tick().repeat(400)  # a snapshot may be under way
         assert bench.ctx.get(bench.dut.led_link) == 1
+        assert NodeFlag.AUTONOMOUS not in NodeFlag((await bench.status())["flags"])
 
     bench.run(script)
 

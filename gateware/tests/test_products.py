@@ -10,10 +10,10 @@ from amaranth.hdl import Fragment, Module
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
-from thermogen_boards import controller_node, power_module
+from thermogen_boards import controller_node, crosslink_nx_evn, ice40_up5k_breakout, power_module
 from thermogen_gateware.products import node, pcm
 from thermogen_gateware.products.board_pins import BoardPins
-from thermogen_gateware.products.clock_sources import Pll48
+from thermogen_gateware.products.clock_sources import Pll24, Pll48, Pll50
 from thermogen_gateware.products.clock_watch import ClockWatch
 from thermogen_gateware.products.power_on import PowerOn
 
@@ -52,16 +52,17 @@ class AllOn(wiring.Component):
         return m
 
 
-def node_core():
-    inputs = "host_sclk host_cs_n host_copi adc_cipo pulse ov_comparator module_cipo"
-    outputs = "host_cipo module_sclk module_cs_n module_copi module_run adc_sclk adc_cs_n adc_copi led_link led_trip"
-    return AllOn(dict.fromkeys(inputs.split(), 1), dict.fromkeys(outputs.split(), 1))
+def node_core(modules=controller_node.MODULES):
+    inputs = "host_sclk host_cs_n host_copi adc_cipo pulse ov_comparator"
+    outputs = "host_cipo module_sclk adc_sclk adc_cs_n adc_copi led_link led_trip"
+    wires = dict.fromkeys(("module_cs_n", "module_copi", "module_run"), modules)
+    return AllOn(dict.fromkeys(inputs.split(), 1) | {"module_cipo": modules}, dict.fromkeys(outputs.split(), 1) | wires)
 
 
-def pcm_core():
-    inputs = "link_sclk link_cs_n link_copi run adc_cipo"
+def pcm_core(channels=power_module.CHANNELS):
+    inputs = "link_sclk link_cs_n link_copi run supply_good adc_cipo"
     outputs = "link_cipo adc_sclk adc_cs_n adc_copi driver_enable"
-    gates = {"pwm_hi": pcm.CHANNELS, "pwm_lo": pcm.CHANNELS}
+    gates = {"pwm_hi": channels, "pwm_lo": channels}
     return AllOn(dict.fromkeys(inputs.split(), 1), dict.fromkeys(outputs.split(), 1) | gates)
 
 
@@ -94,17 +95,18 @@ def simulate(top, board, bench):
 def test_the_module_switches_nothing_before_lock_nor_after_it_is_lost():
     board, pll = SimulatedBoard(power_module.PINS), TestClock()
     gates = [board.ports[name].o for name in ("pwm_hi", "pwm_lo", "driver_enable")]
-    used = (1 << pcm.CHANNELS) - 1
+    used = (1 << power_module.CHANNELS) - 1
+    hold = round(pcm.HOLD_S * power_module.CLOCK_HZ)
 
     async def bench(ctx):
         def levels():
             return [ctx.get(gate) for gate in gates]
 
         assert levels() == [0, 0, 0]  # configured, no clock yet
-        await run_clock(ctx, pll.clk, 2 * pcm.HOLD_CLOCKS)
+        await run_clock(ctx, pll.clk, 2 * hold)
         assert levels() == [0, 0, 0]  # the PLL runs but has not locked
         ctx.set(pll.lock, 1)
-        await run_clock(ctx, pll.clk, pcm.HOLD_CLOCKS)
+        await run_clock(ctx, pll.clk, hold)
         assert levels() == [0, 0, 0]  # locked, block RAMs not yet readable
         await run_clock(ctx, pll.clk, 8)
         assert levels() == [used, used, 1]
@@ -112,16 +114,58 @@ def test_the_module_switches_nothing_before_lock_nor_after_it_is_lost():
         await ctx.delay(1e-9)  # and no clock edge
         assert levels() == [0, 0, 0]
         ctx.set(pll.lock, 1)
-        await run_clock(ctx, pll.clk, pcm.HOLD_CLOCKS)
+        await run_clock(ctx, pll.clk, hold)
         assert levels() == [0, 0, 0]  # lock that comes back starts from the beginning
 
-    simulate(pcm.PcmTop(pcm_core(), pll), board, bench)
+    simulate(pcm.PcmTop(pcm_core(), lambda pins: pll), board, bench)
 
 
-def test_the_pll_makes_the_modules_clock_from_the_boards_oscillator():
-    made = power_module.OSCILLATOR_HZ * (Pll48.DIVF + 1) / (2**Pll48.DIVQ * (Pll48.DIVR + 1))
-    assert made == power_module.CLOCK_HZ
-    assert 533e6 <= made * 2**Pll48.DIVQ <= 1066e6
+@pytest.mark.parametrize(("pll", "board"), [(Pll48, power_module), (Pll24, ice40_up5k_breakout)])
+def test_the_pll_makes_the_modules_clock_from_the_boards_oscillator(pll, board):
+    made = board.OSCILLATOR_HZ * (pll.DIVF + 1) / (2**pll.DIVQ * (pll.DIVR + 1))
+    assert made == board.CLOCK_HZ
+    assert 533e6 <= made * 2**pll.DIVQ <= 1066e6
+
+
+def test_the_pll_makes_the_nodes_clock_from_the_evaluation_boards_oscillator():
+    vco = crosslink_nx_evn.OSCILLATOR_HZ * Pll50.MULTIPLIER
+    assert vco / Pll50.DIVIDER == controller_node.CLOCK_HZ
+    assert 800e6 <= vco <= 1600e6
+
+
+def test_the_node_on_the_evaluation_board_lets_no_module_run_without_a_locked_pll():
+    board, oscillator, pll = SimulatedBoard(crosslink_nx_evn.PINS), TestClock(), TestClock()
+    run = [board.ports[f"module#{number}.run"].o for number in range(controller_node.MODULES)]
+
+    async def bench(ctx):
+        async def both(clocks):
+            for _ in range(clocks):
+                await run_clock(ctx, pll.clk, 28)
+                await run_clock(ctx, oscillator.clk, 1)
+
+        await both(20)
+        assert [ctx.get(wire) for wire in run] == [0, 0, 0]
+        ctx.set(pll.lock, 1)
+        await both(20)
+        assert [ctx.get(wire) for wire in run] == [1, 1, 1]
+        ctx.set(pll.lock, 0)
+        await ctx.delay(1e-9)  # and no clock edge
+        assert [ctx.get(wire) for wire in run] == [0, 0, 0]
+
+    simulate(node.NodeTop(node_core(), oscillator, lambda pins: pll), board, bench)
+
+
+def test_the_reduced_module_keeps_the_flash_off_the_converters_wires_from_the_first_moment():
+    board, pll = SimulatedBoard(ice40_up5k_breakout.PINS), TestClock()
+    seen = []
+
+    async def bench(ctx):
+        seen.append(ctx.get(board.ports["flash.cs_n"].o))
+
+    simulate(
+        pcm.PcmTop(pcm_core(ice40_up5k_breakout.CHANNELS), lambda pins: pll, ice40_up5k_breakout.CLOCK_HZ, shared_flash=True), board, bench
+    )
+    assert seen == [1]
 
 
 def test_the_node_lets_modules_run_only_while_its_clock_does():
@@ -142,11 +186,11 @@ def test_the_node_lets_modules_run_only_while_its_clock_does():
         await run_clock(ctx, oscillator.clk, 100)
         assert levels() == [0, 0, 0]  # no 50 MHz yet
         await both(20)
-        assert levels() == [1, 0, 0]  # only the module that is built in
+        assert levels() == [1, 1, 1]
         await run_clock(ctx, oscillator.clk, 19)  # the 50 MHz has stopped
         assert levels() == [0, 0, 0]
         await both(20)
-        assert levels() == [1, 0, 0]
+        assert levels() == [1, 1, 1]
 
     simulate(node.NodeTop(node_core(), oscillator), board, bench)
 
@@ -156,10 +200,11 @@ def test_the_node_leaves_modules_that_it_does_not_use_deselected():
     seen = []
 
     async def bench(ctx):
-        seen.extend(ctx.get(board.ports[f"module#{number}.cs_n"].o) for number in range(1, controller_node.MODULES))
+        await run_clock(ctx, board.ports["clk50"].i, 2 * node.HOLD_CLOCKS)
+        seen.extend(ctx.get(board.ports[f"module#{number}.{wire}"].o) for number in (1, 2) for wire in ("cs_n", "copi", "run"))
 
-    simulate(node.NodeTop(node_core(), oscillator), board, bench)
-    assert seen == [1, 1]
+    simulate(node.NodeTop(node_core(modules=1), oscillator), board, bench)
+    assert seen == [1, 0, 0] * 2
 
 
 def test_lamps_are_lit_by_a_low_level():

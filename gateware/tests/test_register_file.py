@@ -7,13 +7,26 @@ from amaranth.sim import Simulator
 from thermogen_esf.hostlink import (
     CALIBRATION_BASE,
     CALIBRATION_WORDS,
+    CHANNEL_GAIN_BASE,
+    CHANNEL_GAIN_MAX,
+    CHANNEL_GAIN_MIN,
+    CHANNEL_GAIN_ONE,
+    CHANNEL_GAIN_WORDS,
     CONTROL_REGISTERS,
     EPOCH_BASE,
+    EPOCH_END,
     EPOCH_RECORD_WORDS,
     EPOCH_RING,
+    HOT_LIMIT_MAX,
+    HOT_LIMIT_MIN,
     IMAGE_WORDS,
     LOCKED_WHEN_ARMED,
-    REGISTERS_END,
+    NO_CHANNEL,
+    PARAMETER_BASE,
+    PARAMETER_REGISTERS,
+    PARAMETER_WORDS,
+    RESTORE_BASE,
+    RESTORE_WORDS,
     SITE_WORDS,
     STATUS_BASE,
     STATUS_REGISTERS,
@@ -24,11 +37,15 @@ from thermogen_esf.hostlink import (
     Status,
 )
 from thermogen_esf.layout import FIELD, MAGIC
+from thermogen_esf.tracker_parameters import TRACKER_PARAMETERS
 from thermogen_gateware.register_file import MAP_VERSION, RegisterFile
 
 NOW = 1_790_000_000
 LEAF_NEXT = 5_000
-ORDERS = ("time_set", "sequence_start", "leaf_ack", "trip_clear", "heartbeat", "calibration_we")
+ORDERS = ("time_set", "sequence_start", "leaf_ack", "trip_clear", "heartbeat", "calibration_we", "channel_gain_we")
+MAP_END = PARAMETER_BASE + PARAMETER_WORDS
+GOOD_GAIN = CHANNEL_GAIN_ONE + 100
+LIFETIMES = [*[0, 0x0001, 0x0203, 0x0405], *[0xFFFF, 0xFFFF, 0xFFFF, 0xFF00], *[0x0000, 0x1122, 0x3344]]
 
 
 def words_of(value, size=2):
@@ -39,7 +56,7 @@ class Bench:
     """The register file with the host link played by `offer` and `read`, and the orders that came out of it."""
 
     def __init__(self):
-        self.dut = RegisterFile(0x00010000, 10_000, 12)
+        self.dut = RegisterFile(0x00010000, 10_000, 12, source_hash=0xA1B2_C3D4_E5F6_0718)
         self.orders = []
 
     def run(self, script):
@@ -126,10 +143,10 @@ def bench():
 
 def test_the_map_is_readable_where_it_says_and_nowhere_else(bench):
     async def script(bench):
-        regions = {0: IMAGE_WORDS, STATUS_BASE: STATUS_WORDS, EPOCH_BASE: REGISTERS_END - EPOCH_BASE}
+        regions = {0: IMAGE_WORDS, STATUS_BASE: STATUS_WORDS, EPOCH_BASE: EPOCH_END - EPOCH_BASE, PARAMETER_BASE: PARAMETER_WORDS}
         readable = {first + place for first, size in regions.items() for place in range(size)}
         numbers = {}
-        for address in range(REGISTERS_END + 8):
+        for address in range(MAP_END + 8):
             bench.ctx.set(bench.dut.bus.address, address)
             region = bench.ctx.get(bench.dut.bus.region)
             assert (region != 0) == (address in readable), hex(address)
@@ -143,11 +160,14 @@ def test_the_map_is_readable_where_it_says_and_nowhere_else(bench):
 def test_only_the_words_of_the_contract_can_be_written(bench):
     controls = {address + place for address, size in CONTROL_REGISTERS.values() for place in range(size)}
     calibration = set(range(CALIBRATION_BASE, CALIBRATION_BASE + CALIBRATION_WORDS))
-    readable = {*range(IMAGE_WORDS), *range(STATUS_BASE, STATUS_BASE + STATUS_WORDS), *range(EPOCH_BASE, REGISTERS_END)}
+    restored = set(range(RESTORE_BASE, RESTORE_BASE + RESTORE_WORDS))
+    gains = set(range(CHANNEL_GAIN_BASE, CHANNEL_GAIN_BASE + CHANNEL_GAIN_WORDS))
+    parameters = set(PARAMETER_REGISTERS.values())
+    readable = {*range(IMAGE_WORDS), *range(STATUS_BASE, STATUS_BASE + STATUS_WORDS), *range(EPOCH_BASE, EPOCH_END)}
 
     async def script(bench):
-        for address in range(REGISTERS_END + 8):
-            if address in controls | calibration:
+        for address in range(MAP_END + 8):
+            if address in controls | calibration | restored | gains | parameters:
                 continue
             expected = Status.OK if address in WRITABLE_IMAGE_WORDS else Status.REFUSED if address in readable else Status.BAD_ADDRESS
             assert await bench.offer(address, [1], 0) == [expected], hex(address)
@@ -163,6 +183,10 @@ def test_who_the_node_is_cannot_be_changed_once_armed(bench):
             assert await bench.offer(address, [1], 0) == [expected], hex(address)
         assert await bench.control("sequence_start", 1) is Status.REFUSED
         assert await bench.write(CALIBRATION_BASE, [4096, 0]) is Status.REFUSED
+        assert await bench.write(CHANNEL_GAIN_BASE + 5, [GOOD_GAIN]) is Status.REFUSED
+        assert await bench.write(RESTORE_BASE, LIFETIMES) is Status.REFUSED
+        assert await bench.control("hot_fatal", HOT_LIMIT_MIN) is Status.REFUSED
+        assert await bench.control("hot_throttle", HOT_LIMIT_MIN) is Status.REFUSED
         assert await bench.control("arm", 0) is Status.REFUSED
         assert bench.ctx.get(bench.dut.armed) == 1
 
@@ -184,9 +208,13 @@ def test_who_the_node_is_cannot_be_changed_once_armed(bench):
         ("leaf_ack", 0, Status.OK),
         ("leaf_ack", LEAF_NEXT + 1, Status.REFUSED),
         ("trip_clear", 0x1234, Status.REFUSED),
-        ("current_limit_ma", 4_000, Status.OK),
-        ("current_limit_ma", 4_001, Status.REFUSED),
+        ("current_limit_ma", 3_500, Status.OK),
+        ("current_limit_ma", 3_501, Status.REFUSED),
         ("heartbeat", 0xFFFF, Status.OK),
+        ("hot_throttle", HOT_LIMIT_MIN, Status.OK),
+        ("hot_throttle", HOT_LIMIT_MIN - 1, Status.REFUSED),
+        ("hot_fatal", HOT_LIMIT_MAX, Status.OK),
+        ("hot_fatal", HOT_LIMIT_MAX + 1, Status.REFUSED),
     ],
 )
 def test_a_control_takes_only_values_that_mean_something(bench, name, value, status):
@@ -284,6 +312,15 @@ def test_status_is_that_of_the_request_and_complete(bench):
         "trip_cause": 0x0B0C0D0E,
         "trip_bus_mv": 58_123,
         "trip_time": 0x55667788,
+        "trip_clocks": 0x0011_2233_4455_6677,
+        "trip_bus_current": 0xFF38,
+        "trip_hot_supply": 10_251,
+        "trip_ground_fault": 301,
+        "trip_channel": NO_CHANNEL,
+        "clocks": 0x0011_2233_4455_8899,
+        "module_identity": 0x0102_0102_0000,
+        "module_status": 0xE00B_C080_0000,
+        "module_bootstraps": 0x0007_FFFF_0000,
     }
     constants = {
         "magic": MAGIC,
@@ -291,11 +328,19 @@ def test_status_is_that_of_the_request_and_complete(bench):
         "gateware_version": 0x00010000,
         "clocks_per_site_second": 10_000,
         "channels": 12,
+        "source_hash": 0xA1B2_C3D4_E5F6_0718,
+        "lifetime_energy": 0x0000_0001_0203_0405 + 1_000,
+        "lifetime_bus_energy": 700,
+        "lifetime_gas": 0x0000_1122_3344 + 86_400,
     }
 
     async def script(bench):
         for name, value in live.items():
             bench.ctx.set(getattr(bench.dut, name), value)
+        assert await bench.write(RESTORE_BASE, LIFETIMES) is Status.OK
+        for name, value in {"electrical_energy": 1_000, "bus_energy": 700 + 256, "gas_volume": 86_400}.items():
+            bench.ctx.set(getattr(bench.dut, name), value)
+        await bench.ctx.tick().repeat(2)
         bench.ctx.set(bench.dut.flag_time_valid, 1)
         bench.ctx.set(bench.dut.flag_pulse_good, 1)
         await bench.freeze()
@@ -303,6 +348,58 @@ def test_status_is_that_of_the_request_and_complete(bench):
             bench.ctx.set(getattr(bench.dut, name), 0)
         expected = {**constants, **live, "flags": NodeFlag.TIME_VALID | NodeFlag.PULSE_GOOD}
         assert {name: await bench.read(*STATUS_REGISTERS[name]) for name in STATUS_REGISTERS} == expected
+
+    bench.run(script)
+
+
+@pytest.mark.parametrize("parameter", TRACKER_PARAMETERS, ids=lambda parameter: parameter.identifier)
+def test_a_tracker_parameter_begins_at_its_default_and_takes_what_is_within_its_limits(bench, parameter):
+    address = PARAMETER_REGISTERS[parameter.identifier]
+    outside = [value for value in (parameter.minimum - 1, parameter.maximum + 1) if 0 <= value <= 0xFFFF]
+
+    async def script(bench):
+        assert await bench.read(address) == parameter.default == bench.ctx.get(bench.dut.parameters[parameter.identifier])
+        await bench.control("arm", 1)
+        for value in (parameter.minimum, parameter.maximum):
+            assert await bench.write(address, [value]) is Status.OK
+            assert await bench.read(address) == value == bench.ctx.get(bench.dut.parameters[parameter.identifier])
+        for value in outside:
+            assert await bench.write(address, [value]) is Status.REFUSED
+        assert await bench.read(address) == parameter.maximum
+
+    bench.run(script)
+
+
+def test_the_control_register_of_the_current_limit_is_the_parameter_of_that_name(bench):
+    async def script(bench):
+        assert await bench.control("current_limit_ma", 1_234) is Status.OK
+        assert await bench.read(PARAMETER_REGISTERS["current_limit_ma"]) == 1_234
+
+    bench.run(script)
+
+
+def test_channel_gains_come_out_one_by_one_and_only_believable_ones(bench):
+    async def script(bench):
+        for gain in (0, CHANNEL_GAIN_MIN - 1, CHANNEL_GAIN_MAX + 1, 0xFFFF):
+            assert await bench.write(CHANNEL_GAIN_BASE, [GOOD_GAIN, gain]) is Status.REFUSED
+        assert bench.orders == []
+        assert await bench.write(CHANNEL_GAIN_BASE + 106, [CHANNEL_GAIN_MIN, CHANNEL_GAIN_MAX]) is Status.OK
+        assert bench.ctx.get(bench.dut.channel_gain_addr) == 107
+        assert bench.ctx.get(bench.dut.channel_gain) == CHANNEL_GAIN_MAX
+        assert await bench.write(CHANNEL_GAIN_BASE + 107, [GOOD_GAIN, GOOD_GAIN]) is Status.BAD_ADDRESS
+
+    bench.run(script)
+    assert [name for name, _ in bench.orders] == ["channel_gain_we"] * 2
+
+
+def test_lifetime_totals_are_restored_whole_and_with_room_to_go_on(bench):
+    async def script(bench):
+        assert await bench.write(RESTORE_BASE, LIFETIMES[:4]) is Status.REFUSED
+        assert await bench.write(RESTORE_BASE + 4, LIFETIMES[4:]) is Status.REFUSED
+        for place, word in ((0, 0x4000), (4, 0x8000), (4, 0x4000), (8, 0x4000)):
+            crowded = [*LIFETIMES[:place], word, *LIFETIMES[place + 1 :]]
+            assert await bench.write(RESTORE_BASE, crowded) is Status.REFUSED
+        assert await bench.write(RESTORE_BASE, LIFETIMES) is Status.OK
 
     bench.run(script)
 

@@ -37,7 +37,7 @@ class Ads7952Driver(wiring.Component):
     """One frame per `start` (ignored while `busy`), commanding `channel`.
 
     At `frame`: `samples[i]` of converter i belong to `sample_channel`, if `good[i]` says that the echoed number was the expected one.
-    `healthy`: all converters answer, and for the right channels.
+    `healthy[i]`: converter i answers, and for the right channels. The others' health does not depend on it.
     """
 
     def __init__(self, clock_hz, converters=1):
@@ -54,7 +54,7 @@ class Ads7952Driver(wiring.Component):
                 "sample_channel": Out(4),
                 "samples": Out(data.ArrayLayout(12, converters)),
                 "good": Out(converters),
-                "healthy": Out(1),
+                "healthy": Out(converters),
                 "adc_sclk": Out(1),
                 "adc_cs_n": Out(1, init=1),
                 "adc_copi": Out(1),
@@ -111,15 +111,16 @@ class Ads7952Driver(wiring.Component):
                     m.d.sync += frames_seen.eq(frames_seen + 1)
                 m.next = "REST"
 
-        good_frames = Signal(range(FRAMES_TO_TRUST + 1))
-        bad_frames = Signal(range(FRAMES_TO_DISTRUST + 1))
-        with m.If(self.frame):
-            with m.If(self.good.all()):
-                m.d.sync += [bad_frames.eq(0), good_frames.eq(Mux(good_frames == FRAMES_TO_TRUST, good_frames, good_frames + 1))]
-                with m.If(good_frames >= FRAMES_TO_TRUST - 1):
-                    m.d.sync += self.healthy.eq(1)
-            with m.Else():
-                m.d.sync += [good_frames.eq(0), bad_frames.eq(Mux(bad_frames == FRAMES_TO_DISTRUST, bad_frames, bad_frames + 1))]
-                with m.If(bad_frames >= FRAMES_TO_DISTRUST - 1):
-                    m.d.sync += self.healthy.eq(0)
+        for i in range(self._converters):
+            good_frames = Signal(range(FRAMES_TO_TRUST + 1), name=f"good_frames_{i}")
+            bad_frames = Signal(range(FRAMES_TO_DISTRUST + 1), name=f"bad_frames_{i}")
+            with m.If(self.frame):
+                with m.If(self.good[i]):
+                    m.d.sync += [bad_frames.eq(0), good_frames.eq(Mux(good_frames == FRAMES_TO_TRUST, good_frames, good_frames + 1))]
+                    with m.If(good_frames >= FRAMES_TO_TRUST - 1):
+                        m.d.sync += self.healthy[i].eq(1)
+                with m.Else():
+                    m.d.sync += [good_frames.eq(0), bad_frames.eq(Mux(bad_frames == FRAMES_TO_DISTRUST, bad_frames, bad_frames + 1))]
+                    with m.If(bad_frames >= FRAMES_TO_DISTRUST - 1):
+                        m.d.sync += self.healthy[i].eq(0)
         return m

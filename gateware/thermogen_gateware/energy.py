@@ -5,7 +5,12 @@
 rounding adds up. The energy of a second is power × one pulse, whatever number of clocks lay between two pulses. Signed throughout: a
 floor division is made of an unsigned one by adding a multiple of the divisor first. `electrical_energy` never runs
 backwards: reverse power has to be made good before the counter goes on.
-Latency: 160 clocks from `means_done` to `done`. Area, LIFCL: 242 LUT4, 222 CCU2, 510 FF, 1 multiplier.
+No counter wraps: one that would leave its range stays where it is, and `saturated` says so until power-off. (64 bits of millijoules
+last a full node 28,000 years, the 48 bits of gas 136 years.)
+Two measurements that have nothing in common see the same current: the channels' own and the bus shunt. `mismatch` says that the means of
+the second differ by more than 2 % of the shunt's and by more than 0.5 A: a shunt's zero (half a per cent of ±82 A is 0.4 A) and half a step
+of 2 mA in each of 108 channels (0.1 A) are no reason to doubt.
+Latency: 161 clocks from `means_done` to `done`. Area: counted in `node.py`.
 """
 
 from __future__ import annotations
@@ -21,18 +26,22 @@ CHANNEL_POWER_DIVISOR = (1 << MEAN_FRACTION_BITS) * 1000 // 2
 """2 mA × mV = 2 µW, in 1/256: so many in a mW."""
 BUS_POWER_DIVISOR = 100
 """10 mA × mV = 10 µW: so many in a mW."""
-POWER_BIAS_BITS = 25
-"""Added before the division, in mW: 33 kW of reverse power stay positive."""
+BUS_POWER_BIAS_BITS = 25
+"""Added before the division, in mW: 33 kW of reverse power, more than the bus shunt's 16 bits can say, stay positive."""
+MISMATCH_PERCENT = 2
+MISMATCH_FLOOR = 500 // 2 << MEAN_FRACTION_BITS
+"""0.5 A in 1/256 of 2 mA."""
+MEAN_STEPS_PER_BUS_STEP = 10 // 2 << MEAN_FRACTION_BITS
 SAMPLES_BITS = 20
-DIVIDEND_BITS = 48
+DIVIDEND_BITS_MIN = 48
 
 
 class Energy(wiring.Component):
     """Adds `channel_sum` (2 mA) at each `channel_strobe`; closes the second's sum at `pulse`; at `means_done` takes the second's means.
 
     `bus_mv`, `bus_current` (10 mA, signed) and `gas_flow` (mMcf/d = cf/d) are the second's means. Outputs, final at `done`, in their
-    points' raw units: mJ, mJ, 1/86400 cf, mW.
-    A second without one exchange counts no channel power.
+    points' raw units: mJ, mJ, 1/86400 cf, mW. `mismatch` is final by then, too.
+    A second without one exchange counts no channel power, and its currents are not compared.
     """
 
     def __init__(self, sum_shape):
@@ -51,13 +60,18 @@ class Energy(wiring.Component):
                 "bus_energy": Out(signed(64)),
                 "gas_volume": Out(48),
                 "channel_power": Out(signed(32)),
+                "mismatch": Out(1),
+                "saturated": Out(1),
             }
         )
 
     def elaborate(self, _platform):
         m = Module()
-        m.submodules.divider = divider = SerialDivider(DIVIDEND_BITS, SAMPLES_BITS)
         sum_bits = self._sum_shape.width
+        dividend_bits = max(DIVIDEND_BITS_MIN, sum_bits + SAMPLES_BITS + MEAN_FRACTION_BITS)
+        m.submodules.divider = divider = SerialDivider(dividend_bits, SAMPLES_BITS)
+        # The greatest sum at 65.5 V is 2^(sum_bits - 1) × 2^16 × 2 µW < 2^(sum_bits + 7) mW.
+        power_bias_bits = max(BUS_POWER_BIAS_BITS, sum_bits + 7)
         biased_bits = sum_bits + SAMPLES_BITS
 
         # Channel sums, biased to be positive: sum + 2^(sum_bits - 1) each.
@@ -81,12 +95,15 @@ class Energy(wiring.Component):
         bus_remainder = Signal(range(BUS_POWER_DIVISOR))
         power = Signal(signed(32))
         made_good = Signal(signed(64))
-        m.d.comb += power.eq(divider.quotient - (1 << POWER_BIAS_BITS))
+        compared = Signal()
+        differs = self._compare(m, factor)
+        m.d.comb += power.eq(divider.quotient - (1 << power_bias_bits))
 
         m.d.sync += self.done.eq(0)
         with m.FSM():
             with m.State("IDLE"), m.If(self.means_done):
-                m.d.sync += self.gas_volume.eq(self.gas_volume + self.gas_flow)
+                self._add(m, self.gas_volume, self.gas_flow)
+                m.d.sync += compared.eq(closed_samples != 0)
                 with m.If(closed_samples == 0):
                     m.d.sync += factor.eq(0)
                     m.next = "MULTIPLY"
@@ -103,19 +120,20 @@ class Energy(wiring.Component):
             with m.State("MULTIPLY"):
                 m.next = "CHANNEL_POWER"
             with m.State("CHANNEL_POWER"):
+                m.d.sync += self.mismatch.eq(compared & differs)
                 m.d.comb += [
                     divider.start.eq(1),
-                    divider.dividend.eq(product + channel_remainder + (CHANNEL_POWER_DIVISOR << POWER_BIAS_BITS)),
+                    divider.dividend.eq(product + channel_remainder + (CHANNEL_POWER_DIVISOR << power_bias_bits)),
                     divider.divisor.eq(CHANNEL_POWER_DIVISOR),
                 ]
                 m.next = "CHANNEL_WAIT"
             with m.State("CHANNEL_WAIT"), m.If(divider.done):
                 m.d.sync += [
                     self.channel_power.eq(power),
-                    made_good.eq(made_good + power),
                     channel_remainder.eq(divider.remainder),
                     factor.eq(self.bus_current),
                 ]
+                self._add(m, made_good, power)
                 m.next = "CHANNEL_ENERGY"
             with m.State("CHANNEL_ENERGY"):
                 with m.If(~made_good[-1] & (made_good.as_unsigned() > self.electrical_energy)):
@@ -124,11 +142,40 @@ class Energy(wiring.Component):
             with m.State("BUS_POWER"):
                 m.d.comb += [
                     divider.start.eq(1),
-                    divider.dividend.eq(product + bus_remainder + (BUS_POWER_DIVISOR << POWER_BIAS_BITS)),
+                    divider.dividend.eq(product + bus_remainder + (BUS_POWER_DIVISOR << power_bias_bits)),
                     divider.divisor.eq(BUS_POWER_DIVISOR),
                 ]
                 m.next = "BUS_WAIT"
             with m.State("BUS_WAIT"), m.If(divider.done):
-                m.d.sync += [self.bus_energy.eq(self.bus_energy + power), bus_remainder.eq(divider.remainder), self.done.eq(1)]
+                self._add(m, self.bus_energy, power)
+                m.d.sync += [bus_remainder.eq(divider.remainder), self.done.eq(1)]
                 m.next = "IDLE"
         return m
+
+    def _add(self, m: Module, counter: Signal, amount: Signal) -> None:
+        """`counter` goes on by `amount`, unless it cannot hold that."""
+        after = Signal(signed(len(counter) + 2), name=f"{counter.name}_after")
+        kept = Signal.like(counter, name=f"{counter.name}_kept")
+        m.d.comb += [after.eq(counter + amount), kept.eq(after)]
+        with m.If(kept == after):
+            m.d.sync += counter.eq(kept)
+        with m.Else():
+            m.d.sync += self.saturated.eq(1)
+
+    def _compare(self, m: Module, mean: Signal) -> Signal:
+        """Whether `mean`, the channels' in 1/256 of 2 mA, and the bus shunt's disagree; one clock later."""
+        # As wide as the product and no wider: a wire whose sign is a copy of its own bit costs the compiled simulation a second evaluation.
+        shunt = Signal(signed(16 + MEAN_STEPS_PER_BUS_STEP.bit_length()))
+        difference = Signal(signed(max(len(mean), len(shunt)) + 1))
+        shunt_size, size = Signal(len(shunt)), Signal(len(difference))
+        m.d.comb += [
+            shunt.eq(self.bus_current * MEAN_STEPS_PER_BUS_STEP),
+            difference.eq(mean - shunt),
+        ]
+        m.d.sync += [
+            shunt_size.eq(Mux(shunt < 0, -shunt, shunt)),
+            size.eq(Mux(difference < 0, -difference, difference)),
+        ]
+        differs = Signal()
+        m.d.comb += differs.eq((size > MISMATCH_FLOOR) & (size * (100 // MISMATCH_PERCENT) > shunt_size))
+        return differs

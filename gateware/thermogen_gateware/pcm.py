@@ -1,44 +1,58 @@
-"""A power module: link to the node, PWM of its channels and the converters that measure their currents.
+"""A power module: link to the node, PWM of its channels, and the converters that measure their currents.
 
-Each PWM period converts one channel of every converter, with chip select falling in the middle of the period, which is the
-middle of every channel's on-time (see buck_pwm); a channel is measured 8,333 times a second. Currents go to the node as sampled.
-Diode emulation: with its low side on, a buck conducts continuously whatever its duty, and below Vbus/Vin it would draw the bus
-backwards through the string. So a channel's low side is released only above the mean current at which conduction is continuous anyway,
-Vbus × (1 − duty) / (2 L f), for 63 V and 220 µH, and taken back below the same for 58 V: at a duty of 0.7 that is 0.43 and 0.40 A.
-`driver_enable` and all gates are 0 unless the link is valid, the node enables, the converters are healthy and `run` is 1; `run` acts
-on gates and `driver_enable` without a clock.
-Area, iCE40 HX8K: 1,266 LC, 2 RAM with 12 channels, placed at 86 MHz; 1,067 LUT4, 914 carry, 1,135 FF, 2 RAM with 36.
+One conversion every 200 counts of 480 (100 of 240): its chip select falls in the middle of a slot's on-time, and the slots follow in
+steps of five (0, 5, 10, 3 …), because 5 × 40 counts are those 200. So every channel is sampled 20,000 times a second in the middle of
+its own on-time, one of each converter at once. Behind each current amplifier two equal poles at 5 kHz make that sample the true average in
+continuous and discontinuous conduction, within 0.5 % of the rated current (`docs/decisions/0005-two-poles-before-the-converter.md`). Their
+lag of 64 µs is short beside the 2 ms with which string and input capacitor can move. Currents go to the node as sampled.
+A converter that does not answer, answers for another channel (`ads7952.py`) or has lost its reference (`reference_watch.py`) takes
+its own channels' gates and no others. The order of release and the kill wire are `module_release.py`, the low side is
+`diode_emulation.py`.
+Bound from a falling `run` to the last gate pin: 20 ns on HX8K, 30 ns on UP5K. The placed path is two LUTs, 11.1 and 15.4 ns from buffer to
+buffer; the rest is for the two pads and the placer's other days.
+Area with the product's top: 36 channels, 48 MHz: 2,895 of 7,680 LC and 4 RAM of HX8K, placed at 82.9 MHz. Without it: 12 channels,
+24 MHz: 1,613 of 5,280 LC and 4 RAM of UP5K, placed at 35.5 MHz.
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
-from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from thermogen_esf.points import PWM_COUNTS
 
 from .ads7952 import CHANNELS as CONVERTER_CHANNELS
-from .ads7952 import Ads7952Driver
-from .buck_pwm import DITHER_BITS, BuckPwm
+from .ads7952 import PIPELINE_FRAMES, Ads7952Driver
+from .buck_pwm import PHASES, BuckPwm
+from .diode_emulation import DiodeEmulation
 from .module_link import CURRENT_BITS, CURRENT_ZERO, ModuleStatus
 from .module_link_slave import ModuleLinkSlave
+from .module_release import ModuleRelease
+from .reference_watch import ReferenceWatch
 
 CLOCK_HZ = 48_000_000
+CONVERSION_STEP = 5
+"""Slots from one conversion to the next: five twelfths of a period, 4.17 µs, and prime to twelve, so that none is left out."""
+CONVERTER_STATUS = (ModuleStatus.CONVERTER_0, ModuleStatus.CONVERTER_1, ModuleStatus.CONVERTER_2)
 
 
 class Pcm(wiring.Component):
-    """`channels` over `converters` ADS7952, 12 to each, the last one taking what is left."""
+    """`channels` over `converters` ADS7952, 12 to each, the last one taking what is left.
 
-    def __init__(self, channels=12, converters=1, dead_time_ns=100):
+    `clock_hz` is 48 or 24 MHz. Asynchronous are the link's pins, `run` (0: kill) and `supply_good` (0: brown-out).
+    """
+
+    def __init__(self, channels=12, converters=1, dead_time_ns=100, clock_hz=CLOCK_HZ):
         if not (converters - 1) * CONVERTER_CHANNELS < channels <= converters * CONVERTER_CHANNELS:
             raise ValueError(
                 f"{channels} channels need {-(-channels // CONVERTER_CHANNELS)} converters of {CONVERTER_CHANNELS}, not {converters}"
             )
+        if converters > len(CONVERTER_STATUS):
+            raise ValueError(f"the status byte has room for {len(CONVERTER_STATUS)} converters, not {converters}")
         self._channels = channels
         self._converters = converters
         self._dead_time_ns = dead_time_ns
+        self._clock_hz = clock_hz
         super().__init__(
             {
                 "link_sclk": In(1),
@@ -46,6 +60,7 @@ class Pcm(wiring.Component):
                 "link_copi": In(1),
                 "link_cipo": Out(1),
                 "run": In(1),
+                "supply_good": In(1),
                 "adc_sclk": Out(1),
                 "adc_cs_n": Out(1, init=1),
                 "adc_copi": Out(1),
@@ -58,80 +73,107 @@ class Pcm(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        channels = self._channels
-        m.submodules.link = link = ModuleLinkSlave(CLOCK_HZ, channels)
-        m.submodules.pwm = pwm = BuckPwm(CLOCK_HZ, channels, self._dead_time_ns)
-        m.submodules.driver = driver = Ads7952Driver(CLOCK_HZ, self._converters)
-        run = Signal()
-        m.submodules.run = FFSynchronizer(self.run, run)
-        released = Signal()
+        channels, converters = self._channels, self._converters
+        m.submodules.release = release = ModuleRelease(self._clock_hz, converters)
+        link = ModuleLinkSlave(self._clock_hz, channels)
+        pwm = BuckPwm(self._clock_hz, channels, self._dead_time_ns)
+        emulation = DiodeEmulation(channels)
+        driver = Ads7952Driver(self._clock_hz, converters)
+        reference = ReferenceWatch(converters)
+        with_reset = ResetInserter(release.reset)
+        m.submodules.link = with_reset(link)
+        m.submodules.pwm = with_reset(pwm)
+        m.submodules.emulation = with_reset(emulation)
+        m.submodules.driver = with_reset(driver)
+        m.submodules.reference = with_reset(reference)
+
         m.d.comb += [
             link.link_sclk.eq(self.link_sclk),
             link.link_cs_n.eq(self.link_cs_n),
             link.link_copi.eq(self.link_copi),
             self.link_cipo.eq(link.link_cipo),
-            released.eq(link.valid & link.enable & driver.healthy & run),
-            pwm.run.eq(self.run),
-            pwm.enable.eq(released),
+            link.bootstrap_pulses.eq(emulation.pulses),
+            release.run.eq(self.run),
+            release.supply_good.eq(self.supply_good),
+            release.link_valid.eq(link.valid),
+            release.link_enable.eq(link.enable),
+            release.applied.eq(link.applied),
+            release.believed.eq(reference.believed),
+            pwm.run.eq(release.gate),
+            pwm.enable.eq(release.enable),
             self.pwm_hi.eq(pwm.hi),
             self.pwm_lo.eq(pwm.lo),
-            self.driver_enable.eq(released & self.run),
-            pwm.duty_data.eq(link.duty_data),
+            self.driver_enable.eq(release.driver_enable),
             self.adc_sclk.eq(driver.adc_sclk),
             self.adc_cs_n.eq(driver.adc_cs_n),
             self.adc_copi.eq(driver.adc_copi),
             driver.adc_cipo.eq(self.adc_cipo),
+            reference.answers.eq(driver.healthy),
         ]
         status = {
             ModuleStatus.LINK_VALID: link.valid,
-            ModuleStatus.DRIVERS_ENABLED: released,
-            ModuleStatus.CONVERTER_FAULT: ~driver.healthy,
-            ModuleStatus.RUN: run,
+            ModuleStatus.DRIVERS_ENABLED: release.enable.any(),
+            ModuleStatus.CONVERTER_FAULT: ~reference.believed.all(),
+            ModuleStatus.RUN: release.running,
+            ModuleStatus.KILLED: release.killed,
         }
-        m.d.comb += [link.status[flag.bit_length() - 1].eq(level) for flag, level in status.items()]
+        status |= {flag: ~believed for flag, believed in zip(CONVERTER_STATUS, reference.believed, strict=False)}
+        m.d.comb += link.status.eq(Cat(status.get(ModuleStatus(1 << bit), C(0, 1)) for bit in range(8)))
 
-        # Scan: one conversion a period. The answer belongs to the channel commanded two frames before, so the order alone counts.
-        scan = Signal(range(CONVERTER_CHANNELS))
-        m.d.comb += [driver.start.eq(pwm.midpoint), driver.channel.eq(scan)]
-        with m.If(pwm.midpoint):
-            m.d.sync += scan.eq(Mux(scan == CONVERTER_CHANNELS - 1, 0, scan + 1))
-
-        # Store: three clocks for each converter's sample, which also fetch the channel's duty (while the PWM does not) and form its edge.
-        depth = 1 << (channels + CONVERTER_CHANNELS - 1).bit_length()
-        m.submodules.currents = currents = Memory(shape=CURRENT_BITS, depth=depth, init=[CURRENT_ZERO] * channels)
-        current_rd, current_wr = currents.read_port(), currents.write_port()
-        m.d.comb += [current_rd.addr.eq(link.current_addr), link.current_data.eq(current_rd.data)]
-        lane = Signal(range(self._converters + 1), init=self._converters)
-        phase = Signal(range(3))
-        channel = Signal(range(depth))
-        sample = Signal(CURRENT_BITS)
-        good = Signal()
+        self._convert(m, pwm, driver)
+        to_link, to_emulation = self._store(m, driver)
         m.d.comb += [
-            sample.eq(driver.samples[lane] if self._converters > 1 else driver.samples[0]),
-            good.eq(driver.good.bit_select(lane, 1)),
-            current_wr.addr.eq(channel),
-            current_wr.data.eq(sample),
-            link.duty_addr.eq(Mux(pwm.fetching, pwm.duty_addr, channel)),
+            to_link.addr.eq(link.current_addr),
+            link.current_data.eq(to_link.data),
+            to_emulation.addr.eq(pwm.channel),
         ]
 
-        # The current at the edge of continuous conduction grows with the off-time: 1.5 steps of 2 mA a count for 63 V, 11/8 for 58 V.
-        low_side = Signal(channels)
-        held = low_side.bit_select(channel, 1)
-        off_counts = Signal(9)
-        edge, next_edge = Signal(10), Signal(10)
-        m.d.sync += edge.eq(next_edge)
+        # Prepare: the channel that the PWM is about to give a new period.
+        converter = Signal(range(max(converters, 2)))
         m.d.comb += [
-            off_counts.eq(PWM_COUNTS - link.duty_data[DITHER_BITS:]),
-            next_edge.eq(off_counts + Mux(held, (off_counts >> 2) + (off_counts >> 3), off_counts >> 1)),
-            pwm.low_side.eq(low_side),
+            converter.eq(sum(pwm.channel >= CONVERTER_CHANNELS * number for number in range(1, converters))),
+            link.duty_addr.eq(pwm.channel),
+            emulation.channel.eq(pwm.channel),
+            emulation.prepared.eq(pwm.prepared),
+            emulation.enabled.eq(release.enable.bit_select(converter, 1)),
+            emulation.duty_data.eq(link.duty_data),
+            emulation.current_data.eq(to_emulation.data),
+            pwm.duty_data.eq(link.duty_data),
+            pwm.low_side.eq(emulation.low_side),
+            pwm.bootstrap.eq(emulation.bootstrap),
+            reference.strobe.eq(pwm.prepared),
+            reference.converter.eq(converter),
+            reference.current.eq(to_emulation.data),
+            reference.resting.eq(emulation.resting),
+        ]
+        return m
+
+    def _convert(self, m, pwm, driver):
+        """Start a conversion in the middle of each slot's turn; what it commands is sampled two conversions later."""
+        slot = Signal(range(PHASES))
+        ahead = PIPELINE_FRAMES * CONVERSION_STEP
+        m.d.comb += [
+            driver.start.eq(pwm.midpoint & (pwm.midpoint_slot == slot)),
+            driver.channel.eq(Mux(slot < PHASES - ahead, slot + ahead, slot - (PHASES - ahead))),
+        ]
+        with m.If(driver.start):
+            m.d.sync += slot.eq(Mux(slot < PHASES - CONVERSION_STEP, slot + CONVERSION_STEP, slot - (PHASES - CONVERSION_STEP)))
+
+    def _store(self, m, driver):
+        """Write the samples of good frames, one converter's after the other's; read ports for the link and for diode emulation."""
+        channels, converters = self._channels, self._converters
+        depth = 1 << (CONVERTER_CHANNELS * converters - 1).bit_length()
+        m.submodules.currents = currents = Memory(shape=CURRENT_BITS, depth=depth, init=[CURRENT_ZERO] * depth)
+        write = currents.write_port()
+        lane = Signal(range(converters + 1), init=converters)
+        channel = Signal(range(depth))
+        m.d.comb += [
+            write.addr.eq(channel),
+            write.data.eq(driver.samples[lane]),
+            write.en.eq(Cat(driver.good, C(0, 1)).bit_select(lane, 1) & (channel < channels)),
         ]
         with m.If(driver.frame):
-            m.d.sync += [lane.eq(0), channel.eq(driver.sample_channel), phase.eq(0)]
-        with m.Elif(lane != self._converters):
-            m.d.sync += phase.eq(phase + 1)
-            with m.If(phase == 2):
-                m.d.sync += [phase.eq(0), lane.eq(lane + 1), channel.eq(channel + CONVERTER_CHANNELS)]
-                with m.If(good & (channel < channels)):
-                    m.d.comb += current_wr.en.eq(1)
-                    m.d.sync += held.eq(sample > CURRENT_ZERO + edge)
-        return m
+            m.d.sync += [lane.eq(0), channel.eq(driver.sample_channel)]
+        with m.Elif(lane != converters):
+            m.d.sync += [lane.eq(lane + 1), channel.eq(channel + CONVERTER_CHANNELS)]
+        return currents.read_port(), currents.read_port()

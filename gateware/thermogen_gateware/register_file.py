@@ -1,10 +1,11 @@
-"""The registers of the node as the host sees them: the image of the last site second, status, controls, calibration, epoch records.
+"""The registers of the node as the host sees them: the image of the last site second, status, controls, calibration, lifetime totals,
+channel gains, the tracker's parameters, epoch records.
 
 Reference: `thermogen_esf.hostlink`, `thermogen_esf.layout` (addresses). The image has three banks in one block memory: the newest, the
 one that a transaction reads, and the one that the snapshot writes, because a transaction may take longer than a site second. Status
 registers are copied as a request completes. Epoch records have twice the ring in memory, so that the four which a transaction sees
 stay as they were. What the host supplies waits in a memory of its own for the next snapshot.
-Latency: a word two clocks after its address. Area, LIFCL: 730 COMB, 288 FF, 4 EBR.
+Latency: a word two clocks after its address. Area: counted in `node.py`.
 """
 
 from __future__ import annotations
@@ -16,13 +17,26 @@ from amaranth.lib.wiring import In, Out
 from thermogen_esf.hostlink import (
     CALIBRATION_BASE,
     CALIBRATION_WORDS,
+    CHANNEL_GAIN_BASE,
+    CHANNEL_GAIN_MAX,
+    CHANNEL_GAIN_MIN,
+    CHANNEL_GAIN_WORDS,
     CONTROL_REGISTERS,
     EPOCH_BASE,
+    EPOCH_END,
     EPOCH_RECORD_WORDS,
     EPOCH_RING,
+    HOT_LIMIT_MAX,
+    HOT_LIMIT_MIN,
     IMAGE_WORDS,
     LOCKED_WHEN_ARMED,
-    REGISTERS_END,
+    MODULE_SLOTS,
+    PARAMETER_BASE,
+    PARAMETER_REGISTERS,
+    PARAMETER_WORDS,
+    RESTORE_BASE,
+    RESTORE_REGISTERS,
+    RESTORE_WORDS,
     STATUS_BASE,
     STATUS_REGISTERS,
     STATUS_WORDS,
@@ -32,20 +46,22 @@ from thermogen_esf.hostlink import (
     Status,
 )
 from thermogen_esf.layout import MAGIC
-from thermogen_esf.points import POINT
+from thermogen_esf.tracker_parameters import TRACKER_PARAMETER, TRACKER_PARAMETERS
 
 from .host_link import RegisterBusSignature
 from .membership import is_one_of
-from .tracker import DEFAULT_CURRENT_LIMIT_MA
+from .tracker import PARAMETERS_LAYOUT
+from .trip_causes import HOT_FATAL_RAW, HOT_THROTTLE_RAW
 
-MAP_VERSION = 1
+MAP_VERSION = 2
 IMAGE_ADDRESS_BITS = 8
 WORD_BITS = 16
-CURRENT_LIMIT_MAX_MA = int(POINT["channel_current"].maximum * 1000)
+CURRENT_LIMIT = TRACKER_PARAMETER["current_limit_ma"]
+"""The parameter that the control register of the same name sets, too: it was there before the parameters were."""
 
 RECORD_ADDRESS_BITS = (2 * EPOCH_RING * EPOCH_RECORD_WORDS - 1).bit_length()
 
-_IMAGE, _STATUS, _EPOCHS = 1, 2, 3
+_IMAGE, _STATUS, _EPOCHS, _PARAMETERS = 1, 2, 3, 4
 """Regions, for the bus."""
 _LIVE_STATUS = {
     "time": 32,
@@ -56,7 +72,19 @@ _LIVE_STATUS = {
     "trip_cause": 32,
     "trip_bus_mv": 16,
     "trip_time": 32,
+    "trip_clocks": 64,
+    "trip_bus_current": 16,
+    "trip_hot_supply": 16,
+    "trip_ground_fault": 16,
+    "trip_channel": 16,
+    "clocks": 64,
+    "module_identity": 16 * MODULE_SLOTS,
+    "module_status": 16 * MODULE_SLOTS,
+    "module_bootstraps": 16 * MODULE_SLOTS,
 }
+_COUNTED = {"lifetime_energy": ("electrical_energy", 64), "lifetime_bus_energy": ("bus_energy", 64), "lifetime_gas": ("gas_volume", 48)}
+"""Lifetime totals: what this boot counts of each, and its width."""
+_SIGNED = frozenset({"lifetime_bus_energy"})
 
 
 class RegisterFile(wiring.Component):
@@ -68,22 +96,26 @@ class RegisterFile(wiring.Component):
     `newest_*`. Both give their word one clock after its address. `record_*` writes epoch records: that of the n-th sealed epoch, n from 0,
     at (n mod 8) × 32.
 
-    Out go the control registers: levels, and a strobe where a register is an order. `calibration_*` writes one input's scaling.
+    Out go the control registers: levels, and a strobe where a register is an order. `calibration_*` writes one input's scaling,
+    `channel_gain_*` one channel's. `electrical_energy`, `bus_energy` and `gas_volume` are what this boot has counted; the lifetime totals
+    are that plus what the host restored.
     """
 
-    def __init__(self, gateware_version: int, clocks_per_site_second: int, channels: int):
+    def __init__(self, gateware_version: int, clocks_per_site_second: int, channels: int, source_hash: int = 0):
         self._constants = {
             "magic": MAGIC,
             "map_version": MAP_VERSION,
             "gateware_version": gateware_version,
             "clocks_per_site_second": clocks_per_site_second,
             "channels": channels,
+            "source_hash": source_hash,
         }
         super().__init__(
             {
                 "bus": In(RegisterBusSignature()),
                 **{f"flag_{flag.name.lower()}": In(1) for flag in NodeFlag if flag is not NodeFlag.ARMED},
                 **{name: In(width) for name, width in _LIVE_STATUS.items()},
+                **{counter: In(width) for counter, width in _COUNTED.values()},
                 "image_address": In(IMAGE_ADDRESS_BITS),
                 "image_data": In(WORD_BITS),
                 "image_write": In(1),
@@ -99,7 +131,9 @@ class RegisterFile(wiring.Component):
                 "record_write": In(1),
                 "armed": Out(1),
                 "enable": Out(1),
-                "current_limit_ma": Out(16, init=DEFAULT_CURRENT_LIMIT_MA),
+                "parameters": Out(PARAMETERS_LAYOUT, init={parameter.identifier: parameter.default for parameter in TRACKER_PARAMETERS}),
+                "hot_throttle": Out(signed(16), init=HOT_THROTTLE_RAW),
+                "hot_fatal": Out(signed(16), init=HOT_FATAL_RAW),
                 "value": Out(32),
                 "time_set": Out(1),
                 "sequence_start": Out(1),
@@ -110,6 +144,9 @@ class RegisterFile(wiring.Component):
                 "calibration_gain": Out(16),
                 "calibration_offset": Out(signed(16)),
                 "calibration_we": Out(1),
+                "channel_gain_addr": Out(7),
+                "channel_gain": Out(16),
+                "channel_gain_we": Out(1),
             }
         )
 
@@ -174,8 +211,15 @@ class RegisterFile(wiring.Component):
             m.d.comb += bus.region.eq(_IMAGE)
         with m.Elif((bus.address >= STATUS_BASE) & (bus.address < STATUS_BASE + STATUS_WORDS)):
             m.d.comb += bus.region.eq(_STATUS)
-        with m.Elif((bus.address >= EPOCH_BASE) & (bus.address < REGISTERS_END)):
+        with m.Elif((bus.address >= EPOCH_BASE) & (bus.address < EPOCH_END)):
             m.d.comb += bus.region.eq(_EPOCHS)
+        with m.Elif((bus.address >= PARAMETER_BASE) & (bus.address < PARAMETER_BASE + PARAMETER_WORDS)):
+            m.d.comb += bus.region.eq(_PARAMETERS)
+        parameter_word = Signal(WORD_BITS)
+        with m.Switch(bus.address):
+            for name, address in PARAMETER_REGISTERS.items():
+                with m.Case(address):
+                    m.d.sync += parameter_word.eq(self.parameters[name])
         region = Signal.like(bus.region)
         m.d.sync += region.eq(bus.region)
         with m.Switch(region):
@@ -185,6 +229,8 @@ class RegisterFile(wiring.Component):
                 m.d.comb += bus.read_data.eq(status_word)
             with m.Case(_EPOCHS):
                 m.d.comb += bus.read_data.eq(record_read.data)
+            with m.Case(_PARAMETERS):
+                m.d.comb += bus.read_data.eq(parameter_word)
 
         # Writing.
         upper = Signal(WORD_BITS)
@@ -208,11 +254,37 @@ class RegisterFile(wiring.Component):
             live = self.armed if flag is NodeFlag.ARMED else getattr(self, f"flag_{flag.name.lower()}")
             m.d.comb += flags[flag.bit_length() - 1].eq(live)
         frozen = {}
-        for name, live in [("flags", flags), *((name, getattr(self, name)) for name in _LIVE_STATUS)]:
+        live_status = [("flags", flags), *((name, getattr(self, name)) for name in _LIVE_STATUS), *self._lifetimes(m)]
+        for name, live in live_status:
             frozen[name] = Signal.like(live, name=f"frozen_{name}")
             with m.If(self.bus.freeze):
                 m.d.sync += frozen[name].eq(live)
         return frozen
+
+    def _lifetimes(self, m: Module) -> list[tuple[str, Signal]]:
+        """The lifetime totals: restored words, and what this boot has counted."""
+        bus = self.bus
+        lifetimes = []
+        for name, (address, size) in RESTORE_REGISTERS.items():
+            counter, width = _COUNTED[name]
+            restored, total = Signal(width, name=f"restored_{name}"), Signal(width, name=name)
+            for place in range(size):
+                with m.If(bus.offered & bus.commit & (bus.address == address + place)):
+                    m.d.sync += restored.word_select(size - 1 - place, WORD_BITS).eq(bus.write_data)
+            m.d.sync += total.eq(restored + getattr(self, counter))
+            lifetimes.append((name, total))
+        return lifetimes
+
+    def _leaves_no_room(self, m: Module) -> Signal:
+        """Whether the word is a lifetime total's first one and takes more than a quarter of its range: then the sum could wrap."""
+        bus = self.bus
+        crowded = Signal()
+        with m.Switch(bus.address):
+            for name, (address, _) in RESTORE_REGISTERS.items():
+                top = bus.write_data[WORD_BITS - 2 :]
+                with m.Case(address):
+                    m.d.comb += crowded.eq((top != 0) & (top != 3) if name in _SIGNED else top != 0)
+        return crowded
 
     def _verdict(self, m: Module, supplied_here: Value) -> Value:
         """What the word on the bus would meet: OK, REFUSED (it is there, but not for this or not now) or BAD_ADDRESS."""
@@ -224,10 +296,19 @@ class RegisterFile(wiring.Component):
         half = Signal()
         with m.If(bus.region == _IMAGE):
             m.d.comb += refused.eq(~supplied_here | (self.armed & is_one_of(bus.address, LOCKED_WHEN_ARMED)))
+        with m.Elif(bus.region == _PARAMETERS), m.Switch(bus.address):
+            for parameter in TRACKER_PARAMETERS:
+                with m.Case(PARAMETER_REGISTERS[parameter.identifier]):
+                    m.d.comb += refused.eq(_outside(bus.write_data, parameter.minimum, parameter.maximum))
         with m.Elif(bus.region != 0):
             m.d.comb += refused.eq(1)
         with m.Elif(_in_calibration(bus.address)):
             m.d.comb += [half.eq(Mux(bus.address[0], bus.first, bus.last)), refused.eq(self.armed | half)]
+        with m.Elif(_within(bus.address, RESTORE_BASE, RESTORE_WORDS)):
+            first, last = bus.address == RESTORE_BASE, bus.address == RESTORE_BASE + RESTORE_WORDS - 1
+            m.d.comb += [half.eq((bus.first & ~first) | (bus.last & ~last)), refused.eq(self.armed | half | self._leaves_no_room(m))]
+        with m.Elif(_within(bus.address, CHANNEL_GAIN_BASE, CHANNEL_GAIN_WORDS)):
+            m.d.comb += refused.eq(self.armed | _outside(bus.write_data, CHANNEL_GAIN_MIN, CHANNEL_GAIN_MAX))
         with m.Else():
             limits = {
                 "time_set": (self.value == 0) | (self.armed & (self.value < self.time)),
@@ -236,8 +317,10 @@ class RegisterFile(wiring.Component):
                 "enable": bus.write_data > 1,
                 "leaf_ack": self.value > self.leaf_next,
                 "trip_clear": ~is_one_of(bus.write_data, TRIP_CLEAR_KEYS),
-                "current_limit_ma": bus.write_data > CURRENT_LIMIT_MAX_MA,
+                "current_limit_ma": _outside(bus.write_data, CURRENT_LIMIT.minimum, CURRENT_LIMIT.maximum),
                 "heartbeat": False,
+                "hot_throttle": self.armed | _outside(bus.write_data, HOT_LIMIT_MIN, HOT_LIMIT_MAX),
+                "hot_fatal": self.armed | _outside(bus.write_data, HOT_LIMIT_MIN, HOT_LIMIT_MAX),
             }
             with m.Switch(bus.address):
                 for name, (address, size) in CONTROL_REGISTERS.items():
@@ -265,7 +348,15 @@ class RegisterFile(wiring.Component):
         with m.If(order["enable"]):
             m.d.sync += self.enable.eq(bus.write_data[0])
         with m.If(order["current_limit_ma"]):
-            m.d.sync += self.current_limit_ma.eq(bus.write_data)
+            m.d.sync += self.parameters.current_limit_ma.eq(bus.write_data)
+        with m.If(bus.offered & bus.commit), m.Switch(bus.address):
+            for name, address in PARAMETER_REGISTERS.items():
+                with m.Case(address):
+                    m.d.sync += self.parameters[name].eq(bus.write_data)
+        with m.If(order["hot_throttle"]):
+            m.d.sync += self.hot_throttle.eq(bus.write_data)
+        with m.If(order["hot_fatal"]):
+            m.d.sync += self.hot_fatal.eq(bus.write_data)
 
         # Both keys, with no other word written between them.
         first_key = Signal()
@@ -278,8 +369,19 @@ class RegisterFile(wiring.Component):
             self.calibration_gain.eq(self.value[WORD_BITS:]),
             self.calibration_offset.eq(self.value[:WORD_BITS].as_signed()),
             self.calibration_we.eq(bus.offered & bus.commit & _in_calibration(bus.address) & bus.address[0]),
+            self.channel_gain_addr.eq(bus.address - CHANNEL_GAIN_BASE),
+            self.channel_gain.eq(bus.write_data),
+            self.channel_gain_we.eq(bus.offered & bus.commit & _within(bus.address, CHANNEL_GAIN_BASE, CHANNEL_GAIN_WORDS)),
         ]
 
 
 def _in_calibration(address: Value) -> Value:
-    return (address >= CALIBRATION_BASE) & (address < CALIBRATION_BASE + CALIBRATION_WORDS)
+    return _within(address, CALIBRATION_BASE, CALIBRATION_WORDS)
+
+
+def _within(address: Value, base: int, words: int) -> Value:
+    return (address >= base) & (address < base + words)
+
+
+def _outside(value: Value, minimum: int, maximum: int) -> Value:
+    return (value < minimum) | (value > maximum)

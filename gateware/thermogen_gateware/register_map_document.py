@@ -8,16 +8,33 @@ from pathlib import Path
 from thermogen_esf.hostlink import (
     CALIBRATION_BASE,
     CALIBRATION_WORDS,
+    CHANNEL_GAIN_BASE,
+    CHANNEL_GAIN_MAX,
+    CHANNEL_GAIN_MIN,
+    CHANNEL_GAIN_ONE,
+    CHANNEL_GAIN_WORDS,
     CONTROL_REGISTERS,
     EPOCH_BASE,
+    EPOCH_END,
     EPOCH_RECORD,
     EPOCH_RECORD_WORDS,
     EPOCH_RING,
+    HOT_LIMIT_MAX,
+    HOT_LIMIT_MIN,
     IMAGE_WORDS,
     LEAF_SLOTS,
     LOCKED_WHEN_ARMED,
     MAX_WRITE_WORDS,
-    REGISTERS_END,
+    MODULE_HEARD,
+    MODULE_PRESENT,
+    MODULE_RUN,
+    NO_CHANNEL,
+    PARAMETER_BASE,
+    PARAMETER_REGISTERS,
+    PARAMETER_WORDS,
+    RESTORE_BASE,
+    RESTORE_REGISTERS,
+    RESTORE_WORDS,
     STATUS_REGISTERS,
     TRIP_CLEAR_KEYS,
     TURNAROUND_BYTES,
@@ -34,10 +51,11 @@ from thermogen_esf.layout import (
     TELEMETRY_FIELDS,
 )
 from thermogen_esf.points import CHANNELS_PER_SITE, SITE_INPUTS
+from thermogen_esf.tracker_parameters import TRACKER_PARAMETERS
 
 from .calibration import DEFAULT_CALIBRATION
-from .register_file import CURRENT_LIMIT_MAX_MA
-from .tracker import DEFAULT_CURRENT_LIMIT_MA
+from .register_file import CURRENT_LIMIT
+from .trip_causes import HOT_FATAL_RAW, HOT_THROTTLE_RAW
 
 COMMAND = "python -m thermogen_gateware.register_map_document"
 DEFAULT_FILE = Path("docs/register-map.md")
@@ -54,9 +72,25 @@ STATUS_MEANING = {
     "leaf_oldest": "sequence of the oldest leaf that was not acknowledged; `leaf_next` where there is none",
     "epochs_sealed": "since power-up; counts mod 65,536",
     "faults": "as in telemetry, but now",
-    "trip_cause": "fault bits that tripped, of the last trip",
+    "trip_cause": "fault bits that tripped first, of the last trip; all `trip_*` stay until the next one",
     "trip_bus_mv": "bus voltage at the last trip, mV",
     "trip_time": "site time of the last trip",
+    "trip_clocks": "`clocks` at the last trip",
+    "trip_bus_current": "newest bus current at the last trip, as the point",
+    "trip_hot_supply": "newest hot supply temperature at the last trip, as the point",
+    "trip_ground_fault": "newest ground fault current at the last trip, as the point",
+    "trip_channel": f"the channel that the last trip is about; {NO_CHANNEL:#06x} where it is about none",
+    "source_hash": "first 8 bytes of the hash of what the gateware was made from; 0 in a simulation",
+    "clocks": "node clocks since reset",
+    "module_identity": "a word a slot, slot 0 first: type u8, version u8; 0 where no module answers",
+    "module_status": (
+        f"a word a slot: the module's status byte; {MODULE_PRESENT:#06x} it answers, {MODULE_HEARD:#06x} it hears the node, "
+        f"{MODULE_RUN:#06x} its run wire is 1"
+    ),
+    "module_bootstraps": "a word a slot: bootstrap pulses since its power-up, 65,535 where more",
+    "lifetime_energy": "`electrical_energy` of this boot and what was restored, mJ",
+    "lifetime_bus_energy": "`bus_energy` of this boot and what was restored, mJ, signed",
+    "lifetime_gas": "`gas_volume` of this boot and what was restored",
 }
 CONTROL_MEANING = {
     "time_set": ("site time: the second that is running", "not 0; once armed, not before the present time"),
@@ -72,10 +106,18 @@ CONTROL_MEANING = {
         "the two keys",
     ),
     "current_limit_ma": (
-        f"greatest output current of a channel; {DEFAULT_CURRENT_LIMIT_MA:,} after power-up",
-        f"0 … {CURRENT_LIMIT_MAX_MA:,}",
+        f"greatest output current of a channel; {CURRENT_LIMIT.default:,} after power-up; the parameter of that name",
+        f"{CURRENT_LIMIT.minimum:,} … {CURRENT_LIMIT.maximum:,}",
     ),
-    "heartbeat": ("lights the link light for 5 s", "any"),
+    "heartbeat": ("for 5 s the link light is on and the tracker is not autonomous", "any"),
+    "hot_throttle": (
+        f"hot supply above which the tracker is conservative, as the point; {HOT_THROTTLE_RAW:,} after power-up",
+        f"{HOT_LIMIT_MIN:,} … {HOT_LIMIT_MAX:,}, before `arm`",
+    ),
+    "hot_fatal": (
+        f"hot supply that trips, as the point; {HOT_FATAL_RAW:,} after power-up",
+        f"{HOT_LIMIT_MIN:,} … {HOT_LIMIT_MAX:,}, before `arm`",
+    ),
 }
 STATUS_CODE_MEANING = {
     Status.OK: "done",
@@ -91,12 +133,15 @@ FLAG_MEANING = {
     NodeFlag.TRIPPED: "a trip is latched",
     NodeFlag.MODULE_PRESENT: "a power module answers",
     NodeFlag.PULSE_GOOD: "the pulse began this second",
+    NodeFlag.AUTONOMOUS: "the tracker is conservative: no heartbeat, or the hot supply above `hot_throttle`",
+    NodeFlag.COUNTER_SATURATED: "a counter would have left its range and stands still, until power-off",
 }
 
 
 def document() -> str:
     """The document's text."""
-    return "\n".join([*_introduction(), *_image(), *_status(), *_controls(), *_calibration(), *_epochs(), ""])
+    sections = (_introduction, _image, _status, _controls, _calibration, _restore, _epochs, _gains, _parameters)
+    return "\n".join([*(line for section in sections for line in section()), ""])
 
 
 def _introduction() -> list[str]:
@@ -115,7 +160,7 @@ def _introduction() -> list[str]:
         "",
         "| opcode | value | address | count | data |",
         "| --- | --- | --- | --- | --- |",
-        f"| READ | {Opcode.READ:#04x} | first word | words, all of one of image, status and epochs | the words |",
+        f"| READ | {Opcode.READ:#04x} | first word | words, all of one of image, status, epochs and parameters | the words |",
         f"| WRITE | {Opcode.WRITE:#04x} | first word | 1 … {MAX_WRITE_WORDS}, then the words | |",
         f"| LEAF | {Opcode.LEAF:#04x} | slot: sequence mod {LEAF_SLOTS} | 0 | 506 bytes |",
         "",
@@ -220,10 +265,49 @@ def _calibration() -> list[str]:
     ]
 
 
+def _restore() -> list[str]:
+    return [
+        "",
+        f"## Lifetime totals: {RESTORE_BASE:#05x} … {RESTORE_BASE + RESTORE_WORDS - 1:#05x}, write only, before `arm`, all in one request",
+        "",
+        "What the boots before this one counted; a total may take a quarter of its range. Leaves never hold them: see",
+        "[decisions/0006](decisions/0006-nothing-is-restored-into-a-leaf.md).",
+        "",
+        "| word | register | words |",
+        "| --- | --- | --- |",
+        *[f"| {address:#05x} | `{name}` | {size} |" for name, (address, size) in RESTORE_REGISTERS.items()],
+    ]
+
+
+def _gains() -> list[str]:
+    return [
+        "",
+        f"## Channel gains: {CHANNEL_GAIN_BASE:#05x} … {CHANNEL_GAIN_BASE + CHANNEL_GAIN_WORDS - 1:#05x}, write only, before `arm`",
+        "",
+        f"One word a channel: current = (sample − offset) × gain / {CHANNEL_GAIN_ONE:,}; {CHANNEL_GAIN_ONE:,} after power-up, within",
+        f"{CHANNEL_GAIN_MIN:,} … {CHANNEL_GAIN_MAX:,}.",
+    ]
+
+
+def _parameters() -> list[str]:
+    return [
+        "",
+        f"## Tracker parameters: {PARAMETER_BASE:#05x} … {PARAMETER_BASE + PARAMETER_WORDS - 1:#05x}, read and write at any time",
+        "",
+        "| word | parameter | one step | takes | after power-up | meaning |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *[
+            f"| {PARAMETER_REGISTERS[row.identifier]:#05x} | `{row.identifier}` | {row.scale:g} {row.unit} |"
+            f" {row.minimum:,} … {row.maximum:,} | {row.default:,} | {row.meaning} |"
+            for row in TRACKER_PARAMETERS
+        ],
+    ]
+
+
 def _epochs() -> list[str]:
     return [
         "",
-        f"## Epoch records: {EPOCH_BASE:#05x} … {REGISTERS_END - 1:#05x}, read only",
+        f"## Epoch records: {EPOCH_BASE:#05x} … {EPOCH_END - 1:#05x}, read only",
         "",
         f"{EPOCH_RING} records of {EPOCH_RECORD_WORDS} words; the n-th epoch sealed since power-up, n from 0, has record",
         f"n mod {EPOCH_RING}. `epochs_sealed` counts an epoch when its record is whole. A record that was never written is 0.",

@@ -1,9 +1,10 @@
-"""The node's twelve inputs: scans its ADS7952, gives the bus voltage at once and every input's mean over the site second.
+"""The node's twelve inputs: scans its ADS7952, gives what protection needs at once and every input's mean over the site second.
 
 The converter is scanned without pause, 12 channels in about 1,000 clocks (50,000 samples of each input in a product's second,
 about ten in one of 10,000 clocks; a sum stops growing at 65,535 samples). At `pulse` the scan rests while each input's sum is
 divided by its count (serial divider, to a sixteenth of a sample) and scaled by its gain and offset (one multiplier). An input without a
-good sample in the second keeps its value. Between pulses each sample of the bus is scaled as it comes, for protection and tracker.
+good sample in the second keeps its value. Between pulses each sample of the bus's voltage and current, the ground fault current and the
+hot supply is scaled as it comes, for protection and tracker.
 Values saturate at the limits of the point's 16 bits.
 Latency: `done` at most 720 clocks after `pulse`. Area, LIFCL: 248 LUT4, 76 CCU2, 458 FF, 19 DPR16X4, 1 multiplier.
 """
@@ -21,7 +22,8 @@ from .calibration import DEFAULT_CALIBRATION, SIGNED_INPUTS
 from .divider import SerialDivider
 
 INPUTS = len(SITE_INPUTS)
-BUS_INPUT = SITE_INPUTS.index("bus_voltage")
+NEWEST = ("bus_voltage", "bus_current", "ground_fault_current", "hot_supply_temperature")
+"""What is shown sample by sample; the scan visits them in this order."""
 COUNT_BITS = 16
 SUM_BITS = 12 + COUNT_BITS
 FRACTION_BITS = 4
@@ -37,8 +39,9 @@ ACCUMULATED = data.StructLayout({"sum": unsigned(SUM_BITS), "count": unsigned(CO
 class SiteInputs(wiring.Component):
     """`site_inputs[n]` in the raw unit of point n of `SITE_INPUTS`, final from `done` to the next second's.
 
-    `bus_mv` is the newest sample of the bus (strobe `bus_strobe`), 0 until the first. `healthy`: the converter answers, and for the
-    right channels.
+    `bus_mv` is the newest sample of the bus (strobe `bus_strobe`), 0 until the first; `bus_current`, `ground_fault` and `hot_supply` are
+    likewise, and `scan_strobe` follows when all four have been sampled once more. `healthy`: the converter answers, and for the right
+    channels.
     """
 
     def __init__(self, clock_hz):
@@ -54,6 +57,10 @@ class SiteInputs(wiring.Component):
                 "done": Out(1),
                 "bus_mv": Out(16),
                 "bus_strobe": Out(1),
+                "bus_current": Out(signed(16)),
+                "ground_fault": Out(16),
+                "hot_supply": Out(signed(16)),
+                "scan_strobe": Out(1),
                 "healthy": Out(1),
                 "adc_sclk": Out(1),
                 "adc_cs_n": Out(1, init=1),
@@ -121,7 +128,7 @@ class SiteInputs(wiring.Component):
 
         outputs = Array(Signal(16, name=f"input_{n}") for n in range(INPUTS))
         m.d.comb += [self.site_inputs[n].eq(output) for n, output in enumerate(outputs)]
-        m.d.sync += [self.done.eq(0), self.bus_strobe.eq(0)]
+        m.d.sync += [self.done.eq(0), self.bus_strobe.eq(0), self.scan_strobe.eq(0)]
         m.d.sync += product.eq(mean * table_rd.data.gain)
         with m.FSM():
             with m.State("IDLE"):
@@ -146,10 +153,17 @@ class SiteInputs(wiring.Component):
                 ]
                 m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
-                m.next = "BUS"
-            with m.State("BUS"):
-                with m.If(channel == BUS_INPUT):
-                    m.d.sync += [self.bus_mv.eq(value), self.bus_strobe.eq(1)]
+                m.next = "NEWEST"
+            with m.State("NEWEST"):
+                newest = (self.bus_mv, self.bus_current, self.ground_fault, self.hot_supply)
+                with m.Switch(channel):
+                    for identifier, output in zip(NEWEST, newest, strict=True):
+                        with m.Case(SITE_INPUTS.index(identifier)):
+                            m.d.sync += output.eq(value)
+                with m.If(channel == SITE_INPUTS.index(NEWEST[0])):
+                    m.d.sync += self.bus_strobe.eq(1)
+                with m.If(channel == SITE_INPUTS.index(NEWEST[-1])):
+                    m.d.sync += self.scan_strobe.eq(1)
                 m.next = "IDLE"
             # Closing the second.
             with m.State("LOAD"):

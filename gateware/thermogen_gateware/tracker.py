@@ -1,73 +1,111 @@
-"""The tracker of all channels: one engine that passes over them in turn, with their state in block RAM.
+"""The maximum-power tracker of all channels: one engine that passes over them after each exchange, with their state in block RAM.
 
-After each exchange with a module the engine passes over that module's channels: it stores the new current, adds it to the sum of
-the measuring window, and writes what PerturbObserve makes of it. A step is 7.5 ms of clock time, more than three times the 47 µF ×
-48 ohm at a channel's input; its last 1.6 ms are measured, 2.6 time constants after the change. Power is the window's sum of
-currents × its mean bus voltage, so 16 samples of a 2 mA converter are compared, not one. A current outside the channel's rating
-(one sample above 3.9 A, a mean below −100 mA) switches the channel off.
-Latency of a pass: 5 clocks a channel + 1. Area, LIFCL, 12 channels: 179 LUT4, 84 CCU2, 173 FF, 17 DPR16X4, 1 multiplier.
+It commands string voltage: a channel keeps its duty per volt of bus, so that a duty is one product with the newest bus voltage, and what
+the bus does never reaches the string. In each exchange every channel's current is calibrated and its power summed, and one channel takes a
+step (`channel_step.py`): each does every 128 exchanges (12.8 ms), from the 64 powers of the second half, which begin 2.8 time constants of
+the 47 µF × 48 ohm at a channel's input after the change, so that a discharging capacitor is not taken for power. The fast optimum of each
+string is learnt by its step, the slow one of all of them by `slow_optimum.py`. State by state (points.ChannelState):
+
+    ABSENT  no module answers
+    OFF     not allowed; duty 0, and the amplifier's offset is averaged
+    SEEK    from 200 V downwards: by a third as long as no current flows; the first step with current gives the open-circuit voltage,
+            V + R × I with V = bus / duty, and half of it as the next. From the start again where the converter's reach ends
+    TRACK   at the best voltage known, perturbed by ±1/128
+    HOLD    the bus is above its warning level: the string voltage stays
+    LIMIT   at a current limit (its own, the site's ceiling), above the voltage of most power; or lowered because the bus sheds
+    FAULT   over-current or reverse current: duty 0 until not allowed; a converter that is not believed: duty 0 while it is not
+
+The duty follows by at most `slew` an exchange: the string's 47 µF resonate with 220 µH (600 Hz to 1.5 kHz, damped in 3 ms); at four
+times the default a compiled site took 5.4 A. At the start conduction is discontinuous (0.3 A at 135 V) and nothing resonates; for the same
+reason, current begins at every duty, and not only below bus / Voc.
+Reference: Femia et al., Optimization of perturb and observe maximum power point tracking method, IEEE Trans. Power Electron. 20(4), 2005.
+Latency of a pass: at most 8 clocks a channel + 73 (108 channels: 937). Area, LIFCL, 108 channels, with all that it contains:
+4,100 COMB, 1,036 FF, 7 EBR, 5 multipliers (docs/mppt.md).
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from thermogen_esf.points import ChannelState
+from thermogen_esf.tracker_parameters import TRACKER_PARAMETERS
 
 from .buck_pwm import DITHER_BITS, DUTY_BITS
-from .module_link import CURRENT_BITS, CURRENT_ZERO, EXCHANGE_HZ
-from .perturb_observe import BUS_BITS, POWER_BITS, RECORD, SUM_BITS, PerturbObserve
+from .channel_step import (
+    DUTY_MAX,
+    MEASURED_EXCHANGES,
+    OFFSET_FRACTION,
+    PARAMETERS_LAYOUT,
+    RECORD,
+    STEP_CLOCKS,
+    Y_BITS,
+    Y_LEAST,
+    Y_SHIFT,
+    Y_START,
+    ChannelStep,
+)
+from .current_ceiling import CurrentCeiling
+from .module_link import CURRENT_BITS, CURRENT_ZERO
+from .slow_optimum import POWER_BITS as ROUND_POWER_BITS
+from .slow_optimum import SlowOptimum
 
-STEP_S = 7.5e-3
-MEASURE_S = 1.6e-3
-MEASURE_ROUNDS_MAX = 16
+DEFAULT_PARAMETERS = {parameter.identifier: parameter.default for parameter in TRACKER_PARAMETERS}
+DEFAULT_CURRENT_LIMIT_MA = DEFAULT_PARAMETERS["current_limit_ma"]
+STEP_EXCHANGES = 128
+CONVERTER_CHANNELS = 12
+CONVERTERS_PER_MODULE = 3
+GAIN_ONE = 0x8000
 
-MILLIAMPERES_PER_STEP = 2
-FLOWING_MA = 20
-"""Mean current from which a channel is tracked; below half of it the source is lost."""
-OVERCURRENT_MA = 3_900
-REVERSE_MA = 100
-DEFAULT_CURRENT_LIMIT_MA = 3_000
-BUS_SUM_BITS = BUS_BITS + 2
+_CURRENT_FRACTION = 4
+"""A current is in 1/16 of 2 mA; its power with the bus in mV in 125 nW, kept in 32 µW."""
+_POWER_SHIFT = 8
+_POWER_SHAPE = signed(25)
+_OFFSET_FILTER_LOG2 = 6
+_SLEW_Y = 21
+"""Y of an eighth of a count at 50 V."""
+_CHANNEL_CLOCKS = 8
 
 
 def pass_clocks(channels: int) -> int:
-    """Clocks of a pass over one module's channels."""
-    return 5 * channels + 1
+    """Most clocks from `start` to idle with so many channels in all."""
+    return _CHANNEL_CLOCKS * channels + 5 + STEP_CLOCKS
 
 
 class Tracker(wiring.Component):
-    """`start` begins a pass over `module`, `busy` lasts until it has ended with `pass_done`. A pass over each module makes a round.
+    """`start` begins a pass over all channels, `busy` lasts until it has ended. `pass_done`: new duties and `channel_sum` are there.
 
     `current_addr`/`current_data` and `duty_addr`/`duty_data` are memory ports (data one clock after the address). `channel_sum`:
-    newest currents of all channels added, in 2 mA, new at `pass_done`. `channel_index` → `channel_word` one clock later, in the
+    newest currents of all channels added, calibrated, in 2 mA. `channel_index` → `channel_word` one clock later, in the
     telemetry's packing, 0 for what does not exist. `overcurrent`, `reverse`: a channel is off for that reason; until not `allowed`.
+    `converter_fault[3m + k]`: the k-th twelve channels of module m are not to be believed. `autonomous`: nobody supervises; the lower limit
+    holds and the slow optimum is not searched.
     """
 
-    def __init__(self, channels, modules=1, *, step_s=STEP_S, measure_s=MEASURE_S):
+    PARAMETERS_LAYOUT = PARAMETERS_LAYOUT
+
+    def __init__(self, channels, modules=1):
         self._channels = channels
         self._modules = modules
-        rounds_per_s = EXCHANGE_HZ / modules
-        self._step_rounds = round(step_s * rounds_per_s)
-        self._measure_rounds = round(measure_s * rounds_per_s)
-        if not 1 <= self._measure_rounds < self._step_rounds or self._measure_rounds > MEASURE_ROUNDS_MAX:
-            raise ValueError(
-                f"a step of {step_s} s has {self._step_rounds} exchanges and {measure_s} s of measuring {self._measure_rounds} of them; "
-                f"measure 1 to {MEASURE_ROUNDS_MAX} of more"
-            )
-        total = channels * modules
-        self.sum_shape = signed(CURRENT_BITS + 1 + (total - 1).bit_length())
+        self._total = total = channels * modules
+        if not 1 <= total <= STEP_EXCHANGES:
+            raise ValueError(f"{total} channels take their steps in turn within {STEP_EXCHANGES} exchanges; use 1 to {STEP_EXCHANGES}")
+        self.sum_shape = signed(CURRENT_BITS + 2 + (total - 1).bit_length())
         super().__init__(
             {
                 "start": In(1),
-                "module": In(range(max(modules, 2))),
                 "present": In(modules),
+                "converter_fault": In(CONVERTERS_PER_MODULE * modules),
                 "allowed": In(1),
                 "hold": In(1),
                 "shed": In(1),
+                "autonomous": In(1),
                 "bus_mv": In(16),
-                "current_limit_ma": In(16, init=DEFAULT_CURRENT_LIMIT_MA),
+                "parameters": In(PARAMETERS_LAYOUT, init=DEFAULT_PARAMETERS),
+                "calibration_addr": In(7),
+                "calibration_gain": In(16),
+                "calibration_we": In(1),
                 "busy": Out(1),
                 "pass_done": Out(1),
                 "current_addr": Out(range(total)),
@@ -84,137 +122,271 @@ class Tracker(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        channels, modules = self._channels, self._modules
-        total = channels * modules
-        measure = self._measure_rounds
+        total, parameters = self._total, self.parameters
 
         # Whole powers of two: no address can lie outside.
         depth = 1 << (total - 1).bit_length()
-        m.submodules.records = records = Memory(shape=RECORD, depth=depth, init=[])
+        m.submodules.records = records = Memory(shape=RECORD, depth=depth, init=[{"offset": CURRENT_ZERO << OFFSET_FRACTION}] * depth)
         record_rd, record_wr = records.read_port(), records.write_port()
         m.submodules.duties = duties = Memory(shape=DUTY_BITS, depth=depth, init=[])
         duty_rd, duty_wr = duties.read_port(), duties.write_port()
         m.submodules.words = words = Memory(shape=24, depth=depth, init=[])
         word_rd, word_wr = words.read_port(), words.write_port()
+        m.submodules.gains = gains = Memory(shape=16, depth=depth, init=[GAIN_ONE] * depth)
+        gain_rd, gain_wr = gains.read_port(), gains.write_port()
+        index = Signal(range(depth))
         exists = Signal()
         m.d.sync += exists.eq(self.channel_index < total)
+        m.d.comb += [port.addr.eq(index) for port in (record_rd, record_wr, duty_wr, word_wr, gain_rd)]
         m.d.comb += [
+            self.current_addr.eq(index),
             duty_rd.addr.eq(self.duty_addr),
             self.duty_data.eq(duty_rd.data),
             word_rd.addr.eq(self.channel_index),
             self.channel_word.eq(Mux(exists, word_rd.data, 0)),
+            gain_wr.addr.eq(self.calibration_addr),
+            gain_wr.data.eq(self.calibration_gain),
+            gain_wr.en.eq(self.calibration_we & (self.calibration_addr < total)),
         ]
-
-        round_index = Signal(range(self._step_rounds))
-        window_first, step_end = Signal(), Signal()
-        m.d.comb += [
-            window_first.eq(round_index == self._step_rounds - measure),
-            step_end.eq(round_index == self._step_rounds - 1),
-        ]
-        bus_sum = Signal(BUS_SUM_BITS)
 
         # One pass works under one view of what is present and allowed.
-        module = Signal.like(self.module)
-        present, allowed, hold, shed = Signal(), Signal(), Signal(), Signal()
-        channel = Signal(range(channels + 1))
-        index = Signal(range(total))
-        bases = Array(C(k * channels, range(total + 1)) for k in range(modules))
-        module_sums = Array(Signal(self.sum_shape, name=f"module_sum_{k}") for k in range(modules))
+        present, converter_fault = Signal.like(self.present), Signal.like(self.converter_fault)
+        allowed, hold, shed, autonomous = Signal(), Signal(), Signal(), Signal()
+        bus = Signal(16)
+
+        # Which module's and which converter's the channel is, counted along.
+        channel, module = Signal(range(self._channels)), Signal(range(self._modules + 1))
+        converter = Signal(range(CONVERTERS_PER_MODULE * (self._modules + 1) + 1))
+        converter_channel = Signal(range(CONVERTER_CHANNELS))
+        here, believed = Signal(), Signal()
+        m.d.comb += [
+            here.eq(present.bit_select(module, 1)),
+            believed.eq(~converter_fault.bit_select(converter, 1)),
+        ]
+
+        # A channel's place in its pattern: step of four in the upper two bits, exchange of 128 in the others.
+        exchange, place = Signal(9), Signal(9)
+        minus = Signal()
+        m.d.comb += [place.eq(exchange + index), minus.eq(place[7] ^ place[8])]
+
+        left, right, product = Signal(signed(18)), Signal(signed(18)), Signal(signed(36))
+        m.d.sync += product.eq(left * right)
+
+        record, after, raw = Signal(RECORD), Signal(RECORD), Signal(CURRENT_BITS)
+        applied = Signal(Y_BITS)
+        current = Signal(signed(18))
+        power = Signal(_POWER_SHAPE)
+        duty, duty_after = Signal(DUTY_BITS), Signal(DUTY_BITS)
+        at_reach = Signal()
         pass_sum = Signal(self.sum_shape)
-        m.d.comb += [
-            record_rd.addr.eq(index),
-            self.current_addr.eq(index),
-            self.channel_sum.eq(sum(module_sums[1:], module_sums[0])),
-        ]
+        pass_power = Signal(signed(_POWER_SHAPE.width + (total - 1).bit_length()))
+        disturbed = Signal()
+        passed, round_ends = Signal(), Signal()
 
-        raw = Signal(CURRENT_BITS)
-        record = Signal(RECORD)
-        current = Signal(signed(CURRENT_BITS + 1))
-        current_sum = Signal(signed(SUM_BITS))
-        power = Signal(signed(POWER_BITS))
-        limit_ma = Signal(16)
-        limit = Signal(signed(SUM_BITS))
+        m.submodules.step = step = ChannelStep()
         m.d.comb += [
-            limit_ma.eq(Mux(self.current_limit_ma > OVERCURRENT_MA, OVERCURRENT_MA, self.current_limit_ma)),
-            limit.eq((limit_ma // MILLIAMPERES_PER_STEP) * measure),
+            applied.eq(self._slewed(m, record, shed)),
+            record_wr.en.eq(passed | step.done),
+            record_wr.data.eq(Mux(step.done, step.result, after)),
+            duty_wr.en.eq(passed),
+            duty_wr.data.eq(duty_after),
+            word_wr.en.eq(passed),
         ]
-        over_limit, under_limit = Signal(), Signal()
-
         m.d.sync += self.pass_done.eq(0)
         with m.FSM() as fsm:
             m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
             with m.State("IDLE"), m.If(self.start):
                 m.d.sync += [
-                    module.eq(self.module),
-                    present.eq(self.present.bit_select(self.module, 1)),
+                    present.eq(self.present),
+                    converter_fault.eq(self.converter_fault),
                     allowed.eq(self.allowed),
                     hold.eq(self.hold),
                     shed.eq(self.shed),
-                    channel.eq(0),
-                    index.eq(bases[self.module]),
-                    pass_sum.eq(0),
+                    autonomous.eq(self.autonomous),
+                    bus.eq(self.bus_mv),
+                    *(counter.eq(0) for counter in (index, channel, module, converter, converter_channel, pass_sum, pass_power)),
                 ]
-                with m.If(self.module == 0):
-                    m.d.sync += bus_sum.eq(Mux(window_first, 0, bus_sum) + self.bus_mv)
                 m.next = "READ"
             with m.State("READ"):
                 m.next = "LATCH"
             with m.State("LATCH"):
-                m.d.sync += [record.eq(record_rd.data), raw.eq(self.current_data), current.eq(self.current_data - CURRENT_ZERO)]
-                m.next = "SUM"
-            with m.State("SUM"):
-                m.d.sync += current_sum.eq(Mux(window_first, 0, record.current_sum) + current)
-                with m.If(present):
-                    m.d.sync += pass_sum.eq(pass_sum + current)
-                m.next = "MULTIPLY"
-            with m.State("MULTIPLY"):
+                offset = record_rd.data.offset[OFFSET_FRACTION - _CURRENT_FRACTION :]
                 m.d.sync += [
-                    power.eq(current_sum * bus_sum[BUS_SUM_BITS - BUS_BITS :]),
-                    over_limit.eq((current_sum > limit) | shed),
-                    under_limit.eq(current_sum < limit - (limit >> 5)),
+                    record.eq(record_rd.data),
+                    raw.eq(self.current_data),
+                    left.eq(Cat(C(0, _CURRENT_FRACTION), self.current_data) - offset),
+                    right.eq(gain_rd.data),
                 ]
-                m.next = "DECIDE"
-            with m.State("DECIDE"):
-                m.d.comb += [record_wr.en.eq(1), duty_wr.en.eq(1), word_wr.en.eq(1)]
-                with m.If(channel == channels - 1):
-                    m.d.sync += [module_sums[module].eq(pass_sum), self.pass_done.eq(1)]
-                    with m.If(module == modules - 1):
-                        m.d.sync += round_index.eq(Mux(step_end, 0, round_index + 1))
-                    m.next = "IDLE"
-                with m.Else():
-                    m.d.sync += [channel.eq(channel + 1), index.eq(index + 1)]
-                    m.next = "READ"
+                m.next = "DUTY"
+            with m.State("DUTY"):
+                m.d.sync += [left.eq(applied), right.eq(bus)]
+                m.next = "CURRENT"
+            with m.State("CURRENT"):
+                calibrated = (product + (GAIN_ONE >> 1)) >> 15
+                m.d.sync += [current.eq(calibrated), left.eq(calibrated), right.eq(bus)]
+                m.next = "CLAMP"
+            with m.State("CLAMP"):
+                wanted = (product + (1 << (Y_SHIFT - 1))) >> Y_SHIFT
+                m.d.sync += [duty.eq(Mux(wanted > DUTY_MAX, DUTY_MAX, wanted)), at_reach.eq(wanted >= DUTY_MAX)]
+                m.next = "POWER"
+            with m.State("POWER"):
+                m.d.sync += power.eq(product >> _POWER_SHIFT)
+                m.next = "PASS"
+            with m.State("PASS"):
+                m.d.comb += passed.eq(1)
+                m.d.sync += [index.eq(index + 1), channel.eq(channel + 1), converter_channel.eq(converter_channel + 1)]
+                with m.If(converter_channel == CONVERTER_CHANNELS - 1):
+                    m.d.sync += [converter_channel.eq(0), converter.eq(converter + 1)]
+                with m.If(channel == self._channels - 1):
+                    m.d.sync += [
+                        channel.eq(0),
+                        module.eq(module + 1),
+                        converter_channel.eq(0),
+                        converter.eq((module << 1) + module + CONVERTERS_PER_MODULE),
+                    ]
+                m.next = "READ"
+                with m.If(index == total - 1):
+                    m.next = "SUM"
+            with m.State("SUM"):
+                # The step of the channel whose place is the last of its step's.
+                last = ~exchange[:7]
+                m.d.sync += [self.channel_sum.eq(pass_sum), self.pass_done.eq(1), exchange.eq(exchange + 1), index.eq(last)]
+                m.d.comb += round_ends.eq(exchange[:7] == STEP_EXCHANGES - 1)
+                m.next = "IDLE"
+                with m.If(last < total):
+                    m.next = "STEP_READ"
+            with m.State("STEP_READ"):
+                m.next = "STEP_LATCH"
+            with m.State("STEP_LATCH"):
+                m.d.sync += record.eq(record_rd.data)
+                m.next = "IDLE"
+                with m.If(_switching(record_rd.data.state)):
+                    m.next = "STEP_START"
+            with m.State("STEP_START"):
+                m.d.comb += step.start.eq(1)
+                m.next = "STEP"
+            with m.State("STEP"), m.If(step.done):
+                m.next = "IDLE"
 
-        overcurrent, reverse = Signal(), Signal()
+        overcurrent = Signal()
+        m.d.comb += overcurrent.eq(current > (parameters.overcurrent_ma[:12] << (_CURRENT_FRACTION - 1)))
+        m.d.comb += [after.eq(0), after.offset.eq(record.offset), duty_after.eq(0)]
+        with m.If(~here):
+            m.d.comb += [after.state.eq(ChannelState.ABSENT), after.offset.eq(CURRENT_ZERO << OFFSET_FRACTION)]
+        with m.Elif(~believed):
+            m.d.comb += [after.state.eq(ChannelState.FAULT), after.latched.eq(record.latched & allowed)]
+        with m.Elif(~allowed):
+            difference = Signal(signed(CURRENT_BITS + OFFSET_FRACTION + 1))
+            m.d.comb += [
+                difference.eq(Cat(C(0, OFFSET_FRACTION), raw) - record.offset),
+                after.state.eq(ChannelState.OFF),
+                after.offset.eq(record.offset + (difference >> _OFFSET_FILTER_LOG2)),
+            ]
+        with m.Elif(record.latched | (_switching(record.state) & overcurrent)):
+            m.d.comb += [after.state.eq(ChannelState.FAULT), after.latched.eq(1)]
+        with m.Elif(~_switching(record.state)):
+            m.d.comb += [after.state.eq(ChannelState.SEEK), after.goal.eq(Y_START), after.applied.eq(Y_START), after.spoiled.eq(1)]
+        with m.Else():
+            m.d.comb += [after.eq(record), after.applied.eq(applied), duty_after.eq(duty)]
+            with m.If(shed):
+                m.d.comb += [after.goal.eq(applied), after.state.eq(ChannelState.LIMIT)]
+            self._measure(m, record, after, place, minus, power, (record.state == ChannelState.TRACK) & ~at_reach & ~shed)
+
+        rounded = (current + (1 << (_CURRENT_FRACTION - 1))) >> _CURRENT_FRACTION
+        shown = Signal(signed(16))
         m.d.comb += [
-            overcurrent.eq(current > OVERCURRENT_MA // MILLIAMPERES_PER_STEP),
-            reverse.eq(step_end & (current_sum < -(REVERSE_MA // MILLIAMPERES_PER_STEP) * measure)),
+            shown.eq(rounded + CURRENT_ZERO),
+            word_wr.data.eq(
+                Mux(here, Cat(after.state, duty_after[DITHER_BITS:], Mux(shown < 0, 0, Mux(shown > 0xFFF, 0xFFF, shown))[:CURRENT_BITS]), 0)
+            ),
         ]
+        with m.If(passed & here):
+            m.d.sync += pass_sum.eq(pass_sum + rounded)
+            with m.If(believed):
+                m.d.sync += pass_power.eq(pass_power + power)
         with m.If(~self.allowed):
             m.d.sync += [self.overcurrent.eq(0), self.reverse.eq(0)]
-        with m.Elif(record_wr.en & present & allowed):
-            m.d.sync += [self.overcurrent.eq(self.overcurrent | overcurrent), self.reverse.eq(self.reverse | reverse)]
+        with m.Else():
+            with m.If(passed & here & believed & allowed & _switching(record.state) & overcurrent):
+                m.d.sync += self.overcurrent.eq(1)
+            with m.If(step.done & step.reverse):
+                m.d.sync += self.reverse.eq(1)
 
-        m.submodules.rule = rule = PerturbObserve()
-        flowing_sum = FLOWING_MA // MILLIAMPERES_PER_STEP * measure
+        m.submodules.ceiling = ceiling = CurrentCeiling()
+        m.submodules.slow = slow = SlowOptimum()
+        own_limit = Signal(16)
         m.d.comb += [
-            rule.record.eq(record),
-            rule.current_sum.eq(current_sum),
-            rule.power.eq(power),
-            rule.step_end.eq(step_end),
-            rule.present.eq(present),
-            rule.allowed.eq(allowed),
-            rule.hold.eq(hold),
-            rule.flowing.eq(current_sum > flowing_sum),
-            rule.lost.eq(current_sum < flowing_sum // 2),
-            rule.over_limit.eq(over_limit),
-            rule.under_limit.eq(under_limit),
-            rule.broken.eq(overcurrent | reverse),
-            record_wr.addr.eq(index),
-            record_wr.data.eq(rule.next_record),
-            duty_wr.addr.eq(index),
-            duty_wr.data.eq(rule.next_record.applied),
-            word_wr.addr.eq(index),
-            word_wr.data.eq(Mux(present, Cat(rule.next_record.state, rule.next_record.applied[DITHER_BITS:], raw), 0)),
+            own_limit.eq(
+                Mux(
+                    autonomous & (parameters.autonomous_limit_ma < parameters.current_limit_ma),
+                    parameters.autonomous_limit_ma,
+                    parameters.current_limit_ma,
+                )
+            ),
+            step.record.eq(record),
+            step.minus.eq(minus),
+            step.pattern_ends.eq(place == 0),
+            step.hold.eq(hold),
+            step.bus_mv.eq(bus),
+            step.limit_ma.eq(Mux(own_limit > ceiling.ceiling_ma, ceiling.ceiling_ma, own_limit)),
+            step.ratio.eq(slow.ratio),
+            step.parameters.eq(parameters),
+        ]
+
+        # The power of all channels over a round of 128 exchanges, in 32 µW × 2^12, and of the last exchange in 32 µW × 2^8.
+        round_power = Signal(pass_power.shape().width + 7)
+        forward = Signal(pass_power.shape().width - 1)
+        m.d.comb += forward.eq(Mux(pass_power < 0, 0, pass_power))
+        summed = Signal.like(round_power)
+        m.d.comb += summed.eq(round_power + forward)
+        with m.If(fsm.ongoing("SUM")):
+            m.d.sync += round_power.eq(Mux(round_ends, 0, summed))
+        with m.If(round_ends):
+            m.d.sync += disturbed.eq(0)
+        with m.Elif(passed & (hold | shed | autonomous | (record.state == ChannelState.LIMIT))):
+            m.d.sync += disturbed.eq(1)
+        m.d.comb += [
+            ceiling.round_strobe.eq(round_ends),
+            ceiling.power.eq(forward >> 8),
+            ceiling.limit.eq(parameters.site_power_limit),
+            slow.round_strobe.eq(round_ends),
+            slow.round_power.eq((summed >> 12)[:ROUND_POWER_BITS]),
+            slow.disturbed.eq(disturbed),
+            slow.searching.eq(~autonomous & allowed),
+            slow.start.eq(parameters.ratio_start),
+            slow.least.eq(parameters.ratio_least),
+            slow.most.eq(parameters.ratio_most),
+            slow.depth.eq(parameters.probe_depth),
+            slow.phase.eq(parameters.probe_phase),
+            slow.steady.eq(parameters.steady),
         ]
         return m
+
+    def _slewed(self, m, record, shed):
+        """One exchange's move of the applied Y towards its goal; while the bus sheds, towards open circuit."""
+        goal, gap, most, change = Signal(Y_BITS), Signal(Y_BITS), Signal(10), Signal(10)
+        rising = Signal()
+        m.d.comb += [
+            goal.eq(Mux(shed, Y_LEAST, record.goal)),
+            rising.eq(goal > record.applied),
+            gap.eq(Mux(rising, goal - record.applied, record.applied - goal)),
+            most.eq(self.parameters.slew[:5] * _SLEW_Y),
+            change.eq(Mux(gap > most, most, gap)),
+        ]
+        return Mux(rising, record.applied + change, record.applied - change)
+
+    @staticmethod
+    def _measure(m, record, after, place, minus, power, whole):
+        """Sum the powers of the step's second half; remember whether anything but the perturbation moved in the pattern."""
+        first = place[:7] == STEP_EXCHANGES - MEASURED_EXCHANGES
+        with m.If(place[:7] >= STEP_EXCHANGES - MEASURED_EXCHANGES):
+            m.d.comb += [
+                after.window.eq(Mux(first, 0, record.window) + power),
+                after.pattern.eq(Mux(first & (place[7:] == 0), 0, record.pattern) + Mux(minus, -power, power)),
+            ]
+        m.d.comb += after.spoiled.eq(~whole | (record.spoiled & (place != 0)))
+
+
+def _switching(state):
+    """Whether a channel in this state has a duty."""
+    return (state != ChannelState.ABSENT) & (state != ChannelState.OFF) & (state != ChannelState.FAULT)

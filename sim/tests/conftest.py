@@ -2,28 +2,32 @@
 
 import ctypes
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from amaranth.back import rtlil
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from thermogen_esf.frames import Telemetry
 from thermogen_esf.hostlink import (
     CONTROL_REGISTERS,
     EPOCH_BASE,
     EPOCH_RECORD,
     EPOCH_RECORD_WORDS,
     EPOCH_RING,
+    IMAGE_WORDS,
     STATUS_BASE,
     STATUS_REGISTERS,
     STATUS_WORDS,
 )
 from thermogen_esf.hostlink_codec import Request, build_transaction, parse_response
-from thermogen_sim.compiler import models_library, site_library
+from thermogen_sim.compiler import SiteDesign, site_library
 from thermogen_sim.electrical import Electrical
 from thermogen_sim.harness import CompiledSite
+from thermogen_sim.models import library, run_averaged
 
 
 class EchoNode(wiring.Component):
@@ -108,47 +112,55 @@ class FixedModule(wiring.Component):
         return m
 
 
+class PhasedModule(FixedModule):
+    """The same with each channel's carrier 40 counts behind the one before, the on-time in its middle, and a supply supervisor."""
+
+    supply_good: In(1)
+
+    def elaborate(self, _platform):
+        m = Module()
+        for channel in range(12):
+            high = 24 + 8 * channel
+            carrier = Signal(range(480), name=f"carrier_{channel}", init=(480 - 40 * channel) % 480)
+            m.d.sync += carrier.eq(Mux(carrier == 479, 0, carrier + 1))
+            m.d.sync += self.pwm_hi[channel].eq((carrier >= 240 - high // 2) & (carrier < 240 + high // 2))
+        m.d.comb += [self.driver_enable.eq(self.run & self.supply_good), self.link_cipo.eq(self.link_sclk)]
+        return m
+
+
 @pytest.fixture(scope="session")
 def models() -> ctypes.CDLL:
     """The compiled chip and circuit models."""
-    library = ctypes.CDLL(str(models_library().resolve()))
-    library.tz_ads7952_new.restype = ctypes.c_void_p
-    library.tz_ads7952_new.argtypes = (ctypes.c_double,)
-    library.tz_ads7952_delete.argtypes = (ctypes.c_void_p,)
-    library.tz_ads7952_input.argtypes = (ctypes.c_void_p, ctypes.c_uint, ctypes.c_double)
-    library.tz_ads7952_pins.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int)
-    library.tz_electrical_run.argtypes = (
-        ctypes.POINTER(Electrical),
-        ctypes.c_void_p,
-        ctypes.c_void_p,
-        ctypes.c_int,
-        ctypes.c_double,
-        ctypes.c_uint64,
-    )
-    return library
+    return library()
 
 
 @pytest.fixture
-def run_circuit(models: ctypes.CDLL) -> Callable[[Electrical, list[int], list[int], int], None]:
+def run_circuit() -> Callable[[Electrical, list[int], list[int], int], None]:
     """Step a circuit for some PWM periods with fixed high and low side counts (of 480) of each channel."""
-
-    def run(circuit: Electrical, high: list[int], low: list[int], periods: int) -> None:
-        counts = ctypes.c_uint16 * circuit.channels
-        models.tz_electrical_run(ctypes.byref(circuit), counts(*high), counts(*low), 480, 10e-6, periods)
-
-    return run
+    return run_averaged
 
 
 @pytest.fixture(scope="session")
-def small_designs() -> tuple[str, str]:
-    """RTLIL of designs with the pins of node and power module that echo, count and switch, and compile in seconds."""
-    return rtlil.convert(EchoNode(), name="tz_node", emit_src=False), rtlil.convert(FixedModule(), name="tz_pcm", emit_src=False)
+def small_designs() -> SiteDesign:
+    """Designs with the pins of node and power module that echo, count and switch, and compile in seconds."""
+    node, pcm = rtlil.convert(EchoNode(), name="tz_node", emit_src=False), rtlil.convert(FixedModule(), name="tz_pcm", emit_src=False)
+    return SiteDesign(node, pcm, channels=12)
 
 
 @pytest.fixture
-def small_site(small_designs: tuple[str, str]) -> Iterator[CompiledSite]:
+def small_site(small_designs: SiteDesign) -> Iterator[CompiledSite]:
     """The small designs compiled into a site of 10,000 clocks a site second."""
-    site = CompiledSite(site_library(*small_designs, channels=12), 10_000, seed=1, bus_v_per_volt=26.2144, bus_a_per_volt=65.536)
+    site = CompiledSite(site_library(small_designs), 10_000, seed=1, bus_v_per_volt=26.2144, bus_a_per_volt=65.536)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def phased_site(small_designs: SiteDesign) -> Iterator[CompiledSite]:
+    """The same site with a module whose carriers are in twelve phases."""
+    pcm = rtlil.convert(PhasedModule(), name="tz_pcm", emit_src=False)
+    design = replace(small_designs, pcm_rtlil=pcm, slot_delay_counts=40, supply_good=True)
+    site = CompiledSite(site_library(design), 10_000, seed=1, bus_v_per_volt=26.2144, bus_a_per_volt=65.536)
     yield site
     site.close()
 
@@ -190,11 +202,16 @@ class Host:
         self.ask(Request.write(self._next_tag(), address, [value >> 16 & 0xFFFF, value & 0xFFFF][-size:]))
 
     def start(self, site_time: int, sequence: int = 0) -> None:
-        """Set the time, arm and enable."""
+        """Set the time, arm, enable, and be heard once: 5 s of clock time are some 25,000 of these sites' seconds."""
         self.control("time_set", site_time)
         self.control("sequence_start", sequence)
         self.control("arm", 1)
+        self.control("heartbeat", 1)
         self.control("enable", 1)
+
+    def image(self) -> Telemetry:
+        """The telemetry of the last whole site second."""
+        return Telemetry(self.ask(Request.read(self._next_tag(), 0, IMAGE_WORDS)))
 
     def leaf(self, sequence: int) -> bytes:
         """A leaf by its sequence number."""

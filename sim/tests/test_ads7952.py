@@ -1,6 +1,7 @@
 """The converter's model against the sequences of its datasheet (SLAS605), clocked pin by pin."""
 
 import pytest
+from thermogen_sim.harness import ConverterFault
 
 
 class Chip:
@@ -12,6 +13,9 @@ class Chip:
 
     def close(self):
         self._models.tz_ads7952_delete(self._chip)
+
+    def fail(self, fault):
+        self._models.tz_ads7952_fault(self._chip, fault)
 
     def volts(self, channel, volts):
         self._models.tz_ads7952_input(self._chip, channel, volts)
@@ -142,3 +146,22 @@ def test_inputs_beyond_the_range_stop_at_its_ends(chip):
 def test_powered_down_it_converts_nothing(chip):
     chip.frame(_manual(8, 1 << 5))
     assert chip.frame(_manual(8)) & 0xFFF == 0
+
+
+def test_a_silent_converter_leaves_its_line_to_the_pull_resistor(chip):
+    chip.fail(ConverterFault.SILENT)
+    assert [chip.frame(_manual(9)) for _ in range(4)] == [0] * 4
+    chip.fail(ConverterFault.NONE)
+    assert chip.frame(_manual(9)) == _expected(9)
+
+
+def test_a_converter_that_strays_names_the_channel_that_it_converted(chip):
+    chip.fail(ConverterFault.WRONG_CHANNEL)
+    answers = [chip.frame(_manual(channel)) for channel in (3, 7, 0, 0)]
+    assert answers[2:] == [_expected(4), _expected(8)]
+
+
+def test_without_its_reference_every_input_reads_full_scale(chip):
+    chip.fail(ConverterFault.REFERENCE_LOST)
+    answers = [chip.frame(_manual(channel)) for channel in (3, 7, 0, 0)]
+    assert answers[2:] == [3 << 12 | 4095, 7 << 12 | 4095]

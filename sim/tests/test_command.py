@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from thermogen_sim.command import main
+from thermogen_sim.compiler import SiteDesign
 
 SHIPPED = Path(str(importlib.resources.files("thermogen_sim") / "data" / "greensboro-january.csv"))
 SITE = ["site", "--name", "alpha"]
@@ -24,6 +25,8 @@ def _site(tmp_path, *more):
         (["--start", "soon"], "ISO 8601"),
         (["--clocks-per-site-second", "100"], "10000 to 50000000"),
         (["--seed", "-1"], "0 or more"),
+        (["--channels", "37"], "1 to 36"),
+        (["--modules", "4"], "1 to 3"),
         (["--state", "tepid"], "invalid choice"),
     ],
 )
@@ -71,7 +74,7 @@ def test_a_series_alone_is_enough_to_run_a_site(tmp_path, monkeypatch, given):
 def test_a_cache_that_cannot_be_made_is_told_with_what_to_do(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("THERMOGEN_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    monkeypatch.setattr("thermogen_sim.command.gateware_rtlil", lambda *_: ("", ""))
+    monkeypatch.setattr("thermogen_sim.command.site_design", lambda *_: SiteDesign("", "", channels=12))
     assert main(["compile"]) == 1
     assert "set THERMOGEN_CACHE_DIR" in capsys.readouterr().err
 

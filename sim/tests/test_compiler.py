@@ -1,6 +1,7 @@
 """Gateware is compiled once per content, faults are told, and the faster code means the same."""
 
 import subprocess
+from dataclasses import replace
 
 import pytest
 from thermogen_sim import compiler
@@ -10,10 +11,10 @@ from thermogen_sim.errors import CompilationError, CompilerMissingError
 
 
 def test_the_same_content_is_compiled_once(small_designs, monkeypatch):
-    first = site_library(*small_designs, channels=12)
+    first = site_library(small_designs)
     steps = []
     monkeypatch.setattr(compiler, "_run", lambda *_: pytest.fail("compiled again"))
-    assert site_library(*small_designs, channels=12, progress=steps.append) == first
+    assert site_library(small_designs, steps.append) == first
     assert steps == []
 
 
@@ -36,7 +37,7 @@ def test_without_a_compiler_it_says_what_to_install(monkeypatch):
 def test_a_design_that_yosys_refuses_is_an_error_and_leaves_nothing_in_the_cache(monkeypatch, tmp_path, small_designs):
     monkeypatch.setenv("THERMOGEN_CACHE_DIR", str(tmp_path / "cache"))
     with pytest.raises(CompilationError):
-        site_library("this is no RTLIL", small_designs[1], channels=12)
+        site_library(replace(small_designs, node_rtlil="this is no RTLIL"))
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 
 

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from thermogen_sim.inputs import Inputs, OrdinaryDay
 from thermogen_sim.plant import cold_state, warm_state
 from thermogen_sim.thermal import ThermalPlant, ThermalState, matched_amps
 from thermogen_sim.thermoelectric import bismuth_telluride
+from thermogen_sim.validation.conservation import balance
 
 
 @pytest.fixture
@@ -22,6 +25,30 @@ def test_stored_heat_changes_by_exactly_what_comes_in_less_what_goes_out(plant):
         balance += flows.fuel_w - flows.stack_w - flows.electrical_w - flows.radiator_w
     assert plant.stored_j - before == pytest.approx(balance, rel=1e-9)
     assert abs(balance) > 1e6, "the test moved no heat"
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), channels=st.integers(1, 108))
+def test_over_any_hour_fuel_is_work_heat_given_off_and_heat_stored_within_a_millionth(seed, channels):
+    counted = balance(3600.0, seed, channels)
+    assert abs(counted.stored_j + counted.electrical_j + counted.lost_j - counted.fuel_j) < 1e-6 * (counted.fuel_j + abs(counted.stored_j))
+
+
+@pytest.mark.slow
+def test_energy_is_conserved_to_a_millionth_over_a_day():
+    counted = balance(86_400.0, seed=2)
+    assert abs(counted.unaccounted) < 1e-6
+    assert counted.fuel_j > 5e8 and counted.electrical_j > 0.005 * counted.fuel_j, "the test moved no energy"
+
+
+def test_a_site_of_another_size_has_the_same_temperatures(plant):
+    nine = ThermalPlant(bismuth_telluride(108), ThermalState(180.0, 172.0, 47.0, 40.0))
+    for one, gas in ((plant, 3.0), (nine, 27.0)):
+        for _ in range(600):
+            amps = matched_amps(one)
+            one.step(2.0, gas, 20.0, amps, amps**2)
+    assert nine.state.hot_supply_degc == pytest.approx(plant.state.hot_supply_degc, abs=0.3)
+    assert nine.state.cold_supply_degc == pytest.approx(plant.state.cold_supply_degc, abs=0.3)
 
 
 def test_a_heat_meter_reads_the_heat_that_the_oil_gave(plant):

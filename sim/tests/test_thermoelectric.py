@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from thermogen_sim.thermoelectric import KELVIN, Strings, bismuth_telluride
+from thermogen_sim.validation import curves
 
 
 @pytest.fixture
@@ -74,3 +75,14 @@ def test_a_seed_gives_the_same_strings_and_their_spread_is_small():
     assert np.array_equal(first.seebeck_v_k, again.seebeck_v_k)
     assert not np.array_equal(first.seebeck_v_k, other.seebeck_v_k)
     assert np.all(np.abs(first.seebeck_v_k / 0.033 - 1) <= 0.015)
+
+
+def test_a_module_gives_about_6_watts_at_180_kelvin():
+    assert curves.module_w(180.0) == pytest.approx(curves.PUBLISHED_W_AT_180_K, rel=0.025)
+
+
+@pytest.mark.parametrize("difference_k", [128.0, 150.0, 180.0])
+def test_under_constant_heat_the_optimum_is_near_0_60_of_the_open_circuit_voltage_and_half_of_it_loses_4_percent(difference_k):
+    fraction, loss_percent = curves.constant_heat_optimum(difference_k)
+    assert fraction == pytest.approx(curves.PUBLISHED_OPTIMUM, abs=0.015)
+    assert loss_percent == pytest.approx(curves.PUBLISHED_LOSS_PERCENT, abs=0.5)

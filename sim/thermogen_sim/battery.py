@@ -22,6 +22,12 @@ class Battery:
     charge: float
     capacity_ah: float = 200.0
     resistance_ohm: float = 0.020
+    """Of twelve channels' pack."""
+
+    @classmethod
+    def sized(cls, charge: float, packs: float) -> Battery:
+        """So many packs of twelve channels side by side."""
+        return cls(charge, packs * cls.capacity_ah, cls.resistance_ohm / packs)
 
     @property
     def open_circuit_v(self) -> float:

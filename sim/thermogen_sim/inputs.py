@@ -32,6 +32,11 @@ class OrdinaryDay:
     mean_degc: float = 20.0
     swing_k: float = 6.0
 
+    @classmethod
+    def for_channels(cls, channels: int) -> OrdinaryDay:
+        """A well that feeds so many channels; the default one feeds twelve."""
+        return cls(gas_mcf_d=cls.gas_mcf_d * channels / 12)
+
     def at(self, site_time: int) -> Inputs:
         """The inputs at a site second."""
         hour = 2.0 * math.pi * site_time / 3600.0

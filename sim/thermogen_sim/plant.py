@@ -15,8 +15,8 @@ from .battery import Battery
 from .electrical import Electrical, ElectricalMeans, take_means
 from .harness import CompiledSite
 from .inputs import Inputs, InputSource
-from .sensors import ELECTRICAL_INPUTS, SITE_INPUT_RANGE
-from .thermal import Flows, ThermalPlant, ThermalState, matched_amps
+from .sensors import ELECTRICAL_INPUTS, input_ranges
+from .thermal import STRINGS, Flows, ThermalPlant, ThermalState, matched_amps
 from .thermoelectric import bismuth_telluride
 
 DUMP_START_V = 50.6
@@ -29,7 +29,7 @@ FLOAT_CHARGE = 0.985
 LOAD_LAG_S = 60.0
 LOAD_PER_CHARGE_W = 20_000.0
 HOUSE_LOAD_W = 60.0
-"""Controls, pumps and fans: drawn always."""
+"""Controls, pumps and fans: drawn always. This and the sizes above are those of twelve channels."""
 LOAD_OFF_V = 43.0
 LOAD_ON_V = 46.0
 GAS_PRESSURE_PSI = 18.0
@@ -96,7 +96,9 @@ class Plant:
             bismuth_telluride(channels, seed),
             ThermalState(state.hot_supply_degc, state.hot_plate_degc, state.cold_plate_degc, state.cold_supply_degc),
         )
-        self.battery = Battery(state.battery_charge)
+        self._share = channels / STRINGS
+        self.battery = Battery.sized(state.battery_charge, self._share)
+        self._range = input_ranges(channels)
         self.alarms = SiteAlarm(0)
         self._load_w = state.load_w
         self._now = inputs.at(site_time)
@@ -107,7 +109,7 @@ class Plant:
         circuit = self._circuit
         circuit.battery_ohm = self.battery.resistance_ohm
         circuit.battery_connected = circuit.load_connected = circuit.dump_connected = 1
-        circuit.dump_start_v, circuit.dump_full_v, circuit.dump_full_a = DUMP_START_V, DUMP_FULL_V, DUMP_FULL_A
+        circuit.dump_start_v, circuit.dump_full_v, circuit.dump_full_a = DUMP_START_V, DUMP_FULL_V, DUMP_FULL_A * self._share
         circuit.bus_v = self.battery.open_circuit_v
         self._drive()
         for channel in range(channels):
@@ -156,8 +158,8 @@ class Plant:
         if self._now.load_w is not None:
             self._load_w = self._now.load_w
         else:
-            wanted = means.output_w + LOAD_PER_CHARGE_W * (self.battery.charge - FLOAT_CHARGE)
-            self._load_w += (max(HOUSE_LOAD_W, wanted) - self._load_w) / LOAD_LAG_S
+            wanted = means.output_w + self._share * LOAD_PER_CHARGE_W * (self.battery.charge - FLOAT_CHARGE)
+            self._load_w += (max(self._share * HOUSE_LOAD_W, wanted) - self._load_w) / LOAD_LAG_S
         bus_v = self._circuit.bus_v
         if bus_v < LOAD_OFF_V:
             self._circuit.load_connected = 0
@@ -182,8 +184,8 @@ class Plant:
             "hot_flow": thermal.parts.hot_flow_l_min,
             "cold_flow": thermal.parts.cold_flow_l_min,
             "gas_flow": flows.gas_mcf_d,
-            "gas_pressure": GAS_PRESSURE_PSI - 0.4 * flows.gas_mcf_d,
+            "gas_pressure": GAS_PRESSURE_PSI - 0.4 * flows.gas_mcf_d / self._share,
         }
-        for number, (identifier, span) in enumerate(SITE_INPUT_RANGE.items()):
+        for number, (identifier, span) in enumerate(self._range.items()):
             if identifier not in ELECTRICAL_INPUTS:
                 self._volts[number] = span.volts(values[identifier])

@@ -50,5 +50,20 @@ SITE_INPUT_RANGE: dict[str, Range] = {
 
 assert tuple(SITE_INPUT_RANGE) == SITE_INPUTS
 
+_WIDER: dict[str, Range] = {
+    "bus_current": Range(-327.675, 327.675),
+    "hot_flow": Range(0.0, 655.35),
+    "cold_flow": Range(0.0, 655.35),
+    "gas_flow": Range(0.0, 40.0),
+    "battery_current": Range(-327.675, 327.675),
+}
+"""Sensors of sites beyond twelve channels: the widest that the node's calibration gains can take, or what gas the full node burns."""
+
+
+def input_ranges(channels: int) -> dict[str, Range]:
+    """Ranges by point of a site of so many channels. Those beyond twelve need a profile whose calibration gains match."""
+    return SITE_INPUT_RANGE if channels <= 12 else {**SITE_INPUT_RANGE, **_WIDER}
+
+
 ELECTRICAL_INPUTS = ("bus_voltage", "bus_current", "battery_current")
 """Inputs that the circuit model drives by the clock; the others follow site time."""

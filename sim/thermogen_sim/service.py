@@ -29,7 +29,8 @@ from .run_directory import RunDirectory
 from .site import VirtualSite
 
 CHANNELS = 12
-"""Power channels of the virtual site: one converter's."""
+"""Power channels of a module of the virtual site unless asked otherwise: one converter's."""
+MODULES = 1
 SLICE_S = 0.005
 SAVE_INTERVAL_S = 10.0
 STATUS_INTERVAL_S = 1.0
@@ -56,6 +57,8 @@ class Settings:
     inputs: InputSource | None = None
     seed: int = 0
     channels: int = CHANNELS
+    """Of each module."""
+    modules: int = MODULES
 
 
 class SiteService:
@@ -65,15 +68,18 @@ class SiteService:
         self._settings = settings
         self._report = report
         self._directory = RunDirectory(settings.run_dir, settings.name)
-        inputs = settings.inputs or OrdinaryDay()
+        channels = settings.channels * settings.modules
+        inputs = settings.inputs or OrdinaryDay.for_channels(channels)
         saved = self._directory.load()
         if saved is not None:
             start, state = saved.site_time, saved.plant
         else:
             start = settings.start if settings.start is not None else int(time.time())
             first = inputs.at(start)
-            state = warm_state(first, settings.channels, settings.seed) if settings.warm else cold_state(first)
-        self._site = VirtualSite(inputs, state, start, settings.clocks_per_site_second, settings.channels, settings.seed, progress)
+            state = warm_state(first, channels, settings.seed) if settings.warm else cold_state(first)
+        self._site = VirtualSite(
+            inputs, state, start, settings.clocks_per_site_second, settings.channels, settings.seed, progress, settings.modules
+        )
         self._pacer = Pacer(settings.clocks_per_site_second, 0, 1.0)
         self._powered = asyncio.Event()
         self._ended = asyncio.Event()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from .compiler import Progress, gateware_rtlil, site_library
+from .compiler import Progress, site_design, site_library
 from .harness import CompiledSite, Stop
 from .inputs import InputSource
 from .plant import Plant, PlantState
-from .sensors import SITE_INPUT_RANGE
+from .sensors import input_ranges
 
 _LONG = 1 << 40
 
 
 class VirtualSite:
-    """`site_time` counts seconds from `start`; nothing moves but in `run` and `transact`."""
+    """`site_time` counts seconds from `start`; nothing moves but in `run` and `transact`. `channels` are those of each module; the plant is
+    sized for all of them."""
 
     def __init__(
         self,
@@ -23,15 +24,16 @@ class VirtualSite:
         channels: int = 12,
         seed: int = 0,
         progress: Progress = lambda _step: None,
+        modules: int = 1,
     ):
-        node, pcm = gateware_rtlil(clocks_per_site_second, channels, progress)
-        library = site_library(node, pcm, channels, progress)
+        library = site_library(site_design(clocks_per_site_second, channels, modules, progress), progress)
+        ranges = input_ranges(channels * modules)
         self.compiled = CompiledSite(
             library,
             clocks_per_site_second,
             seed,
-            bus_v_per_volt=SITE_INPUT_RANGE["bus_voltage"].per_volt,
-            bus_a_per_volt=SITE_INPUT_RANGE["bus_current"].per_volt,
+            bus_v_per_volt=ranges["bus_voltage"].per_volt,
+            bus_a_per_volt=ranges["bus_current"].per_volt,
         )
         self.site_time = start
         self.plant = Plant(self.compiled, inputs, state, start, seed)

@@ -12,7 +12,7 @@ less what went out.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,10 @@ GAS_J_PER_MCF = 299.0 * 3.6e6
 """Heat of 1 Mcf of natural gas: 1,020,000 BTU, 299 kWh."""
 
 SECONDS_PER_DAY = 86_400.0
+
+
+STRINGS = 12
+"""Strings that the sizes below are for."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,26 @@ class ThermalParts:
     """Natural draught with the fan standing."""
     fan_start_degc: float = 38.0
     fan_full_degc: float = 42.0
+
+    def sized(self, strings: int) -> ThermalParts:
+        """The same site for another number of strings: everything that has a size grows with it, temperatures stay."""
+        share = strings / STRINGS
+        return replace(self, **{name: share * getattr(self, name) for name in _SIZES})
+
+
+_SIZES = (
+    "burner_full_mcf_d",
+    "hot_flow_l_min",
+    "cold_flow_l_min",
+    "hot_plate_w_k",
+    "cold_plate_w_k",
+    "heater_j_k",
+    "hot_plates_j_k",
+    "cold_plates_j_k",
+    "coolant_j_k",
+    "radiator_full_w_k",
+    "radiator_least_w_k",
+)
 
 
 @dataclass
@@ -95,7 +119,7 @@ class ThermalPlant:
     def __init__(self, strings: Strings, state: ThermalState, parts: ThermalParts | None = None):
         self.strings = strings
         self.state = state
-        self.parts = parts or ThermalParts()
+        self.parts = parts or ThermalParts().sized(len(strings.seebeck_v_k))
         self.flame = True
         count = len(strings.seebeck_v_k)
         self.hot_junction_k: Array = np.full(count, state.hot_plate_degc + KELVIN)
@@ -148,7 +172,7 @@ class ThermalPlant:
         hot_return_degc = p.hot_fluid.cooled_degc(s.hot_supply_degc, hot_w / hot_kg_s)
         cold_return_degc = p.cold_fluid.cooled_degc(s.cold_supply_degc, -cold_w / cold_kg_s)
 
-        self.settle_junctions(amps, amps2)
+        # At the junctions as they were while the currents flowed: then the power is what the strings gave at their terminals.
         modules_in_w = float(self.strings.heat_in_w(self.hot_junction_k, self.cold_junction_k, amps, amps2).sum())
         modules_out_w = float(self.strings.heat_out_w(self.hot_junction_k, self.cold_junction_k, amps, amps2).sum())
 
@@ -160,6 +184,7 @@ class ThermalPlant:
         s.hot_plate_degc += seconds * (hot_w - modules_in_w) / p.hot_plates_j_k
         s.cold_plate_degc += seconds * (modules_out_w - cold_w) / p.cold_plates_j_k
         s.cold_supply_degc += seconds * (cold_w - radiator_w) / p.coolant_j_k
+        self.settle_junctions(amps, amps2)
         return Flows(
             gas_mcf_d,
             fuel_w,

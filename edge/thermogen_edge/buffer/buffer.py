@@ -13,6 +13,7 @@ from thermogen_esf.layout import FIELD, HEADER_OFFSET, LEAF_BYTES
 from thermogen_esf.merkle import leaf_hash
 from thermogen_esf.points import SiteState
 
+from ..node import Lifetimes
 from .chain_head import ChainHead, write_head
 from .database import Database
 from .errors import BootsExhaustedError, BufferFullError
@@ -248,6 +249,16 @@ class Buffer:
         """Remembers the state over a restart."""
         with self.database.transaction():
             self.database.set_counters(site_state=int(state))
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """What the node had counted at the last checkpoint."""
+        return Lifetimes(*self.database.counters("lifetime_energy", "lifetime_bus_energy", "lifetime_gas"))
+
+    def set_lifetimes(self, counted: Lifetimes) -> None:
+        """A checkpoint: what the node has counted in all its boots."""
+        with self.database.transaction():
+            self.database.set_counters(lifetime_energy=counted.energy, lifetime_bus_energy=counted.bus_energy, lifetime_gas=counted.gas)
 
     # Space.
 

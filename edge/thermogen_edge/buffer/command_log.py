@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..node import Trip
 from .database import Database
 
 
@@ -64,7 +65,36 @@ class CommandLog:
             self._database.set_counters(current_limit_ma=limit_ma)
 
     @property
+    def latched_trip(self) -> Trip | None:
+        """The trip that the node last showed as latched."""
+        return _trip(self._database.counters("trip_cause", "trip_time"))
+
+    def set_latched_trip(self, trip: Trip | None) -> None:
+        """What the node shows; a wish to clear another one is forgotten."""
+        cause, time_s = (None, None) if trip is None else (trip.cause, trip.time_s)
+        with self._database.transaction():
+            self._database.set_counters(trip_cause=cause, trip_time=time_s, clear_cause=None, clear_time=None)
+
+    def set_trip_to_clear(self, trip: Trip) -> None:
+        """What CLEAR_TRIP asked for."""
+        with self._database.transaction():
+            self._database.set_counters(clear_cause=trip.cause, clear_time=trip.time_s)
+
+    def take_trip_to_clear(self) -> Trip | None:
+        """What CLEAR_TRIP asked for, once: who wants a second try sends a second command."""
+        wanted = _trip(self._database.counters("clear_cause", "clear_time"))
+        if wanted is not None:
+            with self._database.transaction():
+                self._database.set_counters(clear_cause=None, clear_time=None)
+        return wanted
+
+    @property
     def setpoints(self) -> Setpoints:
         """What commands have asked for, up to now."""
         enable, limit_ma = self._database.counters("enable", "current_limit_ma")
         return Setpoints(bool(enable), limit_ma)
+
+
+def _trip(row: tuple[int | None, int | None]) -> Trip | None:
+    cause, time_s = row
+    return None if cause is None or time_s is None else Trip(cause, time_s)

@@ -50,7 +50,7 @@ class Database:
 
     def _prepare(self, path: Path) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, schema.VERSION):
+        if version not in (0, schema.VERSION, *schema.STEPS):
             raise BufferVersionError(
                 f"{path} has schema {version}, this daemon writes {schema.VERSION}: run the daemon that wrote it, or move the file away"
             )
@@ -58,6 +58,9 @@ class Database:
         self._connection.execute("PRAGMA synchronous = FULL")
         if version == 0:
             self._connection.executescript(f"BEGIN IMMEDIATE; {schema.CREATE} PRAGMA user_version = {schema.VERSION}; COMMIT;")
+        while version in schema.STEPS:
+            self._connection.executescript(f"BEGIN IMMEDIATE; {schema.STEPS[version]} PRAGMA user_version = {version + 1}; COMMIT;")
+            version += 1
         (self._page_bytes,) = self._connection.execute("PRAGMA page_size").fetchone()
 
     def close(self) -> None:
@@ -111,7 +114,7 @@ class Database:
         """Values of the counters."""
         return self.row(f"SELECT {', '.join(names)} FROM counters")  # noqa: S608  the names are ours
 
-    def set_counters(self, **values: int | bytes) -> None:
+    def set_counters(self, **values: int | bytes | None) -> None:
         """Sets counters."""
         assignments = ", ".join(f"{name} = ?" for name in values)
         self.change(f"UPDATE counters SET {assignments}", *values.values())  # noqa: S608  the names are ours

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 
 TABLES = ("counters", "leaves", "batches", "batch_frames", "alerts", "commands", "acknowledgements", "set_aside")
 
@@ -18,7 +18,14 @@ CREATE TABLE counters (
     last_time INTEGER NOT NULL DEFAULT 0,
     site_state INTEGER NOT NULL DEFAULT 0,
     current_limit_ma INTEGER,
-    enable INTEGER NOT NULL DEFAULT 1
+    enable INTEGER NOT NULL DEFAULT 1,
+    trip_cause INTEGER,
+    trip_time INTEGER,
+    clear_cause INTEGER,
+    clear_time INTEGER,
+    lifetime_energy INTEGER NOT NULL DEFAULT 0,
+    lifetime_bus_energy INTEGER NOT NULL DEFAULT 0,
+    lifetime_gas INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 INSERT INTO counters (id) VALUES (1);
 CREATE TABLE leaves (
@@ -61,3 +68,16 @@ CREATE TABLE set_aside (
     content BLOB NOT NULL
 ) STRICT;
 """
+
+STEPS: dict[int, str] = {
+    1: """
+ALTER TABLE counters ADD COLUMN trip_cause INTEGER;
+ALTER TABLE counters ADD COLUMN trip_time INTEGER;
+ALTER TABLE counters ADD COLUMN clear_cause INTEGER;
+ALTER TABLE counters ADD COLUMN clear_time INTEGER;
+ALTER TABLE counters ADD COLUMN lifetime_energy INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE counters ADD COLUMN lifetime_bus_energy INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE counters ADD COLUMN lifetime_gas INTEGER NOT NULL DEFAULT 0;
+""",
+}
+"""What leads from a version to the next."""

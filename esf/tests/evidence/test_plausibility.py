@@ -9,7 +9,7 @@ from thermogen_esf.evidence.belief import verify_batch
 from thermogen_esf.evidence.check import Reason
 from thermogen_esf.evidence.fluids import FLUIDS, volumetric_heat
 from thermogen_esf.evidence.plausibility import efficiency_ppm
-from thermogen_esf.points import POINT
+from thermogen_esf.points import POINT, Fault
 
 HOT_SENSOR_STEP = 450 / 4096
 """One step of a 12-bit converter over 0 to 450 degC, K."""
@@ -150,3 +150,21 @@ def test_every_loop_temperature_has_the_scale_that_the_bounds_use():
     assert POINT["hot_flow"].scale == Fraction(1, 100)
     assert POINT["gas_volume"].scale == Fraction(1, 86_400)
     assert set(FLUIDS) == {"therminol-vp1", "ethylene-glycol-50"}
+
+
+@pytest.mark.parametrize(
+    ("faults", "shunt_percent", "reasons"),
+    [
+        (0, 90, set()),
+        (Fault.CURRENT_SUM_MISMATCH, 90, {Reason.ABOVE_SHUNT}),
+        (Fault.CURRENT_SUM_MISMATCH, 99, set()),
+        (Fault.CURRENT_SUM_MISMATCH | Fault.BUS_WARNING, 120, set()),
+    ],
+    ids=["nothing said", "more than the shunt saw", "within tolerance", "less than the shunt saw"],
+)
+def test_of_two_currents_that_disagree_the_lesser_one_is_believed(world, first_epoch, faults, shunt_percent, reasons):
+    def shunt(sequence, raw):
+        doubted = faults if sequence % 10 == 3 else 0
+        return {"bus_energy": raw["electrical_energy"] * shunt_percent // 100, "faults": doubted}
+
+    assert _reasons(world, world.site.epoch(first_epoch, bend=shunt)) == reasons

@@ -32,6 +32,7 @@ class Reason(enum.StrEnum):
     ABOVE_NAMEPLATE = "above-nameplate"
     ABOVE_HEAT = "above-heat"
     ABOVE_GAS = "above-gas"
+    ABOVE_SHUNT = "above-shunt"
     NOT_A_DEMONSTRATION_LIST = "not-a-demonstration-list"
     NOT_MARKED_AS_DEMONSTRATION = "not-marked-as-demonstration"
     UNKNOWN_METHODOLOGY = "unknown-methodology"

@@ -1,6 +1,6 @@
 """Whether the physics allows what a site claims.
 
-Three bounds over a span of leaves of one boot, in exact integers so that everybody gets the same answer:
+Bounds over a span of leaves of one boot, in exact integers so that everybody gets the same answer:
 
 1. nameplate: electrical energy ≤ nameplate × time × 1.05. The 5 % are the channels' 12-bit currents and the bus divider.
 2. heat: electrical energy ≤ Σ heat × module efficiency × time × 1.25 + nameplate × 30 s. Heat = flow × density × heat capacity ×
@@ -10,6 +10,9 @@ Three bounds over a span of leaves of one boot, in exact integers so that everyb
    something to spare; the 30 s are heat stored between the loop and the junctions.
 3. gas: heat of the hot loop ≤ gas × 1,020,000 BTU/Mcf × 0.88 × 1.25 + stored heat. Stored heat is what the hot loop gives back when its
    supply cools, and one minute of heat at nameplate for the burner's modulation.
+4. shunt, only where a leaf says that the channels' currents and the bus shunt disagree (CURRENT_SUM_MISMATCH): electrical energy ≤ energy
+   through the bus shunt × 1.02 + 0.5 A × 58 V × time, which is what the gateware allows before it says so. Of two measurements that
+   disagree the lesser one is believed.
 
 These catch claims that are wrong by much, such as doubled energy. They do not catch a few per cent, nor sensors that are all
 scaled together: that is what witnesses and calibration are for.
@@ -21,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ..points import Fault
 from .check import Check, Reason, passed, refused
 from .fluids import volumetric_heat
 from .opened import OpenedBatch
@@ -29,6 +33,9 @@ from .trust import SiteKey
 NAMEPLATE_TOLERANCE_PERCENT = 105
 HEAT_TOLERANCE_PERCENT = 125
 GAS_TOLERANCE_PERCENT = 125
+SHUNT_TOLERANCE_PERCENT = 102
+SHUNT_FLOOR_MW = 29_000
+"""0.5 A at the bus's trip."""
 JUNCTION_LAG_S = 30
 """Seconds at nameplate that the modules can give out of heat stored beyond the loop's sensors."""
 BURNER_LAG_S = 60
@@ -53,7 +60,16 @@ LOOP_STORAGE_J_PER_K_W = 300
 """Heat in J that the hot loop gives back for each K of cooling and each W of nameplate: about 160 L of oil for 1 kW."""
 
 
-_POINTS = ("electrical_energy", "gas_volume", "hot_flow", "hot_supply_temperature", "hot_return_temperature", "cold_supply_temperature")
+_POINTS = (
+    "electrical_energy",
+    "bus_energy",
+    "faults",
+    "gas_volume",
+    "hot_flow",
+    "hot_supply_temperature",
+    "hot_return_temperature",
+    "cold_supply_temperature",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +103,11 @@ class Span:
 
 
 def judge_span(span: Span, site: SiteKey) -> list[Check]:
-    """The three bounds."""
+    """The bounds."""
     heat_mw = heat_power_mw(span, site.hot_fluid)
-    return [_nameplate(span, site), _heat(span, site, heat_mw), _gas(span, site, heat_mw)]
+    checks = [_nameplate(span, site), _heat(span, site, heat_mw), _gas(span, site, heat_mw)]
+    doubted = sum(1 for faults in span.raw["faults"] if faults & Fault.CURRENT_SUM_MISMATCH)
+    return [*checks, _shunt(span, doubted)] if doubted else checks
 
 
 def efficiency_ppm(difference_raw: int) -> int:
@@ -154,6 +172,18 @@ def _gas(span: Span, site: SiteKey, heat_mw: Sequence[int]) -> Check:
     numbers = {"heat_mj": heat_mj, "limit_mj": limit_mj, "gas_mj": gas_mj, "stored_mj": stored_mj}
     text = f"{_joules(heat_mj)} of heat from {_joules(gas_mj)} of gas after the burner; with stored heat and tolerance {_joules(limit_mj)}"
     return passed(name, text, **numbers) if heat_mj <= limit_mj else refused(name, Reason.ABOVE_GAS, text, **numbers)
+
+
+def _shunt(span: Span, doubted: int) -> Check:
+    energy_mj, shunt_mj, seconds = span.difference("electrical_energy"), span.difference("bus_energy"), span.seconds
+    limit_mj = max(0, shunt_mj) * SHUNT_TOLERANCE_PERCENT // 100 + SHUNT_FLOOR_MW * seconds
+    name = "energy within the bus shunt's"
+    numbers = {"energy_mj": energy_mj, "limit_mj": limit_mj, "shunt_mj": shunt_mj, "doubted_leaves": doubted}
+    text = (
+        f"{doubted} leaves say that channels and bus shunt disagree: {_joules(energy_mj)} by the channels,"
+        f" {_joules(shunt_mj)} by the shunt, with tolerance {_joules(limit_mj)}"
+    )
+    return passed(name, text, **numbers) if energy_mj <= limit_mj else refused(name, Reason.ABOVE_SHUNT, text, **numbers)
 
 
 def _joules(mj: int) -> str:

@@ -32,6 +32,8 @@ class CommandCode(enum.IntEnum):
     """Arguments: limit of a channel in mA, 0."""
     SET_ENABLE = 3
     """Arguments: 1 to produce or 0 to stop, 0."""
+    CLEAR_TRIP = 4
+    """Arguments: `trip_cause` and `trip_time` of the trip that is to be cleared, as the site reported them."""
 
 
 class Result(enum.IntEnum):
@@ -85,6 +87,12 @@ class AlertCode(enum.IntEnum):
     GROUND_FAULT = 25
     CHANNEL_OVERCURRENT = 26
     REVERSE_CURRENT = 27
+    CURRENT_SUM_MISMATCH = 28
+    """The channels' currents and the bus shunt disagree: the site's energy is not to be trusted until somebody has looked."""
+    TRIP_LATCHED = 29
+    """The gateware has switched everything off; value is `trip_cause`, threshold `trip_time`: what CLEAR_TRIP takes."""
+    TRIP_CLEAR_FAILED = 30
+    """A trip was to be cleared and its cause is not gone."""
     # The node's insides.
     CONVERTER_FAULT = 40
     MODULE_LINK_FAULT = 41
@@ -93,6 +101,12 @@ class AlertCode(enum.IntEnum):
     """The burner's controller does not answer on Modbus."""
     CLOCK_DEGRADED = 44
     NODE_RESTARTED = 45
+    HEARTBEAT_LOST = 46
+    """The gateware did not hear the daemon for 5 s and went on by itself, conservatively."""
+    EMERGENCY_WATCHDOG = 47
+    """The gateware's measuring stood still for 100 ms."""
+    MODULE_KILLED = 48
+    """A power module has latched a stop that the node did not order."""
     # The record.
     ROOT_MISMATCH = 60
     """The Merkle root over the stored leaves is not the one that the gateware sealed."""

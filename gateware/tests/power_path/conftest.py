@@ -19,8 +19,11 @@ class Ads7952Model:
     The falling chip select samples the channel that the multiplexer stands at; the command of the frame before moves the
     multiplexer after that, so a command of frame n is answered in frame n + 2. SDO shows the next bit after each falling SCLK, SDI is
     taken at the rising one. `inputs` are fractions of Vref × 4096, per channel. `fault`: None, "stuck-0", "stuck-1",
-    "wrong-channel", or a function of the frame's number that gives one of these.
+    "wrong-channel", or a function of the frame's number that gives one of these. A frame has 16 SCLK, unless `may_be_cut_off`:
+    its master is reset; a command that was cut off is not obeyed.
     """
+
+    may_be_cut_off = False
 
     def __init__(self, inputs, fault=None):
         self.inputs = inputs
@@ -70,8 +73,9 @@ class Ads7952Model:
                 elif clock and not ctx.get(sclk):
                     set_sdo(ctx, answer >> (15 - bits) & 1 if bits < 16 else 0)
                 clock = ctx.get(sclk)
-            assert bits == 16, f"{bits} SCLK in a frame"
-            self._obey(command)
+            assert bits == 16 or self.may_be_cut_off, f"{bits} SCLK in a frame"
+            if bits == 16:
+                self._obey(command)
             self.frames += 1
 
 
@@ -83,7 +87,7 @@ def crc16(message: bytes) -> bytes:
 def down_frame(sequence, duties, enable=1) -> bytes:
     """An exchange's bytes from node to module, padding included."""
     message = bytes([0xA5, sequence & 0xFF, enable]) + b"".join(duty.to_bytes(2, "big") for duty in duties)
-    return message + crc16(message) + bytes(2)
+    return message + crc16(message) + bytes(4)
 
 
 @dataclass
@@ -124,9 +128,13 @@ class SpiModule:
     present: bool = True
     deaf: bool = False
     last_sequence: int = 0
+    type: int = 1
+    version: int = 2
+    bootstrap_pulses: int = 0
 
     def _message(self):
-        message = bytes([0x5A, self.last_sequence, self.status, 1, 1])
+        message = bytes([0x5A, self.last_sequence, self.status, self.type, self.version])
+        message += self.bootstrap_pulses.to_bytes(2, "big")
         message += b"".join(current.to_bytes(2, "big") for current in self.currents)
         message += crc16(message)
         return self.answer(len(self.received), message) if self.answer else message
@@ -154,7 +162,7 @@ class SpiModule:
                     await ctx.changed(sclk, cs_n)
             frame = int(taken or "0", 2).to_bytes(len(taken) // 8, "big")
             self.received.append(frame)
-            if self.present and not self.deaf and frame[:-2] and crc16(frame[:-4]) == frame[-4:-2]:
+            if self.present and not self.deaf and frame[:-2] and crc16(frame[:-6]) == frame[-6:-4]:
                 self.last_sequence = frame[1]
 
 

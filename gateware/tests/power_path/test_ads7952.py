@@ -82,7 +82,17 @@ def test_one_disturbed_frame_drops_its_sample_only(simulate, ads7952):
     assert all(healthy for *_, healthy in seen[17:])
 
 
-@pytest.mark.parametrize("clock_hz", [48_000_000, 50_000_000])
+@pytest.mark.parametrize("fault", ["stuck-0", "stuck-1", "wrong-channel"])
+def test_a_converter_that_fails_costs_its_own_health_and_no_others(simulate, ads7952, fault):
+    models = [ads7952(INPUTS), ads7952(INPUTS, lambda frame: fault if frame >= 24 else None), ads7952(INPUTS)]
+    seen = scan(simulate, models, 44)
+    healthy = [entry[3] for entry in seen]
+    assert healthy[17:24] == [0b111] * 7
+    assert set(healthy[26:]) == {0b101}
+    assert all(good & 0b101 == 0b101 for _, _, good, _ in seen)
+
+
+@pytest.mark.parametrize("clock_hz", [24_000_000, 48_000_000, 50_000_000])
 def test_the_pins_keep_the_datasheets_times(simulate, clock_hz):
     dut = Ads7952Driver(clock_hz)
     trace = []

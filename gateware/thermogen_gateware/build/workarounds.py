@@ -1,14 +1,8 @@
-"""Every departure from the stock FPGA flow, in one place, each with its symptom and the way to learn that it can go.
+"""Every departure from the stock FPGA flow, in one place, each with its public issue and the test that says when it can go.
 
 Versions that these are about: yosys 0.70, nextpnr 0.11 (nexus and ice40), Project Oxide, all as WebAssembly. iCE40 needs none of the
-design transforms; it shares the two that concern running and reproducibility.
-
-A  carry chains (LIFCL)     `carry_chain_techmap`, `AFTER_SYNTHESIS_NEXUS`
-B  ports of several bits    `brace_bus_ports`
-C  default router           `NEXTPNR_NEXUS_ARGUMENTS`
-D  clock constraints        `frequency_arguments`, `without_clocks`
-E  /tmp and working folder  `inside`
-F  paths in the netlist     `relative_sources`
+design transforms; it shares the ones that concern running, timing targets and reproducibility. `WORKAROUNDS` is the list; a canary
+builds the smallest failing case without the workaround and passes as long as the tool fails on it.
 """
 
 from __future__ import annotations
@@ -16,7 +10,89 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Workaround:
+    """One departure, for whoever wants to be rid of it."""
+
+    letter: str
+    about: str
+    symptom: str
+    issues: tuple[str, ...]
+    """Public issues; empty where none was found, and then `origin` says what is known."""
+    canary: str
+    """Name of the test in `test_build_canaries.py` that fails when the tool is mended."""
+    code: tuple[str, ...]
+    """Names in this module that go with it."""
+    origin: str = ""
+
+
+WORKAROUNDS = (
+    Workaround(
+        "A",
+        "carry chains (LIFCL)",
+        "`CCU2 … CIN net … driven by non-CCU2 cell … VLO` for anything wider than four bits",
+        ("YosysHQ/yosys#5639", "YosysHQ/yosys#4081", "YosysHQ/nextpnr#1261"),
+        "test_canary_a_the_synthesiser_still_ties_the_head_of_a_carry_chain",
+        ("CARRY_TECHMAP_FILE", "CARRY_TECHMAP", "AFTER_SYNTHESIS_NEXUS"),
+    ),
+    Workaround(
+        "B",
+        "ports of several bits (LIFCL)",
+        "nextpnr-nexus never ends and writes nothing",
+        (),
+        "test_canary_b_the_placer_still_hangs_on_a_bracket_in_a_port_name",
+        ("brace_bus_ports",),
+        "no issue found; nextpnr's nexus/pdc.cc ends a name at its first `]`, and its loop over the lines never gets past the second",
+    ),
+    Workaround(
+        "C",
+        "default router (LIFCL)",
+        "`Failed to route arc … to … DCC` on larger designs",
+        ("YosysHQ/nextpnr#1317",),
+        "test_canary_c_the_default_router_still_fails_on_the_whole_node",
+        ("NEXTPNR_NEXUS_ARGUMENTS",),
+        "the issue is closed, its words are those that 0.11 still ends with",
+    ),
+    Workaround(
+        "D",
+        "clock constraints",
+        "a design that is far too slow is reported as `PASS at 12 MHz`",
+        ("YosysHQ/nextpnr#324", "YosysHQ/nextpnr#1335", "amaranth-lang/amaranth#201"),
+        "test_canary_d_a_clock_constraint_on_a_pin_still_ends_at_its_buffer",
+        ("frequency_arguments", "without_clocks"),
+    ),
+    Workaround(
+        "E",
+        "the working folder and slash tmp",
+        "`File … not found` for a file that is there",
+        (),
+        "test_canary_e_a_tool_still_does_not_see_slash_tmp",
+        ("inside",),
+        "no issue found; the WebAssembly runtime of the tools (yowasp-runtime) mounts a folder of its own as /tmp, on purpose",
+    ),
+    Workaround(
+        "F",
+        "paths in the netlist",
+        "equal sources in two folders give netlists with different text",
+        (),
+        "test_canary_f_the_netlist_still_names_this_machines_folders",
+        ("relative_sources",),
+        "no issue found; Amaranth writes source locations with the whole path, as Python has it",
+    ),
+    Workaround(
+        "G",
+        "PLL (LIFCL)",
+        "nextpnr-nexus crashes after routing (`thrown Wasm exception`) on a PLL of which only the dividers are given",
+        ("YosysHQ/nextpnr#952", "enjoy-digital/litex#692"),
+        "test_canary_g_the_placer_still_crashes_on_a_pll_without_analogue_parameters",
+        ("NEXUS_PLL_PARAMETERS",),
+        "neither is about the crash: the first is where the placer got its defaults, the second how the values are computed",
+    ),
+)
 
 CARRY_TECHMAP_FILE = "lifcl_carry.vmap"
 """Not `.v`, or Amaranth's script would read it as part of the design."""
@@ -46,12 +122,10 @@ endmodule
 """
 """A. Takes the constant off the carry input at the head of a chain.
 
-Symptom: `CCU2 … CIN net … driven by non-CCU2 cell … VLO`, for anything wider than four bits (yosys issues 4081 and 5639). Cause: yosys
-builds a chain with a feed-in cell whose CIN is unconnected; its abc9 pass ties that to 0, `hilomap` makes a VLO cell of the 0,
+Cause: yosys builds a chain with a feed-in cell whose CIN is unconnected; its abc9 pass ties that to 0, `hilomap` makes a VLO cell of the 0,
 and the placer accepts only another carry cell there. Only the feed-in is touched (INIT0 0xFFFF passes CIN on, INIT1 0x00AA, with D1 = 1,
 replaces it by A1): its outputs do not depend on CIN, so dropping it changes nothing. Any other cell with a constant there
 stays as it is, and the placer refuses it: a loud failure instead of a wrong sum.
-Can go when `test_build_flow.py::test_the_stock_flow_still_needs_the_carry_chain_workaround` fails.
 """
 
 AFTER_SYNTHESIS_NEXUS = "\n".join(
@@ -65,19 +139,46 @@ AFTER_SYNTHESIS_NEXUS = "\n".join(
 )
 """A. The second `hilomap` gives their VLO back to all constants that are not on a carry input."""
 
+NEXUS_PLL_PARAMETERS = {
+    # The core's supply is 1.0 V.
+    "V2I_1V_EN": "ENABLED",
+    "V2I_KVCO_SEL": "60",
+    "KP_VCO": "0b00011",
+    "V2I_PP_ICTRL": "0b11111",
+    "IPI_CMPN": "0b0011",
+    # Loop filter for a phase detector at 12 MHz and a feedback division by 100: bandwidth 1.07 MHz, peaking 0.9 dB, phase margin 68°.
+    "CSET": "8P",
+    "CRIPPLE": "9P",
+    "V2I_PP_RES": "9P3K",
+    "IPP_CTRL": "0b0101",
+    "IPP_SEL": "0b0111",
+    "BW_CTL_BIAS": "0b1111",
+    "IPI_CMP": "0b0110",
+    "PLLPD_N": "USED",
+    "PLLRESET_ENA": "ENABLED",
+    "REF_INTEGER_MODE": "ENABLED",
+    "REF_MMD_DIG": "1",
+    "FBK_INTEGER_MODE": "ENABLED",
+    "FBK_MASK": "0b00000000",
+    "FBK_MMD_DIG": "1",
+    "SEL_FBK": "FBKCLK5",
+    "ENCLK_CLKOS5": "ENABLED",
+    "CLKMUX_FB": "CMUX_CLKOS5",
+}
+"""G. What the vendor's generator adds to the dividers; the loop filter by the transfer function that LiteX published for this PLL, not yet
+tried on a bench. The feedback divider is output CLKOS5, which nothing else uses.
+"""
+
 AFTER_SYNTHESIS_ICE40 = "tee -q -o stat.json stat -json"
 
 NEXTPNR_NEXUS_ARGUMENTS = ("--router", "router1")
-"""C. Symptom: `Failed to route arc … to … DCC` from router2, the default, once a design fills a part of the chip. router1 is slower and
-finds the way. Can go when the node routes without it.
-"""
+"""C. router2, the default, fails once a design fills a part of the chip; router1 is slower and finds the way."""
 
 
 def brace_bus_ports(constraints: str) -> str:
     """B. Put braces round the bits of a bus in a `.pdc` file: `[get_ports {name[3]}]`.
 
-    Symptom: nextpnr-nexus never ends and writes nothing. Cause: brackets are command substitution in Tcl, and its parser waits for a
-    command that never closes. Names without brackets stay as they are.
+    In braces the parser takes a name to the closing one, brackets and all. Names without brackets stay as they are.
     """
     return re.sub(r"\[get_ports (\w+\[\d+\])\]", r"[get_ports {\1}]", constraints)
 
@@ -85,8 +186,8 @@ def brace_bus_ports(constraints: str) -> str:
 def frequency_arguments(clock_hz: float, margin: float) -> tuple[str, str]:
     """D. State on the command line what the placer shall aim for: the clock and its margin (0.25 for a quarter).
 
-    Symptom: a design that is far too slow is reported as "PASS at 12 MHz". Cause: a clock constraint on a pin does not reach the
-    clock net behind the input buffer. So the tool's own verdict is never used either: `report.py` compares with our targets.
+    A clock constraint on a pin does not reach the clock net behind the input buffer. So the tool's own verdict is never used either:
+    `report.py` compares with our targets.
     """
     return "--freq", f"{clock_hz * (1 + margin) / 1e6:.3f}"
 
@@ -94,8 +195,8 @@ def frequency_arguments(clock_hz: float, margin: float) -> tuple[str, str]:
 def without_clocks(constraints: str) -> str:
     """D. Take the clock constraints out of a `.pdc` or `.pcf` file.
 
-    Symptom: on iCE40 a constraint does reach the clock and wins over `--freq`, so that the placer stops at the bare frequency and leaves
-    the margin to luck. One place says what to aim for: the command line.
+    On iCE40 a constraint does reach the clock and wins over `--freq`, so that the placer stops at the bare frequency and leaves the
+    margin to luck. One place says what to aim for: the command line.
     """
     return "".join(line for line in constraints.splitlines(keepends=True) if not line.startswith(("set_frequency ", "create_clock ")))
 
@@ -104,9 +205,9 @@ def without_clocks(constraints: str) -> str:
 def inside(directory: Path) -> Iterator[None]:
     """E. Work inside a folder, with relative names only.
 
-    Symptom: `can't open input file` for a file that is there. Cause: the tools see the root's folders through WebAssembly's sandbox, with
-    `/tmp` replaced by a folder of their own. The working folder is always visible, and relative names keep this machine's paths
-    out of logs and netlists. The working folder belongs to the whole process: one build at a time.
+    The tools see the root's folders through WebAssembly's sandbox, with `/tmp` replaced by a folder of their own. The working folder is
+    always visible, and relative names keep this machine's paths out of logs and netlists. The working folder belongs to the whole
+    process: one build at a time.
     """
     with contextlib.chdir(directory):
         yield
@@ -115,8 +216,7 @@ def inside(directory: Path) -> Iterator[None]:
 def relative_sources(rtlil: str, roots: tuple[Path, ...]) -> str:
     """F. Make the source locations in a netlist relative to the first of `roots` that holds them.
 
-    Symptom: equal sources in two folders give netlists with different text, so that a build cannot be compared between machines. The
-    locations stay: the critical path in the report names our lines.
+    So a build can be compared between machines. The locations stay: the critical path in the report names our lines.
     """
     for root in roots:
         rtlil = re.sub(r'(?<=["|])' + re.escape(str(root)) + "/", "", rtlil)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import IOValue, Module, Value
 from amaranth.lib import io
 
 
@@ -22,6 +22,10 @@ class BoardPins:
         buffer = io.Buffer("i", port)
         self._m.submodules[f"pin_{_name(resource, subsignal, number)}"] = buffer
         return buffer.i
+
+    def pad(self, resource: str) -> IOValue:
+        """The bare pad of a single pin, for a primitive that has the buffer in it."""
+        return self._port(resource, "", 0).io
 
     def output(self, value: Value, resource: str, subsignal: str = "", number: int = 0) -> None:
         """Drive an output; `value` is as wide as the board has it, or the pins above it are driven to 0."""

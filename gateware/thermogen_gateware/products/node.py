@@ -1,46 +1,61 @@
-"""The controller node as it is flashed: `Node` on the pins of `ControllerNode`, at the product's clock.
+"""The controller node as it is flashed: `Node` on the pins of a board, at the product's clock.
 
-Clock: the 50 MHz oscillator straight from its pin. Power: the modules' `run` wires are 0 until the node has left reset, and fall
-within 12 µs when the oscillator stops, seen by the FPGA's own one. Wires of modules that the product does not use say "stop".
+Clock: the 50 MHz oscillator straight from its pin; on the evaluation board, which has none, the PLL makes it of 12 MHz. Power: the
+modules' `run` wires are 0 until the node has left reset, and fall within 12 µs when the oscillator stops, seen by the FPGA's own one,
+or at once when the PLL loses its lock. Wires of modules that the product does not use say "stop".
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from amaranth.hdl import C, Cat, ClockSignal, Elaboratable, Module, ResetSignal, Signal
 from amaranth.lib import wiring
-from thermogen_boards import ControllerNode
+from thermogen_boards import ControllerNode, CrossLinkNxEvn
 from thermogen_boards.controller_node import CLOCK_HZ, MODULES
 
 from ..build.design import ClockTarget, Design
+from ..build.sources import register_value, source_hash
 from ..node import Node
 from .board_pins import BoardPins
-from .clock_sources import InternalOscillator, timed_domain
+from .clock_sources import InternalOscillator, Oscillator50, Pll50, timed_domain
 from .clock_watch import ClockWatch, Heartbeat
 from .power_on import PowerOn
 
 CLOCKS_PER_SITE_SECOND = CLOCK_HZ
-CHANNELS = 12
-MODULES_USED = 1
+CHANNELS = 36
+"""On each module."""
 
 HOLD_CLOCKS = 64
 """Flip-flops start as configured; the hold lets the oscillator's first, irregular periods pass."""
 
 
 class NodeTop(Elaboratable):
-    """The node on its board. `core` has the ports of `Node`, `oscillator` the port `clk`."""
+    """The node on its board. `core` has the ports of `Node`, `oscillator` the port `clk`; `clock` makes what has `clk` and `lock`.
 
-    def __init__(self, core: wiring.Component | None = None, oscillator: wiring.Component | None = None) -> None:
-        self._core = core or Node(CLOCKS_PER_SITE_SECOND, CHANNELS, MODULES_USED)
+    The core decides how many modules are used: as many as it has `module_run` wires.
+    """
+
+    def __init__(
+        self,
+        core: wiring.Component | None = None,
+        oscillator: wiring.Component | None = None,
+        clock: Callable[[BoardPins], wiring.Component] = Oscillator50,
+    ) -> None:
+        self._core = core or Node(CLOCKS_PER_SITE_SECOND, CHANNELS, MODULES, source_hash=register_value(source_hash(__name__)))
         self._oscillator = oscillator or InternalOscillator()
+        self._clock = clock
 
     def elaborate(self, platform):
         m = Module()
         pins = BoardPins(m, platform)
 
+        m.submodules.clock = clock = self._clock(pins)
         m.domains += timed_domain("sync")
-        m.d.comb += ClockSignal("sync").eq(pins.input("clk50"))
+        m.d.comb += ClockSignal("sync").eq(clock.clk)
         m.submodules.power_on = power_on = PowerOn(HOLD_CLOCKS)
-        m.d.comb += [power_on.clk.eq(ClockSignal("sync")), power_on.good.eq(1), ResetSignal("sync").eq(power_on.reset)]
+        m.d.comb += [power_on.clk.eq(ClockSignal("sync")), power_on.good.eq(clock.lock), ResetSignal("sync").eq(power_on.reset)]
 
         m.submodules.oscillator = oscillator = self._oscillator
         m.domains += timed_domain("watch", reset_less=True)
@@ -50,6 +65,7 @@ class NodeTop(Elaboratable):
         m.d.comb += clock_watch.beat.eq(heartbeat.beat)
 
         m.submodules.node = node = self._core
+        modules = len(node.module_run)
         m.d.comb += [
             node.host_sclk.eq(pins.input("host", "sclk")),
             node.host_cs_n.eq(pins.input("host", "cs_n")),
@@ -57,19 +73,19 @@ class NodeTop(Elaboratable):
             node.adc_cipo.eq(pins.input("adc", "cipo")),
             node.pulse.eq(pins.input("pulse")),
             node.ov_comparator.eq(pins.input("ov_comparator")),
-            node.module_cipo.eq(Cat(pins.input("module", "cipo", number) for number in range(MODULES_USED))),
+            node.module_cipo.eq(Cat(pins.input("module", "cipo", number) for number in range(modules))),
         ]
         pins.output(node.host_cipo, "host", "cipo")
         pins.output(node.adc_sclk, "adc", "sclk")
         pins.output(node.adc_cs_n, "adc", "cs_n")
         pins.output(node.adc_copi, "adc", "copi")
         pins.output(node.module_sclk, "module_bus", "sclk")
-        pins.output(node.module_copi, "module_bus", "copi")
         pins.output(node.led_link, "led_link")
         pins.output(node.led_trip, "led_trip")
         for number in range(MODULES):
-            used = number < MODULES_USED
+            used = number < modules
             pins.output(node.module_cs_n[number] if used else C(1), "module", "cs_n", number)
+            pins.output(node.module_copi[number] if used else C(0), "module", "copi", number)
             may_run = Signal(name=f"may_run_{number}")
             if used:
                 m.d.comb += may_run.eq(node.module_run[number] & power_on.permit & clock_watch.alive)
@@ -77,5 +93,12 @@ class NodeTop(Elaboratable):
         return m
 
 
-DESIGN = Design("node", ControllerNode, NodeTop, (ClockTarget("clk", CLOCK_HZ), ClockTarget("watch_clk", InternalOscillator.HZ)))
+def _design(platform: Callable[[], object], top: Callable[[], Elaboratable], loader: tuple[str, ...]) -> Design:
+    targets = (ClockTarget("clk", CLOCK_HZ), ClockTarget("watch_clk", InternalOscillator.HZ))
+    return Design("node", platform, top, targets, sources=__name__, loader=loader)
+
+
+DESIGN = _design(ControllerNode, NodeTop, ("--cable", "ft2232", "--write-flash"))
 """What `thermogen-build node` builds."""
+
+EVALUATION = _design(CrossLinkNxEvn, partial(NodeTop, clock=Pll50), ("--board", "crosslinknx_evn", "--write-flash"))

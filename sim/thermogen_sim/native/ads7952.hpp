@@ -7,6 +7,8 @@
 //
 // Modelled: manual, auto-1 and auto-2 sequencing with their program registers, range (1 or 2 times the reference), power-down,
 // GPIO status in place of the channel number. Not modelled: GPIO and alarm programming, which are accepted and ignored.
+// It can fail: stop answering (its pull resistor holds SDO low), convert another channel than it was told, or lose its reference (every
+// input above 0 V is then beyond full scale).
 #pragma once
 
 #include <array>
@@ -18,12 +20,17 @@ class Ads7952 {
 public:
     static constexpr unsigned kChannels = 12;
 
+    enum class Fault { kNone, kSilent, kWrongChannel, kReferenceLost };
+
     explicit Ads7952(double reference_volts = 2.5, uint64_t seed = 1, double noise_lsb = 0.0)
         : reference_volts_(reference_volts), noise_lsb_(noise_lsb), random_(seed * 2654435761u + 88172645463325252u) {}
 
     std::array<double, kChannels> volts{};  // at the input pins
 
-    bool sdo() const { return sdo_; }
+    Fault fault = Fault::kNone;
+
+    bool sdo() const { return sdo_ && fault != Fault::kSilent; }
+    unsigned selected() const { return mux_; }  // the input that a falling chip select samples
 
     // Call when a pin may have changed; levels are 0 or 1.
     void pins(bool sclk, bool cs_n, bool sdi) {
@@ -65,7 +72,7 @@ private:
     void fall() {
         ++falls_;
         if (falls_ == 2) {
-            mux_ = next_channel_;
+            mux_ = fault == Fault::kWrongChannel ? (next_channel_ + 1) % 16 : next_channel_;
             range_doubled_ = next_range_doubled_;
         }
         sdo_ = falls_ < 16 ? (word_out_ >> (15 - falls_) & 1) : false;
@@ -121,6 +128,7 @@ private:
 
     unsigned convert() {
         const double pin = mux_ < kChannels ? volts[mux_] : 0.0;
+        if (fault == Fault::kReferenceLost) return pin > 0 ? 4095 : 0;
         const double full_scale = range_doubled_ ? 2 * reference_volts_ : reference_volts_;
         double code = pin / full_scale * 4096.0 + noise();
         // Code n stands for inputs from n LSB on: the ideal transfer function of the datasheet truncates.

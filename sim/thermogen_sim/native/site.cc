@@ -1,5 +1,6 @@
-// The compiled gateware of a site with what is soldered around it: node and power module on their two clocks, the module link
+// The compiled gateware of a site with what is soldered around it: the node and its power modules on their two clocks, the module links
 // between them, the converters, the electrical plant and a host that clocks the host link. One C interface, called in batches.
+// A module is one instance of the compiled design and can be pulled and inserted while the site runs.
 //
 // Each design is evaluated once per rising clock edge: its clock input stands at 1 and the previous level is set back to 0
 // before each evaluation, so that the falling edge, on which nothing happens, costs nothing. Designs whose generated code says
@@ -15,8 +16,12 @@
 #include "node.h"
 #include "pcm.h"
 
-#ifndef TZ_CHANNELS
-#error "TZ_CHANNELS is the number of power channels that were compiled"
+#if !defined(TZ_CHANNELS) || !defined(TZ_MODULES)
+#error "TZ_CHANNELS is the number of power channels compiled into a module, TZ_MODULES the number of modules"
+#endif
+// By how many counts the PWM carrier of each slot (channel mod 12) lags the one before: 0, all carriers run together, or 40.
+#ifndef TZ_SLOT_DELAY_COUNTS
+#define TZ_SLOT_DELAY_COUNTS 0
 #endif
 
 namespace {
@@ -24,7 +29,9 @@ namespace {
 using thermogen::Ads7952;
 using thermogen::tz_electrical;
 
-constexpr unsigned kConverters = (TZ_CHANNELS + Ads7952::kChannels - 1) / Ads7952::kChannels;
+constexpr unsigned kModules = TZ_MODULES, kChannels = TZ_CHANNELS;
+constexpr unsigned kSlots = TZ_SLOT_DELAY_COUNTS > 0 ? Ads7952::kChannels : 1;
+constexpr unsigned kConverters = (kChannels + Ads7952::kChannels - 1) / Ads7952::kChannels;
 constexpr unsigned kNodeClocks = 25, kModuleClocks = 24;  // 50 MHz : 48 MHz
 constexpr int kPeriodCounts = 480;
 constexpr double kPeriodSeconds = 10e-6;
@@ -32,6 +39,7 @@ constexpr double kReferenceVolts = 2.5;
 constexpr double kNoiseLsb = 0.6;
 // Shunt amplifier: 5 mohm and a gain that makes 2 mA one LSB, biased to mid-scale.
 constexpr double kAmplifierVoltsPerAmpere = kReferenceVolts / 4096 / 0.002;
+constexpr double kBusFaradPerChannel = 10e-3 / 12;
 constexpr double kComparatorOnVolts = 59.0, kComparatorOffVolts = 57.0;
 
 // Host link timing in node clocks: SCLK is an eighth of the clock.
@@ -49,6 +57,12 @@ inline uint64_t level(const cxxrtl::value<Bits>& v) {
 template <size_t Bits>
 inline void drive(cxxrtl::value<Bits>& v, uint32_t bits) {
     v.data[0] = bits;
+}
+
+// The wire of one module, where each has its own; where all share one, that one.
+template <size_t Bits>
+inline bool wire_of(const cxxrtl::value<Bits>& v, unsigned module) {
+    return level(v) >> (Bits > 1 ? module : 0) & 1;
 }
 
 template <bool OnePass, class Design>
@@ -82,37 +96,84 @@ struct tz_site {
     double bus_a_per_volt = 0;                // scale of inputs 1 and 11, which are biased to mid-scale
     uint64_t clocks = 0;
     uint64_t clocks_per_site_second = 1;
+    int32_t comparator = -1;  // the over-voltage comparator's output: -1 what the bus makes it, otherwise stuck at that level
 };
 }
 
 namespace {
 
+// A power module: its gateware, its converters and how long each gate was on in its channel's own period.
+struct Module {
+    std::unique_ptr<tz_pcm::p_tz__pcm> gateware;  // none while the module is pulled
+    Ads7952 converters[kConverters];
+    bool selected = false;  // the converters' chip select is low
+    int window = 0;         // counts since slot 0's period began
+    int to_close = 0;       // counts until a slot's period ends
+    unsigned slot = 0;      // whose period ends next
+    uint64_t gates_high = 0, gates_low = 0;
+    uint16_t high_counts[kChannels]{}, low_counts[kChannels]{};
+
+    static unsigned slot_of(unsigned channel) { return channel % kSlots; }
+    int position(unsigned slot) const {
+        const int at = window - int(slot) * TZ_SLOT_DELAY_COUNTS;
+        return at < 0 ? at + kPeriodCounts : at;
+    }
+};
+
 class Site : public tz_site {
 public:
-    Site(uint64_t clocks_per_second, uint64_t seed) : seed_(seed) {
+    Site(uint64_t clocks_per_second, uint64_t seed) : seed_(seed), poles_(parts_, kPeriodCounts, kPeriodSeconds) {
         clocks_per_site_second = clocks_per_second;
-        electrical.channels = TZ_CHANNELS;
+        electrical.channels = kModules * kChannels;
+        parts_.bus_f = kBusFaradPerChannel * kModules * kChannels;
+#ifdef TZ_SUPPLY_GOOD
+        std::fill(std::begin(supply_good_), std::end(supply_good_), true);
+#endif
         power_cycle();
     }
 
     void power_cycle() {
         node_ = std::make_unique<tz_node::p_tz__node>();
-        pcm_ = std::make_unique<tz_pcm::p_tz__pcm>();
         node_adc_ = Ads7952(kReferenceVolts, seed_ * 16 + 1, kNoiseLsb);
-        for (unsigned n = 0; n < kConverters; ++n) pcm_adc_[n] = Ads7952(kReferenceVolts, seed_ * 16 + 2 + n, kNoiseLsb);
         drive(node_->p_clk, 1);
-        drive(pcm_->p_clk, 1);
         drive(node_->p_host__cs__n, 1);
         drive(node_->p_host__sclk, 0);
         drive(node_->p_host__copi, 0);
         drive(node_->p_pulse, 0);
         drive(node_->p_ov__comparator, 0);
         transaction_ = Transaction();
-        window_ = 0;
-        gates_high_ = gates_low_ = 0;
-        std::fill(std::begin(high_counts_), std::end(high_counts_), 0);
-        std::fill(std::begin(low_counts_), std::end(low_counts_), 0);
+        bus_window_ = 0;
+        for (unsigned m = 0; m < kModules; ++m) power_up(m);
     }
+
+    // Module m leaves its slot: it is without supply, its answer is what the node's pull resistor says, its channels carry nothing.
+    void pull(unsigned m) {
+        modules_[m].gateware.reset();
+        drive(node_->p_module__cipo, uint32_t(level(node_->p_module__cipo)) & ~(1u << m));
+        for (unsigned c = m * kChannels; c < (m + 1) * kChannels; ++c) {
+            electrical.inductor_a[c] = electrical.output_a[c] = 0;
+            electrical.first_pole_a[c] = electrical.amplifier_a[c] = 0;
+        }
+    }
+
+    // Its strings charge the inputs before the bus closes, as their contacts are the longer ones.
+    void insert(unsigned m) {
+        if (modules_[m].gateware) return;
+        power_up(m);
+        for (unsigned c = m * kChannels; c < (m + 1) * kChannels; ++c) electrical.input_v[c] = electrical.open_circuit_v[c];
+    }
+
+    bool supply(unsigned m, bool good) {
+#ifdef TZ_SUPPLY_GOOD
+        supply_good_[m] = good;
+        if (modules_[m].gateware) drive(modules_[m].gateware->p_supply__good, good);
+        return true;
+#else
+        return good;
+#endif
+    }
+
+    Ads7952& converter(int m, unsigned k) { return m < 0 ? node_adc_ : modules_[m].converters[k]; }
 
     void begin(const uint8_t* bytes, size_t length) {
         transaction_.out.assign(bytes, bytes + length);
@@ -157,67 +218,117 @@ private:
             node_adc_.pins(level(node_->out_p_adc__sclk()), level(node_->out_p_adc__cs__n()), level(node_->out_p_adc__copi()));
             drive(node_->p_adc__cipo, node_adc_.sdo());
             if (++phase_ == kNodeClocks) {
-                phase_ = 0;  // the module's clock skips one of the node's 25
+                phase_ = 0;  // the modules' clock skips one of the node's 25
             } else {
-                module_clock();
+                modules_clock();
             }
         }
         clocks += count;
     }
 
-    void module_clock() {
-        drive(pcm_->p_link__sclk, level(node_->out_p_module__sclk()));
-        drive(pcm_->p_link__cs__n, level(node_->out_p_module__cs__n()) & 1);
-        drive(pcm_->p_link__copi, level(node_->out_p_module__copi()));
-        drive(pcm_->p_run, level(node_->out_p_module__run()) & 1);
-        clock<TZ_PCM_ONE_PASS>(*pcm_);
-        drive(node_->p_module__cipo, level(pcm_->out_p_link__cipo()));
-
-        const bool sclk = level(pcm_->out_p_adc__sclk()), cs_n = level(pcm_->out_p_adc__cs__n()), copi = level(pcm_->out_p_adc__copi());
-        uint32_t cipo = 0;
-        for (unsigned k = 0; k < kConverters; ++k) {
-            pcm_adc_[k].pins(sclk, cs_n, copi);
-            cipo |= uint32_t(pcm_adc_[k].sdo()) << k;
-        }
-        drive(pcm_->p_adc__cipo, cipo);
-
-        const bool enabled = level(pcm_->out_p_driver__enable());
-        const uint64_t high = enabled ? level(pcm_->out_p_pwm__hi()) : 0, low = enabled ? level(pcm_->out_p_pwm__lo()) : 0;
-        if (high != gates_high_) {
-            edges(high ^ gates_high_, high, high_counts_);
-            gates_high_ = high;
-        }
-        if (low != gates_low_) {
-            edges(low ^ gates_low_, low, low_counts_);
-            gates_low_ = low;
-        }
-        if (++window_ == kPeriodCounts) period();
+    void power_up(unsigned m) {
+        Module& module = modules_[m];
+        module = Module();
+        module.gateware = std::make_unique<tz_pcm::p_tz__pcm>();
+        for (unsigned k = 0; k < kConverters; ++k)
+            module.converters[k] = Ads7952(kReferenceVolts, seed_ * 16 + 2 + m * kConverters + k, kNoiseLsb);
+        module.to_close = kPeriodCounts;
+        drive(module.gateware->p_clk, 1);
+#ifdef TZ_SUPPLY_GOOD
+        drive(module.gateware->p_supply__good, supply_good_[m]);
+#endif
     }
 
-    // A rising edge at count w adds (period - w), a falling one takes it away: what is left is the time on.
-    void edges(uint64_t changed, uint64_t levels, uint16_t* counts) {
+    void modules_clock() {
+        uint32_t answers = 0;
+        for (unsigned m = 0; m < kModules; ++m)
+            if (modules_[m].gateware) answers |= uint32_t(module_clock(m)) << m;
+        drive(node_->p_module__cipo, answers);
+        if (++bus_window_ == kPeriodCounts) bus();
+    }
+
+    // The module's answer on the link.
+    bool module_clock(unsigned m) {
+        Module& module = modules_[m];
+        tz_pcm::p_tz__pcm& pcm = *module.gateware;
+        drive(pcm.p_link__sclk, level(node_->out_p_module__sclk()));
+        drive(pcm.p_link__cs__n, wire_of(node_->out_p_module__cs__n(), m));
+        drive(pcm.p_link__copi, wire_of(node_->out_p_module__copi(), m));
+        drive(pcm.p_run, wire_of(node_->out_p_module__run(), m));
+        clock<TZ_PCM_ONE_PASS>(pcm);
+
+        const bool sclk = level(pcm.out_p_adc__sclk()), cs_n = level(pcm.out_p_adc__cs__n()), copi = level(pcm.out_p_adc__copi());
+        if (cs_n == module.selected) {
+            module.selected = !cs_n;
+            if (!cs_n) show_currents(m);
+        }
+        uint32_t cipo = 0;
+        for (unsigned k = 0; k < kConverters; ++k) {
+            module.converters[k].pins(sclk, cs_n, copi);
+            cipo |= uint32_t(module.converters[k].sdo()) << k;
+        }
+        drive(pcm.p_adc__cipo, cipo);
+
+        const bool enabled = level(pcm.out_p_driver__enable());
+        const uint64_t high = enabled ? level(pcm.out_p_pwm__hi()) : 0, low = enabled ? level(pcm.out_p_pwm__lo()) : 0;
+        if (high != module.gates_high) {
+            edges(module, high ^ module.gates_high, high, module.high_counts);
+            module.gates_high = high;
+        }
+        if (low != module.gates_low) {
+            edges(module, low ^ module.gates_low, low, module.low_counts);
+            module.gates_low = low;
+        }
+        if (++module.window == kPeriodCounts) module.window = 0;
+        if (--module.to_close == 0) close(m);
+        return level(pcm.out_p_link__cipo());
+    }
+
+    // A rising edge adds what is left of the channel's period, a falling one takes it away: what remains is the time on.
+    void edges(const Module& module, uint64_t changed, uint64_t levels, uint16_t* counts) {
         while (changed) {
-            const int channel = __builtin_ctzll(changed);
+            const unsigned channel = unsigned(__builtin_ctzll(changed));
             changed &= changed - 1;
-            const int left = kPeriodCounts - window_;
+            const int left = kPeriodCounts - module.position(Module::slot_of(channel));
             counts[channel] = uint16_t(counts[channel] + ((levels >> channel & 1) ? left : -left));
         }
     }
 
-    void period() {
-        window_ = 0;
-        electrical_period(electrical, parts_, high_counts_, low_counts_, kPeriodCounts, kPeriodSeconds);
-        for (int c = 0; c < TZ_CHANNELS; ++c) {
-            high_counts_[c] = (gates_high_ >> c & 1) ? kPeriodCounts : 0;
-            low_counts_[c] = (gates_low_ >> c & 1) ? kPeriodCounts : 0;
-            pcm_adc_[unsigned(c) / Ads7952::kChannels].volts[unsigned(c) % Ads7952::kChannels] =
-                kReferenceVolts / 2 + electrical.amplifier_a[c] * kAmplifierVoltsPerAmpere;
+    // Chip select has fallen: each converter samples the channel that it has selected, as the amplifier shows it now. The current
+    // since the period began is taken to be the last period's mean.
+    void show_currents(unsigned m) {
+        for (unsigned k = 0; k < kConverters; ++k) {
+            Ads7952& converter = modules_[m].converters[k];
+            const unsigned input = converter.selected(), channel = k * Ads7952::kChannels + input;
+            if (input >= Ads7952::kChannels || channel >= kChannels) continue;
+            const unsigned c = m * kChannels + channel;
+            double first = electrical.first_pole_a[c], shown = electrical.amplifier_a[c];
+            poles_.follow(electrical.output_a[c], modules_[m].position(Module::slot_of(channel)), first, shown);
+            converter.volts[input] = kReferenceVolts / 2 + shown * kAmplifierVoltsPerAmpere;
         }
+    }
+
+    void close(unsigned m) {
+        Module& module = modules_[m];
+        for (unsigned channel = module.slot; channel < kChannels; channel += kSlots) {
+            channel_period(electrical, parts_, poles_, int(m * kChannels + channel), module.high_counts[channel],
+                           module.low_counts[channel], kPeriodCounts, kPeriodSeconds);
+            module.high_counts[channel] = (module.gates_high >> channel & 1) ? kPeriodCounts : 0;
+            module.low_counts[channel] = (module.gates_low >> channel & 1) ? kPeriodCounts : 0;
+        }
+        module.slot = (module.slot + 1) % kSlots;
+        module.to_close = kSlots == 1 ? kPeriodCounts : TZ_SLOT_DELAY_COUNTS;
+    }
+
+    void bus() {
+        bus_window_ = 0;
+        bus_period(electrical, parts_, kPeriodSeconds);
         std::copy(std::begin(node_volts), std::end(node_volts), node_adc_.volts.begin());
         node_adc_.volts[0] = electrical.bus_v / bus_v_per_volt;
         node_adc_.volts[1] = kReferenceVolts / 2 + electrical.bus_a / bus_a_per_volt;
         node_adc_.volts[11] = kReferenceVolts / 2 + electrical.battery_a / bus_a_per_volt;
-        if (electrical.bus_v > kComparatorOnVolts) drive(node_->p_ov__comparator, 1);
+        if (comparator >= 0) drive(node_->p_ov__comparator, comparator != 0);
+        else if (electrical.bus_v > kComparatorOnVolts) drive(node_->p_ov__comparator, 1);
         else if (electrical.bus_v < kComparatorOffVolts) drive(node_->p_ov__comparator, 0);
     }
 
@@ -260,16 +371,18 @@ private:
 
     uint64_t seed_;
     thermogen::Parts parts_;
+    thermogen::AmplifierPoles poles_;
     std::unique_ptr<tz_node::p_tz__node> node_;
-    std::unique_ptr<tz_pcm::p_tz__pcm> pcm_;
-    Ads7952 node_adc_, pcm_adc_[kConverters];
+    Ads7952 node_adc_;
+    Module modules_[kModules];
+#ifdef TZ_SUPPLY_GOOD
+    bool supply_good_[kModules];
+#endif
     Transaction transaction_;
     uint64_t next_second_ = 0, pulse_end_ = 0;
     bool pulse_high_ = false;
     unsigned phase_ = 0;
-    int window_ = 0;
-    uint64_t gates_high_ = 0, gates_low_ = 0;
-    uint16_t high_counts_[thermogen::kMaxChannels]{}, low_counts_[thermogen::kMaxChannels]{};
+    int bus_window_ = 0;
 };
 
 }  // namespace
@@ -283,6 +396,17 @@ tz_site* tz_site_new(uint64_t clocks_per_site_second, uint64_t seed) {
 }
 void tz_site_delete(tz_site* site) { delete static_cast<Site*>(site); }
 void tz_site_power_cycle(tz_site* site) { static_cast<Site*>(site)->power_cycle(); }
+
+void tz_site_pull(tz_site* site, unsigned module) { static_cast<Site*>(site)->pull(module); }
+void tz_site_insert(tz_site* site, unsigned module) { static_cast<Site*>(site)->insert(module); }
+
+// The module's supply supervisor; 0 when this gateware has no pin for it and the supply is not good.
+int tz_site_supply(tz_site* site, unsigned module, int good) { return static_cast<Site*>(site)->supply(module, good != 0); }
+
+// Converter `number` of a module, or of the node where the module is negative.
+void tz_site_converter(tz_site* site, int module, unsigned number, int fault) {
+    static_cast<Site*>(site)->converter(module, number).fault = Ads7952::Fault(fault);
+}
 
 // Runs up to `clocks` node clocks; stops early where a site second begins (the pulse has just risen) or a transaction ends.
 uint32_t tz_site_run(tz_site* site, uint64_t clocks) { return static_cast<Site*>(site)->run(clocks); }

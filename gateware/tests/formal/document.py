@@ -1,0 +1,59 @@
+"""`docs/proofs.md`: the properties as a table. All of it but the seconds follows from the declarations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .proof import Property, Task
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "proofs.md"
+COMMAND = "make prove"
+_FROM_ANYWHERE = {Task.COVER: "covers", Task.REFUTE: "mutant"}
+
+_HEAD = f"""# What is proven of the gateware
+
+Written by `{COMMAND}`; do not edit. Each property is a circuit around the real core (`gateware/tests/formal/`). Every input of the core,
+and its reset, may be anything in every clock: nothing is assumed of them. SymbiYosys with z3 decides three questions about it:
+
+- **Proven**: by k-induction over so many clocks from any state in which the property holds, and from power-on.
+- **Covered**: what makes the property worth proving can happen, from power-on within so many clocks.
+- **Refuted**: the same core with one line of its source broken violates the property, shown by a trace from power-on.
+
+Where "any state" stands instead of power-on, power-on is too many clocks away for a solver; the trace then begins in any state in which the
+property holds. A property marked **long** is left out of `make test`: only `{COMMAND}` and `make soak` prove it. Seconds are those of
+all three questions by the clock, two properties at a time on two cores.
+
+| property | core | what is proven | for | clocks: induction, covered | mutant that fails | s |
+| --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+def document(properties: Sequence[Property], seconds: Mapping[str, float]) -> str:
+    """The page; `seconds` by property, where it was measured."""
+    return _HEAD + "".join(_row(proof, seconds.get(proof.name)) for proof in properties)
+
+
+def without_seconds(page: str) -> str:
+    """The page with the measured column empty."""
+    return re.sub(r"\| [0-9.?]+ \|$", "| |", page, flags=re.MULTILINE)
+
+
+def recorded_seconds(page: str) -> dict[str, float]:
+    """What an earlier page says was measured."""
+    return {name: float(seconds) for name, seconds in re.findall(r"^\| `(\w+)` .*\| ([0-9.]+) \|$", page, flags=re.MULTILINE)}
+
+
+def _row(proof: Property, seconds: float | None) -> str:
+    origin = f" ({' and '.join(_FROM_ANYWHERE[task] for task in Task if task in proof.anywhere)} from any state)" if proof.anywhere else ""
+    cells = (
+        f"`{proof.name}`" + (" **long**" if proof.long else ""),
+        f"`{proof.core}`",
+        proof.says,
+        proof.parameters,
+        f"{proof.depth}, {proof.reach}{origin}",
+        proof.mutant.name,
+        "?" if seconds is None else f"{seconds:.0f}",
+    )
+    return f"| {' | '.join(cells)} |\n"

@@ -1,0 +1,16 @@
+"""All properties, in the order of a trip through the power path: gates, module, link, node."""
+
+from __future__ import annotations
+
+from . import buck_pwm, energy, module_link_slave, module_release, pcm, protection, tracker
+from .proof import Property
+
+PROPERTIES: tuple[Property, ...] = (
+    *buck_pwm.PROPERTIES,
+    *module_release.PROPERTIES,
+    *pcm.PROPERTIES,
+    *module_link_slave.PROPERTIES,
+    *protection.PROPERTIES,
+    *tracker.PROPERTIES,
+    *energy.PROPERTIES,
+)

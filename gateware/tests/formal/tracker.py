@@ -1,0 +1,73 @@
+"""What has to hold of the tracker's outputs, whatever it measures and whatever its parameters are set to."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Const, Fragment, Module, Signal, Value
+
+from .mutant import Mutant
+from .proof import Property, Task
+from .spec import Spec, internal, word
+
+CHANNELS = 2
+DUTY_MAX = 456 << 3
+"""0.95 of 480 counts, in eighths."""
+SLEW_STEP = 21
+"""Of the applied duty per volt, for one step of the parameter `slew`: an eighth of a count at 50 V."""
+
+
+def _state(inside: Fragment, *names: str) -> Value:
+    machine = inside.generated["fsm"]
+    return sum((machine.ongoing(name) for name in names[1:]), machine.ongoing(names[0])) != 0
+
+
+class Limits(Spec):
+    """No duty above 0.95, no string voltage outside of its range, no step longer than the slew allows."""
+
+    def build(self, m: Module) -> None:
+        from thermogen_gateware.channel_step import RECORD, Y_MOST, Y_START
+        from thermogen_gateware.tracker import Tracker
+
+        core = Tracker(CHANNELS)
+        inside = self.around(core)
+        index = internal(inside, "index")
+        record, stored = RECORD(internal(inside, "record", "sync")), RECORD(word(inside, "records", index))
+        holds = _state(inside, "DUTY", "CURRENT", "CLAMP", "POWER", "PASS", "STEP_START", "STEP")
+        self.always(~holds | (record.as_value() == stored.as_value()), "works on another record than the stored one")
+
+        idle = inside.find_subfragment("step").generated["fsm"].ongoing("SQUARE")
+        self.always(_state(inside, "STEP") == ~idle, "a step is calculated while the tracker does something else")
+        left, right, product = (internal(inside, name) for name in ("left", "right", "product"))
+        self.always(~_state(inside, "CURRENT") | ((left >= 0) & (right >= 0)), "a negative duty or bus is multiplied")
+        self.always(~_state(inside, "CLAMP") | (product >= 0), "their product is negative")
+        most = Signal(10)
+        m.d.comb += most.eq(self.past(core.parameters.slew)[:5] * SLEW_STEP)
+        self.always(internal(inside, "duty") <= DUTY_MAX, "a duty is above 0.95")
+
+        for channel in range(CHANNELS):
+            self.always(word(inside, "duties", Const(channel, 1)) <= DUTY_MAX, "a duty above 0.95 is kept")
+            kept = RECORD(word(inside, "records", Const(channel, 1)))
+            self.always((kept.goal <= Y_MOST) & (kept.applied <= Y_MOST), "a string voltage out of range is kept")
+            before = RECORD(self.past(kept.as_value()))
+            slewed = (kept.applied <= before.applied + most) & (before.applied <= kept.applied + most)
+            self.always(slewed | (kept.applied == 0) | (kept.applied == Y_START), "a duty moved faster than its slew")
+        # Before its first clock a memory's output register may hold anything; nobody reads it then.
+        clocked = Signal(reset_less=True)
+        m.d.sync += clocked.eq(1)
+        self.always(~clocked | (core.duty_data <= DUTY_MAX), "a duty above 0.95 is given out")
+        self.possible(clocked & (core.duty_data == DUTY_MAX))
+
+
+PROPERTIES = (
+    Property(
+        name="tracker_limits",
+        core="tracker",
+        says="The tracker never gives a duty above 0.95, keeps every string voltage within its range, and moves none faster than the slew "
+        "parameter says but to zero or to the beginning of a search.",
+        parameters="2 channels of 1 module, any parameters",
+        spec=Limits,
+        mutant=Mutant("the slew is not limited", "tracker", "change.eq(Mux(gap > most, most, gap))", "change.eq(gap)"),
+        depth=3,
+        reach=4,
+        anywhere=frozenset({Task.COVER, Task.REFUTE}),
+    ),
+)

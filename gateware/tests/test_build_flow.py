@@ -124,7 +124,8 @@ def test_a_design_that_is_too_slow_has_no_image(tmp_path):
     assert not result.met
     assert result.image is None
     assert not (tmp_path / "small_module.bin").exists()
-    assert any("ns" in step for step in result.critical_paths["clk"])
+    path = result.critical_paths["clk"]
+    assert path.ns > 2.5 and path.steps, "nothing says what is too slow"
 
 
 @pytest.mark.parametrize(

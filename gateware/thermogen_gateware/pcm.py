@@ -6,7 +6,7 @@ its own on-time, one of each converter at once. Behind each current amplifier tw
 continuous and discontinuous conduction, within 0.5 % of the rated current (`docs/decisions/0005-two-poles-before-the-converter.md`). Their
 lag of 64 µs is short beside the 2 ms with which string and input capacitor can move. Currents go to the node as sampled.
 A converter that does not answer, answers for another channel (`ads7952.py`) or has lost its reference (`reference_watch.py`) takes
-its own channels' gates and no others. The order of release and the kill wire are `module_release.py`, the low side is
+its own channels' gates and no others, and the node reads 0 A of them. The order of release and the kill wire are `module_release.py`, the low side is
 `diode_emulation.py`.
 Bound from a falling `run` to the last gate pin: 20 ns on HX8K, 30 ns on UP5K. The placed path is two LUTs, 11.1 and 15.4 ns from buffer to
 buffer; the rest is for the two pads and the placer's other days.
@@ -122,16 +122,19 @@ class Pcm(wiring.Component):
 
         self._convert(m, pwm, driver)
         to_link, to_emulation = self._store(m, driver)
+        # A converter that is not believed leaves stale samples behind, and a dead one answers for channel 0; its gates are off.
+        told = Signal()
+        m.d.sync += told.eq(reference.believed.bit_select(self._converter_of(link.current_addr), 1))
         m.d.comb += [
             to_link.addr.eq(link.current_addr),
-            link.current_data.eq(to_link.data),
+            link.current_data.eq(Mux(told, to_link.data, CURRENT_ZERO)),
             to_emulation.addr.eq(pwm.channel),
         ]
 
         # Prepare: the channel that the PWM is about to give a new period.
         converter = Signal(range(max(converters, 2)))
         m.d.comb += [
-            converter.eq(sum(pwm.channel >= CONVERTER_CHANNELS * number for number in range(1, converters))),
+            converter.eq(self._converter_of(pwm.channel)),
             link.duty_addr.eq(pwm.channel),
             emulation.channel.eq(pwm.channel),
             emulation.prepared.eq(pwm.prepared),
@@ -147,6 +150,9 @@ class Pcm(wiring.Component):
             reference.resting.eq(emulation.resting),
         ]
         return m
+
+    def _converter_of(self, channel):
+        return sum((channel >= CONVERTER_CHANNELS * number for number in range(1, self._converters)), start=C(0, 1))
 
     def _convert(self, m, pwm, driver):
         """Start a conversion in the middle of each slot's turn; what it commands is sampled two conversions later."""

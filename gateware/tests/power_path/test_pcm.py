@@ -230,7 +230,7 @@ def test_every_channel_is_sampled_in_the_middle_of_its_on_time_20_000_times_a_se
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["wrong-channel", "reference lost"])
+@pytest.mark.parametrize("fault", ["stuck-0", "wrong-channel", "reference lost"])
 def test_a_converter_that_fails_takes_its_own_channels_and_no_others(spi_node, frames, ads7952, fault):
     models = [ads7952([ZERO + 5] * 12) for _ in range(2)]
     bench = Bench(spi_node, frames, models, channels=24)
@@ -246,7 +246,10 @@ def test_a_converter_that_fails_takes_its_own_channels_and_no_others(spi_node, f
         hi, lo, enabled = await bench.gates(ctx)
         assert hi == [120] * 12 + [0] * 12 and not any(lo[12:]) and enabled
         await bench.send(ctx)
-        status = await bench.status(ctx)
+        answer = await bench.send(ctx)
+        status = ModuleStatus(answer[2])
+        told = [int.from_bytes(answer[7 + 2 * k : 9 + 2 * k], "big") for k in range(24)]
+        assert told == [ZERO + 5] * 12 + [ZERO] * 12, "the node is told a current that nobody measured"
         assert status & (ModuleStatus.CONVERTER_FAULT | ModuleStatus.CONVERTER_0 | ModuleStatus.CONVERTER_1) == (
             ModuleStatus.CONVERTER_FAULT | ModuleStatus.CONVERTER_1
         )

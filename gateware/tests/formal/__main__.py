@@ -57,7 +57,15 @@ def _record(measured: dict[str, float]) -> None:
 
 
 def _table(proofs: list[Property], verdicts: dict[tuple[str, Task], Verdict]) -> Table:
-    table = Table("property", "what is proven", "for", "k, reach", "induction", "cover", "mutant", "", "s", show_lines=True)
+    table = Table(show_lines=True, expand=True)
+    table.add_column("property", no_wrap=True)
+    table.add_column("what is proven", ratio=5)
+    table.add_column("for", ratio=2)
+    for heading in ("k, reach", "induction", "cover"):
+        table.add_column(heading)
+    table.add_column("mutant", ratio=2)
+    table.add_column("")
+    table.add_column("s", justify="right")
     for proof in proofs:
         own = {task: verdicts[proof.name, task] for task in Task if (proof.name, task) in verdicts}
         words = [(_HELD if own[task].holds else _FELL)[task] if task in own else "…" for task in Task]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -47,7 +48,8 @@ def main() -> int:
             ((scenario, tracker) for tracker in TRACKERS for scenario in listed),
             key=lambda job: -job[0].conditions.seconds * (10 if job[1] is TRACKERS[0] else 1),
         )
-        with ProcessPoolExecutor(os.cpu_count()) as pool:
+        # Started afresh, not forked: the compiler has left threads of its own in this process, and their locks.
+        with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
             sizes = [pool.submit(cost, *size) for size in SIZES]
             runs = [pool.submit(measure, *job) for job in jobs]
             pending: list[Future[Any]] = [*sizes, *runs]

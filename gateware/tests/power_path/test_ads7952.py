@@ -10,7 +10,7 @@ from thermogen_gateware.ads7952 import Ads7952Driver
 INPUTS = [137 + 331 * channel for channel in range(12)]
 
 
-def scan(simulate, models, frames, clock_hz=50_000_000):
+def scan(simulate, models, frames, clock_hz=50_000_000, step=1):
     """Scan `frames` frames; for each finished one (channel, samples, good, healthy)."""
     dut = Ads7952Driver(clock_hz, converters=len(models))
     lines = [0]
@@ -32,7 +32,7 @@ def scan(simulate, models, frames, clock_hz=50_000_000):
     async def bench(ctx):
         commanded = 0
         while len(seen) < frames - 2:
-            ctx.set(dut.channel, commanded % 12)
+            ctx.set(dut.channel, commanded * step % 12)
             ctx.set(dut.start, not ctx.get(dut.busy))
             commanded += not ctx.get(dut.busy)
             await ctx.tick()
@@ -73,6 +73,16 @@ def test_a_converter_that_goes_silent_is_distrusted_after_two_frames(simulate, a
     # Entry n is frame n + 2; `healthy` follows the frame's end by a clock, so it shows in the next entry.
     assert healthy[17:24] == [1] * 7
     assert not any(healthy[24:])
+
+
+@pytest.mark.parametrize("step", [1, 5])
+@pytest.mark.parametrize("wrong", [{9}, {1, 3, 5, 7, 9, 11}, {2, 3, 6, 7, 10, 11}, set(range(4, 8)), set(range(8, 12))])
+def test_a_converter_that_is_always_wrong_for_some_channels_is_distrusted(simulate, ads7952, wrong, step):
+    """A bit of the address that is stuck, or one channel: every other frame may be good for ever."""
+    model = ads7952(INPUTS, lambda frame: "wrong-channel" if frame >= 24 and (frame - 2) * step % 12 in wrong else None)
+    seen = scan(simulate, [model], 24 + 6 * 12, step=step)
+    assert all(healthy for *_, healthy in seen[17:22])
+    assert not any(healthy for *_, healthy in seen[22 + 5 * 12 :])
 
 
 def test_one_disturbed_frame_drops_its_sample_only(simulate, ads7952):

@@ -23,8 +23,10 @@ class Bench:
         self.bus_mj = Fraction(0)
         self.gas = 0
 
-    async def second(self, ctx, sums, bus_mv, bus_current=0, gas_flow=0):
+    async def second(self, ctx, sums, bus_mv, bus_current=0, gas_flow=0, voltage=True, current=True, gas=True):
         dut = self.dut
+        for measured, value in ((dut.voltage_measured, voltage), (dut.current_measured, current), (dut.gas_measured, gas)):
+            ctx.set(measured, value)
         for value in sums:
             ctx.set(dut.channel_sum, value)
             ctx.set(dut.channel_strobe, 1)
@@ -46,9 +48,9 @@ class Bench:
         assert clocks <= 161
         # The mean current is kept to 1/256 of a step, downwards; from there on all is exact.
         mean = Fraction(floor(Fraction(sum(sums), len(sums)) * 256), 256) if sums else Fraction(0)
-        self.channel_mj += mean * 2 * bus_mv / 1000
-        self.bus_mj += Fraction(bus_current * bus_mv, 100)
-        self.gas += gas_flow
+        self.channel_mj += mean * 2 * bus_mv / 1000 if voltage else 0
+        self.bus_mj += Fraction(bus_current * bus_mv, 100) if voltage and current else 0
+        self.gas += gas_flow if gas else 0
 
     def check(self, ctx):
         assert ctx.get(self.dut.electrical_energy) == max(0, floor(self.channel_mj))
@@ -72,6 +74,20 @@ def test_energies_are_exact_over_many_seconds(bench):
             sums = [chance.randint(0, 24_564) for _ in range(chance.randint(1, 12))]
             await bench.second(ctx, sums, chance.randint(0, 65_535), chance.randint(-32_768, 32_767), chance.randint(0, 10_000))
             bench.check(ctx)
+
+    bench.run(testbench)
+
+
+@pytest.mark.parametrize("measured", [{"voltage": False}, {"current": False}, {"gas": False}])
+def test_what_was_not_measured_in_a_second_counts_as_nothing(bench, measured):
+    async def testbench(ctx):
+        await bench.second(ctx, [1_000] * 3, 50_000, 4_000, 900)
+        await bench.second(ctx, [1_000] * 3, 50_000, 4_000, 900, **measured)
+        bench.check(ctx)
+        assert ctx.get(bench.dut.mismatch) == ("gas" in measured), "compared with what nobody measured"
+        await bench.second(ctx, [1_000] * 3, 50_000, 4_000, 900)
+        bench.check(ctx)
+        assert ctx.get(bench.dut.mismatch), "40 A and 6 A do not agree"
 
     bench.run(testbench)
 
@@ -137,6 +153,7 @@ def test_an_exchange_at_the_pulse_itself_belongs_to_the_next_second(bench):
     dut = bench.dut
 
     async def testbench(ctx):
+        ctx.set(dut.voltage_measured, 1)
         ctx.set(dut.channel_sum, 1000)
         ctx.set(dut.channel_strobe, 1)
         await ctx.tick()
@@ -200,6 +217,7 @@ def test_a_counter_that_is_full_stays_full_and_says_so(simulate):
     full = (1 << 48) - 1
 
     async def testbench(ctx):
+        ctx.set(dut.gas_measured, 1)
         ctx.set(dut.gas_volume, full - 100)
         for flow, volume, saturated in ((60, full - 40, 0), (40, full, 0), (1, full, 1), (0, full, 1)):
             ctx.set(dut.gas_flow, flow)

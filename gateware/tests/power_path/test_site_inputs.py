@@ -132,6 +132,22 @@ def test_the_bus_is_reported_with_each_of_its_samples(simulate, ads7952):
     bench.run(testbench)
 
 
+@pytest.mark.parametrize("lost", range(4))
+def test_a_scan_counts_only_with_all_that_protection_needs(simulate, ads7952, lost):
+    """Frames 0 to 35 are good; then one of the four inputs never answers for itself."""
+    model = ads7952(SAMPLES, lambda frame: "wrong-channel" if frame >= 36 and (frame - 2) % 12 == lost else None)
+    bench = Bench(simulate, model)
+
+    async def testbench(ctx):
+        scans = 0
+        for _ in range(6 * 1_050):
+            await ctx.tick()
+            scans += ctx.get(bench.dut.scan_strobe)
+        assert 2 <= scans <= 3
+
+    bench.run(testbench)
+
+
 @pytest.mark.parametrize("fault", ["stuck-0", "stuck-1"])
 def test_without_a_converter_nothing_is_claimed(simulate, ads7952, fault):
     bench = Bench(simulate, ads7952(SAMPLES, fault))
@@ -152,10 +168,12 @@ def test_inputs_keep_their_values_when_the_converter_is_lost(simulate, ads7952):
 
     async def testbench(ctx):
         before = await bench.second(ctx)
+        assert ctx.get(bench.dut.measured) == 0xFFF
         model.fault = "stuck-1"
         await bench.second(ctx)
         assert await bench.second(ctx) == before
         assert not ctx.get(bench.dut.healthy)
+        assert ctx.get(bench.dut.measured) == 0, "nothing was measured"
 
     bench.run(testbench)
 

@@ -1,6 +1,7 @@
 """The real tools on small designs: same seed, same bytes, in both families; the workarounds are still needed, and sound."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from amaranth.build import Attrs, Clock, Pins, Resource
@@ -211,3 +212,11 @@ def test_the_areas_of_the_cores_add_up_to_the_whole(tmp_path):
     result = build(NODE, tmp_path)
     for kind, cells in result.area.items():
         assert sum(core.own.get(kind, 0) for core in result.cores) == cells.used
+
+
+def test_a_way_from_pin_to_pin_that_is_too_long_has_no_image(tmp_path):
+    slow = replace(pcm.UP5K_BREAKOUT, pin_to_pin_ns=1.0)
+    result = build(slow, tmp_path)
+    assert all(clock.met for clock in result.timing) and not result.met
+    assert result.image is None and not (tmp_path / "pcm.bin").exists()
+    assert result.pin_to_pin is not None and result.pin_to_pin.begins.startswith("pin_run")

@@ -10,8 +10,8 @@ its own channels' gates and no others, and the node reads 0 A of them. The order
 the low side is `diode_emulation.py`.
 A clock that stops takes every watchdog of the module with it: a lost lock of the PLL turns the gates off at once (`products/pcm.py`), and
 whatever the PLL says, the node hears no more answers and lets `run` fall 10 ms after the last, which needs no clock here.
-Bound from a falling `run` to the last gate pin: 20 ns on HX8K, 30 ns on UP5K. The placed path is two LUTs, 11.1 and 15.4 ns from buffer to
-buffer; the rest is for the two pads and the placer's other days.
+Bound from a falling `run` to the last gate pin: 20 ns on HX8K, 40 ns on UP5K; a build whose placed path leaves less than 6 or 8 ns of that
+to the two pads has no image (`products/pcm.py`).
 Area with the product's top: 36 channels, 48 MHz: 2,895 of 7,680 LC and 4 RAM of HX8K, placed at 82.9 MHz. Without it: 12 channels,
 24 MHz: 1,613 of 5,280 LC and 4 RAM of UP5K, placed at 35.5 MHz.
 """

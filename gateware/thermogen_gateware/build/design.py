@@ -34,6 +34,8 @@ class Design:
     top: Callable[[], Any]
     targets: tuple[ClockTarget, ...]
     """The first is the clock that the placer works for; the report is checked against all."""
+    pin_to_pin_ns: float | None = None
+    """Longest way that an input without a clock may take to an output, between the pins' buffers; None where nothing hangs on it."""
     sources: str = ""
     """Dotted name of the module that the top comes from: what it imports is hashed. Empty where nobody asks which sources it were."""
     loader: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class Result:
     seconds: dict[str, float]
     """Wall time by step."""
     image: Path | None
-    """None when a clock missed its target."""
+    """None when something was too slow."""
     sha256: str
     """Of the packed image, published or not."""
     source_hash: str = ""
@@ -63,11 +63,19 @@ class Result:
     """By clock."""
     pin_to_pin: CriticalPath | None = None
     """The slowest way from an input to an output without a clock, if there is one."""
+    pin_to_pin_ns_most: float | None = None
+    """What the design allows for it."""
 
     @property
     def met(self) -> bool:
-        """Whether every clock has its margin."""
-        return all(clock.met for clock in self.timing)
+        """Whether every clock has its margin, and the way from pin to pin is short enough."""
+        return all(clock.met for clock in self.timing) and self.pin_to_pin_met
+
+    @property
+    def pin_to_pin_met(self) -> bool:
+        """A design that sets a limit has to have such a way: one that is not reported was not measured."""
+        most = self.pin_to_pin_ns_most
+        return most is None or (self.pin_to_pin is not None and self.pin_to_pin.ns <= most)
 
 
 @dataclass(frozen=True)
@@ -114,17 +122,14 @@ def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str, P
     clocks, clock_of = timing(report, design.targets, aliases(work / f"{TOP}.json"), report_path)
     (packed_file,) = steps[-1].outputs
     packed = (work / packed_file).read_bytes()
-    met = all(clock.met for clock in clocks)
-    if met:
-        _publish(packed, image)
-    return Result(
+    result = Result(
         design=design.name,
         device=_part(platform) if nexus else f"{platform.device}-{platform.package}",
         seed=seed,
         area=area(report, report_path),
         timing=clocks,
         seconds=seconds,
-        image=image if met else None,
+        image=image,
         sha256=hashlib.sha256(packed).hexdigest(),
         source_hash=source_hash(design.sources) if design.sources else "",
         cores=by_core(work / PLACED, work / f"{TOP}.il"),
@@ -134,7 +139,12 @@ def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str, P
             if (path := critical_path(report, [net for net, of in clock_of.items() if of == clock.clock])) is not None
         },
         pin_to_pin=critical_path(report, [OUTSIDE]),
+        pin_to_pin_ns_most=design.pin_to_pin_ns,
     )
+    if not result.met:
+        return replace(result, image=None)
+    _publish(packed, image)
+    return result
 
 
 @contextlib.contextmanager

@@ -134,13 +134,17 @@ def path_lines(result: Result) -> list[str]:
         if not clock.met:
             lines += [f"  {step}" for step in path.steps]
     if result.pin_to_pin:
-        lines.append(f"{result.design}: slowest way from pin to pin {_worded_path(result.pin_to_pin)}")
+        most = result.pin_to_pin_ns_most
+        verdict = "" if most is None else f", {'met' if result.pin_to_pin_met else 'MISSED'}: at most {most:g} ns"
+        lines.append(f"{result.design}: slowest way from pin to pin {_worded_path(result.pin_to_pin, verdict)}")
+        if not result.pin_to_pin_met:
+            lines += [f"  {step}" for step in result.pin_to_pin.steps]
     return lines
 
 
-def _worded_path(path: CriticalPath) -> str:
+def _worded_path(path: CriticalPath, verdict: str = "") -> str:
     through = f"\n  by {', '.join(path.sources)}" if path.sources else ""
-    return f"{path.ns:.1f} ns ({path.routing_ns / path.ns:.0%} wires), {path.begins} to {path.ends}{through}"
+    return f"{path.ns:.1f} ns ({path.routing_ns / path.ns:.0%} wires), {path.begins} to {path.ends}{verdict}{through}"
 
 
 def logic_of(area: Mapping[str, Area]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from pathlib import Path
 
@@ -29,6 +30,11 @@ def tracker_rtlil(channels: int) -> str:
 
     tracker = Tracker(channels)  # type: ignore[no-untyped-call]
     return str(rtlil.convert(tracker, name="tz_tracker", emit_src=False))
+
+
+def tracker_hash() -> str:
+    """Of the gateware that the published figures are of: its first 16 hexadecimal digits."""
+    return hashlib.sha256(tracker_rtlil(1).encode()).hexdigest()[:16]
 
 
 def bench_library(channels: int, progress: Progress = lambda _step: None) -> Path:

@@ -9,15 +9,16 @@ import numpy as np
 
 from .area import Cost
 from .figures import TRACKERS, Figures
+from .library import tracker_hash
 from .offline import steady_share
 from .scenarios import HEAT_W, Scenario
 
 _HEAD = """# Maximum-power tracking, measured
 
-Written by `make bench-mppt`. The tracker is its gateware, compiled and clocked only when a sample arrives, in front of an averaged
-converter (220 µH, 47 µF, 40 mΩ path, 12 bits of 2 mA a step behind two poles at 5 kHz, 10 kHz, duties one exchange late) on a bus that
-swings between 46.5 and 50.5 V within 37 s. Strings: 48 ohm, 1.056 V/K. A figure is energy at the bus over the energy that was available
-there within the converter's reach (duty at most 0.95).
+Written by `make bench-mppt`. The tracker is its gateware (netlist `{gateware}`), compiled and clocked only when a sample arrives, in
+front of an averaged converter (220 µH, 47 µF, 40 mΩ path, 12 bits of 2 mA a step behind two poles at 5 kHz, 10 kHz, duties one exchange
+late) on a bus that swings between 46.5 and 50.5 V within 37 s. Strings: 48 ohm, 1.056 V/K. A figure is energy at the bus over the
+energy that was available there within the converter's reach (duty at most 0.95).
 
 - **Available** with given temperatures is the greatest output power at each instant. With given heat it is the offline optimum by dynamic
   programming over the plate's temperature, from where the counted part of the run began to a plate at least as warm as the run left it, so
@@ -87,7 +88,7 @@ def document(scenarios: Sequence[Scenario], figures: Sequence[Figures], costs: S
     """`docs/mppt.md`."""
     share, power = steady_share(HEAT_W)
     names = [tracker.name for tracker in TRACKERS]
-    lines = [_HEAD.format(share=share, power=power), "![Harvest by scenario and tracker](mppt.png)\n\n"]
+    lines = [_HEAD.format(share=share, power=power, gateware=tracker_hash()), "![Harvest by scenario and tracker](mppt.png)\n\n"]
     lines.append("| scenario | aim % | " + " | ".join(names) + " | |\n|" + " --- |" * (len(names) + 3) + "\n")
     lines += ["| " + " | ".join(row) + " |\n" for row in rows(scenarios, figures)]
     lines.append("| s to 99 % after a step | | " + " | ".join(step_row(figures)) + " | |\n")

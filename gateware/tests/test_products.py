@@ -11,11 +11,11 @@ from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 from thermogen_boards import controller_node, crosslink_nx_evn, ice40_up5k_breakout, power_module
+from thermogen_gateware.power_on import PowerOn
 from thermogen_gateware.products import node, pcm
 from thermogen_gateware.products.board_pins import BoardPins
 from thermogen_gateware.products.clock_sources import Pll24, Pll48, Pll50
 from thermogen_gateware.products.clock_watch import ClockWatch
-from thermogen_gateware.products.power_on import PowerOn
 
 
 class SimulatedBoard:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from .document import COMMAND, DOCUMENT, document, without_seconds
@@ -16,6 +18,32 @@ def test_the_property_is_proven_and_its_mutant_refuted(proof: Property, tmp_path
     for task in Task:
         verdict = decide(proof, task, tmp_path)
         assert verdict.holds, f"{task.value}: {verdict.status}\n{verdict.log[-4000:]}"
+
+
+_CLEARED = "~holding & self.converter_healthy & (self.bus_mv < CLEAR_BELOW_MV) & site_gone"
+_GONE = "site_gone = site.reverse_gone & site.ground_gone & site.hot_gone"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "line", "broken"),
+    [
+        ("trip", _GONE, "site_gone = site.ground_gone & site.hot_gone"),
+        ("trip", _GONE, "site_gone = site.reverse_gone & site.hot_gone"),
+        ("trip", _GONE, "site_gone = site.reverse_gone & site.ground_gone"),
+        ("trip", _CLEARED, "~holding & self.converter_healthy & site_gone"),
+        ("trip", _CLEARED, "~holding & (self.bus_mv < CLEAR_BELOW_MV) & site_gone"),
+        ("trip", "Cat(comparator.high, *(", "Cat(*("),
+        ("site_trip", "site.reverse_bad | self.channel_reverse", "self.channel_reverse"),
+        ("site_trip", "Fault.GROUND_FAULT: site.ground_bad", "Fault.GROUND_FAULT: self.loop_expired"),
+        ("comparator_pulse", "comparator.spoken | comparator.high", "comparator.high"),
+        ("comparator_pulse", "& comparator.quiet &", "&"),
+    ],
+)
+def test_no_cause_can_be_left_out_of_the_protection(name, line, broken, tmp_path):
+    proof = next(proof for proof in PROPERTIES if proof.name == name)
+    verdict = decide(replace(proof, mutant=Mutant("a cause is left out", "protection", line, broken)), Task.REFUTE, tmp_path)
+    assert verdict.holds, f"{verdict.status}\n{verdict.log[-4000:]}"
 
 
 def test_the_document_is_not_stale():

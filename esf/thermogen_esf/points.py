@@ -89,7 +89,10 @@ class UplinkState(enum.IntEnum):
 
 
 class Fault(enum.IntFlag):
-    """Faults that the gateware raises."""
+    """Faults that the gateware raises. Two do not say by themselves what is off: CHANNEL_OVERCURRENT and REVERSE_CURRENT are a
+    channel's that alone was switched off; where a trip is latched for them (`trip_cause`) a channel did not obey, or the bus current ran
+    backwards, and everything is off.
+    """
 
     BUS_WARNING = 1 << 0
     BUS_SHED = 1 << 1

@@ -11,32 +11,13 @@ from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 from thermogen_boards import controller_node, crosslink_nx_evn, ice40_up5k_breakout, power_module
+from thermogen_gateware.power_on import PowerOn
 from thermogen_gateware.products import node, pcm
 from thermogen_gateware.products.board_pins import BoardPins
 from thermogen_gateware.products.clock_sources import Pll24, Pll48, Pll50
 from thermogen_gateware.products.clock_watch import ClockWatch
-from thermogen_gateware.products.power_on import PowerOn
 
-
-class SimulatedBoard:
-    """A board's pin table with simulated ports in place of a package."""
-
-    def __init__(self, pins):
-        self.ports = {}
-        for pin in pins:
-            self.ports.setdefault(pin.signal, []).append(pin)
-        for signal, bits in self.ports.items():
-            self.ports[signal] = io.SimulationPort(bits[0].direction, len(bits), invert=bits[0].active_low, name=signal)
-
-    def request(self, name, number, dir):
-        prefix = f"{name}#{number}" if f"{name}#{number}" in {signal.partition(".")[0] for signal in self.ports} else name
-        group = type("Group", (), {})()
-        for signal, port in self.ports.items():
-            if signal == prefix:
-                return port
-            if signal.startswith(prefix + "."):
-                setattr(group, signal.partition(".")[2], port)
-        return group
+from .simulated_board import SimulatedBoard
 
 
 class AllOn(wiring.Component):

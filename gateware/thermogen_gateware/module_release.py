@@ -18,7 +18,7 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from .products.power_on import PowerOn
+from .power_on import PowerOn
 
 SUPPLY_HOLD_S = 20e-6
 

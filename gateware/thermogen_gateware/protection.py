@@ -7,7 +7,8 @@ cannot be judged; one channel or module off, for what is wrong there alone:
     bus above 52 V                warning: tracker holds                                 the battery is full
     bus above 55 V                shed: tracker limits                                   the load went; slow enough to walk down
     bus above 58 V, 1 ms          trip                                                   the bus's parts end at 60 V
-    bus comparator                trip, run wires without a clock                        the same, faster than any converter
+    bus comparator, however       trip, run wires without a clock                        the same, faster than any converter
+      shortly
     reverse bus current           trip                                                   the battery feeds the strings
     ground fault                  trip                                                   a person or a fire
     hot supply above throttle     tracker autonomous (conservative)                      less load, before the daemon says so
@@ -28,7 +29,8 @@ cannot be judged; one channel or module off, for what is wrong there alone:
 A latched trip ends only by `trip_clear` (the keyed sequence of the host link) with every cause gone and the site converter believed, or by
 power-off. The first cause, its clock count and the values then are kept until the next trip; what follows while it is latched shows in
 `faults` only. Levels and times are in `trip_causes.py`.
-Bound from the comparator's output to the gates: 15 ns node, pin to pin (one LUT between pads) + 10 ns wire + 20 ns module, pin to pin
+The comparator's fall back does not give the wires back: `comparator_latch.py` keeps every pulse, as each module does.
+Bound from the comparator's output to the gates: 15 ns node, pin to pin (three LUTs between pads) + 10 ns wire + 20 ns module, pin to pin
 (`pcm.py`: one LUT between pads) + 200 ns gate driver = 245 ns, with 755 ns of the microsecond left for the comparator itself.
 Latency otherwise: the deglitch time + one clock. Area: counted in `node.py`.
 """
@@ -37,11 +39,11 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
-from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 from thermogen_esf.hostlink import NO_CHANNEL
 from thermogen_esf.points import Fault
 
+from .comparator_latch import ComparatorLatch
 from .trip_causes import BUS_DEGLITCH_S, HOT_FATAL_RAW, HOT_THROTTLE_RAW, Beyond, SiteCauses
 
 WARNING_MV = 52_000
@@ -95,7 +97,6 @@ class Protection(wiring.Component):
                 "warning": Out(1),
                 "shed": Out(1),
                 "throttle": Out(1),
-                "comparator": Out(1),
                 "faults": Out(32),
                 "tripped": Out(1),
                 "trip_strobe": Out(1),
@@ -112,7 +113,7 @@ class Protection(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        m.submodules.comparator = FFSynchronizer(self.ov_comparator, self.comparator)
+        m.submodules.comparator = comparator = ComparatorLatch()
         over_trip = self._bus_levels(m)
         m.submodules.site = site = SiteCauses(self._clock_hz)
         m.d.comb += [
@@ -126,7 +127,7 @@ class Protection(wiring.Component):
         ]
         bad = {
             Fault.BUS_TRIP: over_trip,
-            Fault.BUS_COMPARATOR: self.comparator,
+            Fault.BUS_COMPARATOR: comparator.spoken | comparator.high,
             Fault.REVERSE_CURRENT: site.reverse_bad | self.channel_reverse,
             Fault.GROUND_FAULT: site.ground_bad,
             Fault.OVER_TEMPERATURE: site.hot_bad,
@@ -135,19 +136,24 @@ class Protection(wiring.Component):
         }
         causes = Signal(32)
         m.d.comb += [causes[fault.bit_length() - 1].eq(bad[fault]) for fault in CAUSES]
-        gone = Signal()
-        m.d.comb += gone.eq(
-            (causes == 0) & self.converter_healthy & (self.bus_mv < CLEAR_BELOW_MV) & site.reverse_gone & site.ground_gone & site.hot_gone
-        )
+        # What the comparator has said is kept until it is cleared, so there its level counts.
+        holding = Cat(comparator.high, *(bad[fault] for fault in CAUSES if fault != Fault.BUS_COMPARATOR)).any()
+        site_gone = site.reverse_gone & site.ground_gone & site.hot_gone
+        cleared = Signal()
+        m.d.comb += [
+            cleared.eq(self.tripped & self.trip_clear & ~holding & self.converter_healthy & (self.bus_mv < CLEAR_BELOW_MV) & site_gone),
+            comparator.comparator.eq(self.ov_comparator),
+            comparator.clear.eq(cleared),
+        ]
 
         m.d.sync += [self.clocks.eq(self.clocks + 1), self.trip_strobe.eq(0)]
         with m.If(~self.tripped & causes.any()):
             m.d.sync += [self.tripped.eq(1), self.trip_strobe.eq(1), *self._record(causes)]
-        with m.Elif(self.trip_clear & gone):
+        with m.Elif(cleared):
             m.d.sync += self.tripped.eq(0)
         m.d.comb += [
             self.faults.eq(causes | Mux(self.tripped, self.trip_cause, 0)),
-            self.run.eq(self.enable & ~self.tripped & self.converter_healthy & ~self.ov_comparator),
+            self.run.eq(self.enable & ~self.tripped & self.converter_healthy & comparator.quiet & ~self.ov_comparator),
         ]
         return m
 

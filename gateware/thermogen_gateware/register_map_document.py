@@ -71,8 +71,14 @@ STATUS_MEANING = {
     "leaf_next": "sequence of the next leaf",
     "leaf_oldest": "sequence of the oldest leaf that was not acknowledged; `leaf_next` where there is none",
     "epochs_sealed": "since power-up; counts mod 65,536",
-    "faults": "as in telemetry, but now",
-    "trip_cause": "fault bits that tripped first, of the last trip; all `trip_*` stay until the next one",
+    "faults": (
+        "as in telemetry, but now; CHANNEL_OVERCURRENT and REVERSE_CURRENT: a channel is off for it, or everything where `flags` say "
+        "TRIPPED and `trip_cause` has the bit"
+    ),
+    "trip_cause": (
+        "fault bits that tripped first, of the last trip; all `trip_*` stay until the next one. REVERSE_CURRENT is a channel's where "
+        "`trip_channel` names one, else the bus current's"
+    ),
     "trip_bus_mv": "bus voltage at the last trip, mV",
     "trip_time": "site time of the last trip",
     "trip_clocks": "`clocks` at the last trip",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from fractions import Fraction
+from inspect import cleandoc
 
 from ..describing import decimal_text, decimals_of
 from ..points import (
@@ -56,7 +57,7 @@ the range says what is believable, not what fits the width. Where a point lies i
         sections += [f"## {source.value.capitalize()}", table(_HEADS, map(_row, chosen))]
     sections.append("## Enumerations and flags")
     for values in _SYMBOLS:
-        sections += [f"### {values.__name__}", f"{(values.__doc__ or '').strip()}", _symbol_table(values)]
+        sections += [f"### {values.__name__}", f"{cleandoc(values.__doc__ or '')}", _symbol_table(values)]
     sections.append(
         "A version is 32 bits: major and minor 8 bits each, patch 16 bits. A hash is the first 8 bytes, kept as they are; it has no unit."
     )

@@ -1,15 +1,17 @@
+# amaranth: UnusedElaboratable=no
 """What has to hold of the counters of energy and gas, whatever is measured."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Module, Shape, Signal, signed
 
 from .mutant import Mutant
 from .proof import Property, Task
 from .spec import Spec, internal
 
-SUM_BITS = 15
-"""Twelve channels of 13 bits, as the tracker's `channel_sum`."""
+CHANNELS, MODULES = 36, 3
+SUM_BITS = 21
+"""Of the tracker's `channel_sum` for so many channels."""
 SAMPLES_MOST = (1 << 20) - 1
 
 
@@ -18,8 +20,11 @@ class NoWrap(Spec):
 
     def build(self, m: Module) -> None:
         from thermogen_gateware.energy import Energy
+        from thermogen_gateware.tracker import Tracker
 
-        core = Energy(signed(SUM_BITS))
+        shape = Shape.cast(Tracker(CHANNELS, MODULES).sum_shape)
+        assert shape == signed(SUM_BITS), f"the product's sum is {shape}: prove it for that"
+        core = Energy(shape)
         inside = self.around(core)
         reset = self.past(self.domain.rst)
         said = self.past(core.saturated) & ~reset
@@ -37,7 +42,7 @@ class NoWrap(Spec):
         energy, made_good = core.electrical_energy, internal(inside, "made_good")
         self.always((energy[-1] == 0) & (reset | (energy == self.past(energy)) | (energy == self.past(made_good))), "energy out of nothing")
 
-        # A second's sum: each sample is less than 2^15 after its bias, and they are counted.
+        # A second's sum: each sample is less than 2^SUM_BITS after its bias, and they are counted.
         running, samples = internal(inside, "running"), internal(inside, "running_samples")
         closed, closed_samples = internal(inside, "closed"), internal(inside, "closed_samples")
         for total, count in ((running, samples), (closed, closed_samples)):
@@ -56,7 +61,7 @@ PROPERTIES = (
         core="energy",
         says="No counter of energy or gas wraps: it moves by at most what is added, energy and gas never backwards; at its end it stays "
         "and says so. The sums of a second hold every sample that is counted.",
-        parameters="12 channels (15 bits of sum)",
+        parameters=f"{CHANNELS * MODULES} channels ({SUM_BITS} bits of sum)",
         spec=NoWrap,
         mutant=Mutant("a counter at its end goes on", "energy", "with m.If(kept == after):", "with m.If(C(1)):"),
         depth=3,

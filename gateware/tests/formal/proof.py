@@ -1,7 +1,9 @@
 """One property of one core: proven by induction, covered, and its mutant refuted, each by SymbiYosys with z3.
 
-A property is proven when SymbiYosys says PASS for k-induction and for the covers; its mutant fails when SymbiYosys finds a trace from
-power-on that breaks an assertion, which is more than an induction that does not close.
+A property is proven when SymbiYosys says PASS for k-induction and for the covers. Its mutant fails when SymbiYosys finds a trace from
+power-on that breaks an assertion, which is more than an induction that does not close. Only where the property says `anywhere` of REFUTE,
+power-on being too many clocks away, does an induction do that does not close on an assertion: it says that the mutant cannot be proven
+as the sound core was, by a trace from a state that may never be reached.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import buck_pwm, energy, module_link_slave, module_release, pcm, protection, tracker
+from . import buck_pwm, energy, module_link_slave, module_release, pcm, protection, run_wires, tracker
 from .proof import Property
 
 PROPERTIES: tuple[Property, ...] = (
@@ -11,6 +11,7 @@ PROPERTIES: tuple[Property, ...] = (
     *pcm.PROPERTIES,
     *module_link_slave.PROPERTIES,
     *protection.PROPERTIES,
+    *run_wires.PROPERTIES,
     *tracker.PROPERTIES,
     *energy.PROPERTIES,
 )

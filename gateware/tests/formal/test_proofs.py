@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from .document import COMMAND, DOCUMENT, document, without_seconds
@@ -16,6 +18,35 @@ def test_the_property_is_proven_and_its_mutant_refuted(proof: Property, tmp_path
     for task in Task:
         verdict = decide(proof, task, tmp_path)
         assert verdict.holds, f"{task.value}: {verdict.status}\n{verdict.log[-4000:]}"
+
+
+_CLEARED = "~holding & self.converter_healthy & (self.bus_mv < CLEAR_BELOW_MV) & site_gone"
+_GONE = "site_gone = site.reverse_gone & site.ground_gone & site.hot_gone"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "core", "line", "broken"),
+    [
+        ("trip", "protection", _GONE, "site_gone = site.ground_gone & site.hot_gone"),
+        ("trip", "protection", _GONE, "site_gone = site.reverse_gone & site.hot_gone"),
+        ("trip", "protection", _GONE, "site_gone = site.reverse_gone & site.ground_gone"),
+        ("trip", "protection", _CLEARED, "~holding & self.converter_healthy & site_gone"),
+        ("trip", "protection", _CLEARED, "~holding & (self.bus_mv < CLEAR_BELOW_MV) & site_gone"),
+        ("trip", "protection", "Cat(comparator.high, *(", "Cat(*("),
+        ("site_trip", "protection", "site.reverse_bad | self.channel_reverse", "self.channel_reverse"),
+        ("site_trip", "protection", "Fault.GROUND_FAULT: site.ground_bad", "Fault.GROUND_FAULT: self.loop_expired"),
+        ("comparator_pulse", "protection", "comparator.spoken | comparator.high", "comparator.high"),
+        ("comparator_pulse", "protection", "& comparator.quiet &", "&"),
+        ("run_wires", "power_path", "protection.run & slots.usable[module]", "slots.usable[module]"),
+        ("run_wires", "power_path", "protection.run & slots.usable[module]", "protection.run"),
+        ("run_pins", "products.node", "power_on.permit & ", ""),
+    ],
+)
+def test_no_term_can_be_left_out_of_the_protection(name, core, line, broken, tmp_path):
+    proof = next(proof for proof in PROPERTIES if proof.name == name)
+    verdict = decide(replace(proof, mutant=Mutant("a term is left out", core, line, broken)), Task.REFUTE, tmp_path)
+    assert verdict.holds, f"{verdict.status}\n{verdict.log[-4000:]}"
 
 
 def test_the_document_is_not_stale():

@@ -152,6 +152,35 @@ def test_the_comparator_stops_the_modules_at_once_and_the_trip_is_told(bench):
     bench.run(testbench)
 
 
+def test_a_comparator_pulse_shorter_than_a_clock_stops_the_modules_until_the_trip_is_cleared(bench):
+    dut = bench.dut
+
+    async def testbench(ctx):
+        await settle(bench, ctx)
+        await ctx.delay(0.3 / CLOCK_HZ)
+        ctx.set(dut.ov_comparator, 1)
+        assert not ctx.get(dut.module_run)
+        await ctx.delay(0.1 / CLOCK_HZ)
+        ctx.set(dut.ov_comparator, 0)
+        for _ in range(10):
+            assert not ctx.get(dut.module_run)
+            await ctx.tick()
+        assert ctx.get(dut.tripped) and ctx.get(dut.trip_cause) == bench.faults(ctx) == Fault.BUS_COMPARATOR
+        assert ctx.get(dut.trip_bus_mv) == round(BUS_48V * 65535 / 4096)
+        ctx.set(dut.enable, 0)
+        await ctx.tick().repeat(10)
+        ctx.set(dut.enable, 1)
+        await ctx.tick().repeat(10)
+        assert not ctx.get(dut.module_run)
+        ctx.set(dut.trip_clear, 1)
+        await ctx.tick()
+        ctx.set(dut.trip_clear, 0)
+        await ctx.tick().repeat(10)
+        assert ctx.get(dut.module_run) and not bench.faults(ctx)
+
+    bench.run(testbench)
+
+
 @pytest.mark.slow
 def test_a_bus_above_58_volt_for_a_millisecond_trips(bench):
     async def testbench(ctx):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 from thermogen_esf.hostlink import NO_CHANNEL
 from thermogen_esf.points import POINT, Fault
 from thermogen_gateware.protection import Protection
@@ -15,6 +16,7 @@ class Bench:
     def __init__(self, simulate, clock_hz=CLOCK_HZ):
         self.simulate = simulate
         self.dut = Protection(clock_hz)
+        self.reset = Signal()
         self.bus_mv = 48_000
         self.bus_current_a = 17.0
         self.ground_fault_ma = 0.4
@@ -49,12 +51,22 @@ class Bench:
             await self.clocks(ctx, 50)
             await testbench(ctx)
 
-        self.simulate(self.dut, bench, clock_hz=CLOCK_HZ)
+        self.simulate(ResetInserter(self.reset)(self.dut), bench, clock_hz=CLOCK_HZ)
 
 
 @pytest.fixture
 def bench(simulate):
     return Bench(simulate)
+
+
+async def pulse_comparator(ctx, dut, phase):
+    """For a fiftieth of a clock, at that part of one: no clock edge sees it."""
+    await ctx.delay(phase / CLOCK_HZ)
+    ctx.set(dut.ov_comparator, 1)
+    assert not ctx.get(dut.run)
+    await ctx.delay(0.02 / CLOCK_HZ)
+    ctx.set(dut.ov_comparator, 0)
+    assert not ctx.get(dut.run)
 
 
 def test_a_bus_above_58_volt_trips_after_one_millisecond_and_latches(bench):
@@ -98,6 +110,83 @@ def test_the_comparator_takes_run_away_without_a_clock_and_latches_in_three(benc
         ctx.set(dut.ov_comparator, 0)
         await bench.clocks(ctx, 100)
         assert not ctx.get(dut.run) and ctx.get(dut.trip_cause) == Fault.BUS_COMPARATOR
+
+    bench.run(testbench)
+
+
+@pytest.mark.parametrize("phase", [0.01, 0.25, 0.5, 0.75, 0.97])
+def test_a_comparator_pulse_shorter_than_a_clock_trips_and_is_kept(bench, phase):
+    dut = bench.dut
+
+    async def testbench(ctx):
+        bench.bus_mv = 47_321
+        await bench.clocks(ctx, SAMPLE_CLOCKS)
+        await pulse_comparator(ctx, dut, phase)
+        assert await bench.clocks(ctx, 10, until=dut.tripped) == 3
+        assert ctx.get(dut.trip_strobe)
+        await bench.clocks(ctx, 100)
+        assert ctx.get(dut.trip_cause) == ctx.get(dut.faults) == Fault.BUS_COMPARATOR
+        assert ctx.get(dut.trip_bus_mv) == 47_321
+        ctx.set(dut.enable, 0)
+        await ctx.tick().repeat(5)
+        ctx.set(dut.enable, 1)
+        await ctx.tick().repeat(5)
+        assert not ctx.get(dut.run)
+        assert await bench.clear(ctx) and ctx.get(dut.run)
+        await bench.clocks(ctx, 100)
+        assert ctx.get(dut.run) and not ctx.get(dut.faults) and not ctx.get(dut.tripped)
+
+    bench.run(testbench)
+
+
+def test_a_short_comparator_pulse_while_tripped_shows_and_goes_with_the_trip(bench):
+    dut = bench.dut
+
+    async def testbench(ctx):
+        ctx.set(dut.loop_expired, 1)
+        await ctx.tick()
+        ctx.set(dut.loop_expired, 0)
+        await pulse_comparator(ctx, dut, 0.5)
+        await bench.clocks(ctx, 20)
+        assert ctx.get(dut.trip_cause) == Fault.EMERGENCY_WATCHDOG
+        assert ctx.get(dut.faults) == Fault.EMERGENCY_WATCHDOG | Fault.BUS_COMPARATOR
+        assert await bench.clear(ctx) and ctx.get(dut.run)
+        await bench.clocks(ctx, 20)
+        assert ctx.get(dut.run) and not ctx.get(dut.faults)
+
+    bench.run(testbench)
+
+
+@pytest.mark.parametrize("clocks_before", range(4))
+def test_an_order_to_clear_that_is_there_before_the_trip_forgets_no_pulse(bench, clocks_before):
+    """The pulse has come and the trip is not yet latched: there is nothing to clear."""
+    dut = bench.dut
+
+    async def testbench(ctx):
+        await pulse_comparator(ctx, dut, 0.5)
+        for _ in range(clocks_before):
+            await ctx.tick()
+        ctx.set(dut.trip_clear, 1)
+        await ctx.tick()
+        ctx.set(dut.trip_clear, 0)
+        await ctx.tick().repeat(5)
+        assert ctx.get(dut.trip_cause) == Fault.BUS_COMPARATOR
+        assert ctx.get(dut.tripped) == (not ctx.get(dut.run)) == (clocks_before < 3)
+
+    bench.run(testbench)
+
+
+def test_a_reset_forgets_the_comparator_as_it_forgets_the_trip(bench):
+    dut = bench.dut
+
+    async def testbench(ctx):
+        await pulse_comparator(ctx, dut, 0.5)
+        await bench.clocks(ctx, 5, until=dut.tripped)
+        ctx.set(bench.reset, 1)
+        await ctx.tick()
+        ctx.set(bench.reset, 0)
+        await ctx.tick().repeat(5)
+        assert ctx.get(dut.run) and not ctx.get(dut.tripped)
 
     bench.run(testbench)
 

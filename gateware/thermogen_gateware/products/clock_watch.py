@@ -43,7 +43,7 @@ class ClockWatch(wiring.Component):
         beat = Signal()
         before = Signal()
         silent = Signal(range(self._patience + 1), init=self._patience)
-        m.submodules += FFSynchronizer(self.beat, beat, o_domain="watch")
+        m.submodules.synchronised = FFSynchronizer(self.beat, beat, o_domain="watch")
         m.d.watch += before.eq(beat)
         with m.If(beat != before):
             m.d.watch += silent.eq(0)

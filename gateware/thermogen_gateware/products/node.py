@@ -18,10 +18,10 @@ from thermogen_boards.controller_node import CLOCK_HZ, MODULES
 from ..build.design import ClockTarget, Design
 from ..build.sources import register_value, source_hash
 from ..node import Node
+from ..power_on import PowerOn
 from .board_pins import BoardPins
 from .clock_sources import InternalOscillator, Oscillator50, Pll50, timed_domain
 from .clock_watch import ClockWatch, Heartbeat
-from .power_on import PowerOn
 
 CLOCKS_PER_SITE_SECOND = CLOCK_HZ
 CHANNELS = 36

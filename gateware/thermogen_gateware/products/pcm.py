@@ -15,9 +15,9 @@ from thermogen_boards.power_module import CHANNELS, CLOCK_HZ, CONVERTER_COUNT
 
 from ..build.design import ClockTarget, Design
 from ..pcm import Pcm
+from ..power_on import PowerOn
 from .board_pins import BoardPins
 from .clock_sources import Pll24, Pll48, timed_domain
-from .power_on import PowerOn
 
 HOLD_S = 15e-6
 """Five times the 3 µs for which block RAMs have been seen to read as zero."""

@@ -30,8 +30,9 @@ A latched trip ends only by `trip_clear` (the keyed sequence of the host link) w
 power-off. The first cause, its clock count and the values then are kept until the next trip; what follows while it is latched shows in
 `faults` only. Levels and times are in `trip_causes.py`.
 The comparator's fall back does not give the wires back: `comparator_latch.py` keeps every pulse, as each module does.
-Bound from the comparator's output to the gates: 15 ns node, pin to pin (three LUTs between pads) + 10 ns wire + 20 ns module, pin to pin
-(`pcm.py`: one LUT between pads) + 200 ns gate driver = 245 ns, with 755 ns of the microsecond left for the comparator itself.
+Bound from the comparator's output to the gates: 15 ns node, pin to pin (three LUTs between pads; an allowance, because nextpnr-nexus
+reports no way from pin to pin) + 10 ns wire + 20 ns module, pin to pin (`pcm.py`, kept by its build) + 200 ns gate driver = 245 ns, with
+755 ns of the microsecond left for the comparator itself.
 Latency otherwise: the deglitch time + one clock. Area: counted in `node.py`.
 """
 

@@ -4,9 +4,9 @@ Every 1/10,000 s of clock time all modules are exchanged with at once; then the 
 channels, while the next exchange runs: currents are double-buffered. Module run wires follow enable, trip, converter health and the
 comparator without a clock, and fall with the link of their module; the link itself carries no trip. Asynchronous are `module_cipo`
 (synchronised in `module_link_master.py`) and `ov_comparator` (in `protection.py`); `adc_cipo` keeps time with `adc_sclk`.
-A module may be plugged into any slot at any time. Its kill latch is released by an enable flag that is 0 and then 1 (`pcm.py`), so a
-module that is new, or whose run wire has just risen, first gets RELEASE_EXCHANGES with the flag 0. A module of another type or version
-is shown in the registers, and its channels stay absent.
+A module may be plugged into any slot at any time. Its kill latch is released by an enable flag that is 0 and then 1
+(`module_release.py`), so a module that is new, or whose run wire has just risen, first gets RELEASE_EXCHANGES with the flag 0. A module of
+another type or version is shown in the registers, and its channels stay absent.
 Latency: `ready` at most 1,500 clocks after `pulse` (about 900). Area: counted in `node.py`.
 """
 
@@ -264,6 +264,7 @@ class PowerPath(wiring.Component):
         m.d.comb += [
             tracker.start.eq(link.done),
             tracker.present.eq(slots.taking_part),
+            tracker.fresh.eq(link.fresh),
             tracker.allowed.eq(allowed),
             tracker.hold.eq(protection.warning),
             tracker.shed.eq(protection.shed),

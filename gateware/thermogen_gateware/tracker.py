@@ -76,11 +76,11 @@ def pass_clocks(channels: int) -> int:
 class Tracker(wiring.Component):
     """`start` begins a pass over all channels, `busy` lasts until it has ended. `pass_done`: new duties and `channel_sum` are there.
 
-    `current_addr`/`current_data` and `duty_addr`/`duty_data` are memory ports (data one clock after the address). `channel_sum`:
-    newest currents of all channels added, calibrated, in 2 mA. `channel_index` → `channel_word` one clock later, in the
-    telemetry's packing, 0 for what does not exist. `overcurrent`, `reverse`: a channel is off for that reason; until not `allowed`.
-    `converter_fault[3m + k]`: the k-th twelve channels of module m are not to be believed. `autonomous`: nobody supervises; the lower limit
-    holds and the slow optimum is not searched.
+    `current_addr`/`current_data` and `duty_addr`/`duty_data` are memory ports (data one clock after the address). `channel_sum`: newest
+    currents of all channels added, calibrated, in 2 mA; zero for what is not present, not believed or not `fresh`. `channel_index` →
+    `channel_word` one clock later, in the telemetry's packing, 0 for what does not exist. `overcurrent`, `reverse`: a channel is off for
+    that reason; until not `allowed`. `converter_fault[3m + k]`: the k-th twelve channels of module m are not to be believed. `autonomous`:
+    nobody supervises; the lower limit holds and the slow optimum is not searched.
     """
 
     PARAMETERS_LAYOUT = PARAMETERS_LAYOUT
@@ -96,6 +96,7 @@ class Tracker(wiring.Component):
             {
                 "start": In(1),
                 "present": In(modules),
+                "fresh": In(modules, init=-1),
                 "converter_fault": In(CONVERTERS_PER_MODULE * modules),
                 "allowed": In(1),
                 "hold": In(1),
@@ -150,7 +151,7 @@ class Tracker(wiring.Component):
         ]
 
         # One pass works under one view of what is present and allowed.
-        present, converter_fault = Signal.like(self.present), Signal.like(self.converter_fault)
+        present, fresh, converter_fault = Signal.like(self.present), Signal.like(self.fresh), Signal.like(self.converter_fault)
         allowed, hold, shed, autonomous = Signal(), Signal(), Signal(), Signal()
         bus = Signal(16)
 
@@ -158,10 +159,11 @@ class Tracker(wiring.Component):
         channel, module = Signal(range(self._channels)), Signal(range(self._modules + 1))
         converter = Signal(range(CONVERTERS_PER_MODULE * (self._modules + 1) + 1))
         converter_channel = Signal(range(CONVERTER_CHANNELS))
-        here, believed = Signal(), Signal()
+        here, believed, counted = Signal(), Signal(), Signal()
         m.d.comb += [
             here.eq(present.bit_select(module, 1)),
             believed.eq(~converter_fault.bit_select(converter, 1)),
+            counted.eq(here & believed & fresh.bit_select(module, 1)),
         ]
 
         # A channel's place in its pattern: step of four in the upper two bits, exchange of 128 in the others.
@@ -198,6 +200,7 @@ class Tracker(wiring.Component):
             with m.State("IDLE"), m.If(self.start):
                 m.d.sync += [
                     present.eq(self.present),
+                    fresh.eq(self.fresh),
                     converter_fault.eq(self.converter_fault),
                     allowed.eq(self.allowed),
                     hold.eq(self.hold),
@@ -295,15 +298,13 @@ class Tracker(wiring.Component):
         rounded = (current + (1 << (_CURRENT_FRACTION - 1))) >> _CURRENT_FRACTION
         shown = Signal(signed(16))
         m.d.comb += [
-            shown.eq(rounded + CURRENT_ZERO),
+            shown.eq(Mux(believed, rounded, 0) + CURRENT_ZERO),
             word_wr.data.eq(
                 Mux(here, Cat(after.state, duty_after[DITHER_BITS:], Mux(shown < 0, 0, Mux(shown > 0xFFF, 0xFFF, shown))[:CURRENT_BITS]), 0)
             ),
         ]
-        with m.If(passed & here):
-            m.d.sync += pass_sum.eq(pass_sum + rounded)
-            with m.If(believed):
-                m.d.sync += pass_power.eq(pass_power + power)
+        with m.If(passed & counted):
+            m.d.sync += [pass_sum.eq(pass_sum + rounded), pass_power.eq(pass_power + power)]
         with m.If(~self.allowed):
             m.d.sync += [self.overcurrent.eq(0), self.reverse.eq(0)]
         with m.Else():

@@ -179,6 +179,43 @@ def test_a_module_that_goes_takes_only_its_own_channels_away():
     bench.run(testbench)
 
 
+def test_a_module_whose_last_answers_are_too_old_counts_as_zero_and_goes_on():
+    bench = Bench([String(0)] * 4, modules=2)
+
+    async def testbench(ctx):
+        bench.forced = dict(enumerate((2148, 2248, 2348, 2448)))
+        await bench.exchange(ctx, 3)
+        assert ctx.get(bench.dut.channel_sum) == 1000
+        ctx.set(bench.dut.fresh, 0b10)
+        await bench.exchange(ctx, 2)
+        assert ctx.get(bench.dut.channel_sum) == 700
+        assert ChannelState.ABSENT not in await bench.states(ctx) and all(bench.duties)
+
+    bench.run(testbench)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offset", [-40, 40])
+def test_channels_that_are_not_believed_count_as_zero_whatever_their_offset(offset):
+    bench = Bench([String(0), String(0)])
+
+    async def testbench(ctx):
+        bench.forced = dict.fromkeys(range(2), 2048 + offset)
+        ctx.set(bench.dut.allowed, 0)
+        await bench.exchange(ctx, 500)
+        ctx.set(bench.dut.allowed, 1)
+        await bench.exchange(ctx, 3)
+        assert ctx.get(bench.dut.channel_sum) == 0
+        # The module says zero ampere for a converter that it does not believe itself.
+        bench.forced = dict.fromkeys(range(2), 2048)
+        ctx.set(bench.dut.converter_fault, 1)
+        await bench.exchange(ctx, 3)
+        assert ctx.get(bench.dut.channel_sum) == 0
+        assert await bench.words(ctx) == [(2048, 0, ChannelState.FAULT)] * 2
+
+    bench.run(testbench)
+
+
 @pytest.mark.slow
 def test_a_channels_offset_is_averaged_while_it_is_off_and_taken_away():
     bench = Bench([String(0, noise_steps=1.0, offset_steps=7.25)])

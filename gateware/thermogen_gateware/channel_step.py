@@ -46,6 +46,7 @@ RECORD = data.StructLayout(
     {
         "state": 3,
         "latched": 1,
+        "reversed": 1,
         "spoiled": 1,
         "goal": Y_BITS,
         "applied": Y_BITS,
@@ -56,7 +57,8 @@ RECORD = data.StructLayout(
     }
 )
 """What is kept of a channel. `applied` follows `goal`; `window` sums 64 powers of a step in 32 µW, `pattern` those of four steps by the
-perturbation's sign; `spoiled`: something else than the perturbation moved in this pattern; `latched`: FAULT until not allowed."""
+perturbation's sign; `spoiled`: something else than the perturbation moved in this pattern; `latched`: FAULT until
+cleared by key, for a current into the string if `reversed`. In a channel that is off `window` counts the exchanges since it was."""
 
 _MOST = (1 << Y_BITS) - 1
 _COARSE_SHIFT = 12
@@ -248,6 +250,8 @@ class ChannelStep(wiring.Component):
             m.d.comb += [
                 self.result.state.eq(ChannelState.FAULT),
                 self.result.latched.eq(1),
+                self.result.reversed.eq(1),
+                self.result.window.eq(0),
                 self.result.goal.eq(0),
                 self.result.applied.eq(0),
             ]

@@ -57,6 +57,36 @@ class Limits(Spec):
         self.possible(clocked & (core.duty_data == DUTY_MAX))
 
 
+class Latch(Spec):
+    """A channel that is off for its current gets no duty, and only the key, with its current back within the limits, ends that."""
+
+    def build(self, m: Module) -> None:
+        from thermogen_gateware.channel_step import RECORD
+        from thermogen_gateware.tracker import Tracker
+
+        core = Tracker(CHANNELS)
+        inside = self.around(core)
+        index = internal(inside, "index")
+        record, stored = RECORD(internal(inside, "record", "sync")), RECORD(word(inside, "records", index))
+        holds = _state(inside, "DUTY", "CURRENT", "CLAMP", "POWER", "PASS", "STEP_START", "STEP")
+        self.always(~holds | (record.as_value() == stored.as_value()), "works on another record than the stored one")
+        idle = inside.find_subfragment("step").generated["fsm"].ongoing("SQUARE")
+        self.always(_state(inside, "STEP") == ~idle, "a step is calculated while the tracker does something else")
+
+        passed, current = _state(inside, "PASS"), internal(inside, "current")
+        over = current > (core.parameters.overcurrent_ma[:12] << 3)
+        backwards = current < -(core.parameters.reverse_ma[:12] << 3)
+        asked, clearing = internal(inside, "clear_asked"), internal(inside, "clearing")
+        self.always(~passed | ~(record.latched | over) | (internal(inside, "duty_after") == 0), "a duty in spite of an over-current")
+        self.always(~asked | self.past(asked | core.trip_clear), "asked to clear without the key")
+        self.always(~clearing | self.past(clearing | asked), "clears without having been asked to")
+        ends = self.past(passed & clearing & ~over & ~backwards)
+        for channel in range(CHANNELS):
+            latched = RECORD(word(inside, "records", Const(channel, 1))).latched
+            self.always(~self.past(latched) | latched | ends, "let go without the key, or with its cause there")
+        self.possible(passed & record.latched & clearing & ~over & ~backwards & core.present & ~core.converter_fault[0])
+
+
 PROPERTIES = (
     Property(
         name="tracker_limits",
@@ -66,6 +96,18 @@ PROPERTIES = (
         parameters="2 channels of 1 module, any parameters",
         spec=Limits,
         mutant=Mutant("the slew is not limited", "tracker", "change.eq(Mux(gap > most, most, gap))", "change.eq(gap)"),
+        depth=3,
+        reach=4,
+        anywhere=frozenset({Task.COVER, Task.REFUTE}),
+    ),
+    Property(
+        name="tracker_latch",
+        core="tracker",
+        says="A channel that is off for over-current or reverse current, and one that is above its over-current limit now, gets no duty; "
+        "only the key ends that, and only with the current back within both limits: neither absence nor enable does.",
+        parameters="2 channels of 1 module, any parameters",
+        spec=Latch,
+        mutant=Mutant("absence clears", "tracker", "after.latched.eq(latched), after", "after.latched.eq(latched & here), after"),
         depth=3,
         reach=4,
         anywhere=frozenset({Task.COVER, Task.REFUTE}),

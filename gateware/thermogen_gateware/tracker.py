@@ -12,7 +12,9 @@ string is learnt by its step, the slow one of all of them by `slow_optimum.py`. 
             V + R × I with V = bus / duty, and half of it as the next. From the start again where the converter's reach ends
     TRACK   at the best voltage known, perturbed by ±1/128
     HOLD    the bus is above its warning level: the string voltage stays
-    LIMIT   at a current limit (its own, the site's ceiling), above the voltage of most power; or lowered because the bus sheds
+    LIMIT   at a current limit (its own, the site's ceiling), above the voltage of most power; or lowered because the bus sheds. Where the
+            highest voltage still gives more, and where shedding has come to it, duty 0; then SEEK, one channel each 51 ms, once the bus is
+            below its warning level, the site has room, and the limit is 0.6 A, more than any string gives at that voltage
     FAULT   over-current or reverse current: duty 0 until cleared by key with the current back within its limits, and through absence; a
             converter that is not believed, or a current while off that is no amplifier's offset (±128 mA): duty 0 while it lasts
 
@@ -62,6 +64,8 @@ OFFSET_MAX = 64
 CONVERTER_CHANNELS = 12
 CONVERTERS_PER_MODULE = 3
 GAIN_ONE = 0x8000
+RETURN_MA = 600
+"""Limit from which a parked channel seeks again: more than flows at 240 V (0.54 A from 190 V open), so that it is not parked again."""
 
 _CURRENT_FRACTION = 4
 """A current is in 1/16 of 2 mA; its power with the bus in mV in 125 nW, kept in 32 µW."""
@@ -284,6 +288,8 @@ class Tracker(wiring.Component):
             with m.State("STEP"), m.If(step.done):
                 m.next = "IDLE"
 
+        m.submodules.ceiling = ceiling = CurrentCeiling()
+        own_limit = Signal(16)
         overcurrent, backwards, latched = Signal(), Signal(), Signal()
         m.d.comb += [
             overcurrent.eq(current > (parameters.overcurrent_ma[:12] << (_CURRENT_FRACTION - 1))),
@@ -297,13 +303,15 @@ class Tracker(wiring.Component):
         with m.Elif(~believed):
             m.d.comb += after.state.eq(ChannelState.FAULT)
         with m.Elif(record.latched | ~allowed | ~_switching(record.state)):
-            self._rest(m, record, after, raw, allowed & ~latched)
+            self._rest(m, record, after, raw, allowed & ~latched, ~shed & ceiling.room & own_limit[4:].any())
         with m.Elif(overcurrent):
             m.d.comb += [after.state.eq(ChannelState.FAULT), after.latched.eq(1)]
         with m.Else():
             m.d.comb += [after.eq(record), after.applied.eq(applied), duty_after.eq(duty)]
             with m.If(shed):
                 m.d.comb += [after.goal.eq(applied), after.state.eq(ChannelState.LIMIT)]
+            with m.If((record.applied == 0) | (shed & (record.applied == Y_LEAST))):
+                m.d.comb += [after.goal.eq(0), after.applied.eq(0), duty_after.eq(0)]
             self._measure(m, record, after, place, minus, power, (record.state == ChannelState.TRACK) & ~at_reach & ~shed)
 
         rounded = (current + (1 << (_CURRENT_FRACTION - 1))) >> _CURRENT_FRACTION
@@ -324,9 +332,8 @@ class Tracker(wiring.Component):
         with m.If(self.trip_clear):
             m.d.sync += clear_asked.eq(1)
 
-        m.submodules.ceiling = ceiling = CurrentCeiling()
         m.submodules.slow = slow = SlowOptimum()
-        own_limit = Signal(16)
+        returned = Signal()
         m.d.comb += [
             own_limit.eq(
                 Mux(
@@ -339,6 +346,7 @@ class Tracker(wiring.Component):
             step.minus.eq(minus),
             step.pattern_ends.eq(place == 0),
             step.hold.eq(hold),
+            step.may_return.eq(ceiling.room & ~hold & ~shed & ~returned & (step.limit_ma >= RETURN_MA)),
             step.bus_mv.eq(bus),
             step.limit_ma.eq(Mux(own_limit > ceiling.ceiling_ma, ceiling.ceiling_ma, own_limit)),
             step.ratio.eq(slow.ratio),
@@ -353,6 +361,10 @@ class Tracker(wiring.Component):
         m.d.comb += summed.eq(round_power + forward)
         with m.If(fsm.ongoing("SUM")):
             m.d.sync += round_power.eq(Mux(round_ends, 0, summed))
+        with m.If(round_ends & exchange[7:].all()):
+            m.d.sync += returned.eq(0)
+        with m.Elif(step.done & (record.applied == 0) & (step.result.applied != 0)):
+            m.d.sync += returned.eq(1)
         with m.If(round_ends):
             m.d.sync += disturbed.eq(0)
         with m.Elif(passed & (hold | shed | autonomous | (record.state == ChannelState.LIMIT))):
@@ -388,8 +400,8 @@ class Tracker(wiring.Component):
         return Mux(rising, record.applied + change, record.applied - change)
 
     @staticmethod
-    def _rest(m, record, after, raw, may_start):
-        """A channel without a duty: once its current has decayed, the amplifier's offset is averaged; beyond what that can be, a FAULT."""
+    def _rest(m, record, after, raw, may_start, may_switch):
+        """A channel that is off: once its current has decayed, the amplifier's offset is averaged; beyond what that can be, a FAULT."""
         since = Signal(range(DECAY_EXCHANGES + 1))
         zero, decayed = Signal(), Signal()
         difference = Signal(signed(CURRENT_BITS + OFFSET_FRACTION + 1))
@@ -402,8 +414,9 @@ class Tracker(wiring.Component):
             after.state.eq(Mux(after.latched | (decayed & ~zero), ChannelState.FAULT, ChannelState.OFF)),
         ]
         with m.If(zero & may_start):
-            m.d.comb += [after.window.eq(0), after.spoiled.eq(1), after.state.eq(ChannelState.SEEK)]
-            m.d.comb += [after.goal.eq(Y_START), after.applied.eq(Y_START)]
+            m.d.comb += [after.window.eq(0), after.spoiled.eq(1), after.state.eq(ChannelState.LIMIT)]
+            with m.If(may_switch):
+                m.d.comb += [after.state.eq(ChannelState.SEEK), after.goal.eq(Y_START), after.applied.eq(Y_START)]
         with m.Elif(zero & decayed):
             m.d.comb += after.offset.eq(record.offset + (difference >> _OFFSET_FILTER_LOG2))
 

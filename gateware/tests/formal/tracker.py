@@ -21,10 +21,10 @@ def _state(inside: Fragment, *names: str) -> Value:
 
 
 class Limits(Spec):
-    """No duty above 0.95, no string voltage outside of its range, no step longer than the slew allows."""
+    """No duty above 0.95, no string voltage outside of its range unless there is no duty, no step longer than the slew allows."""
 
     def build(self, m: Module) -> None:
-        from thermogen_gateware.channel_step import RECORD, Y_MOST, Y_START
+        from thermogen_gateware.channel_step import RECORD, Y_LEAST, Y_MOST, Y_START
         from thermogen_gateware.tracker import Tracker
 
         core = Tracker(CHANNELS)
@@ -42,11 +42,14 @@ class Limits(Spec):
         most = Signal(10)
         m.d.comb += most.eq(self.past(core.parameters.slew)[:5] * SLEW_STEP)
         self.always(internal(inside, "duty") <= DUTY_MAX, "a duty is above 0.95")
+        given = RECORD(internal(inside, "after")).applied
+        self.always(~_state(inside, "PASS") | (given != 0) | (internal(inside, "duty_after") == 0), "a duty without a string voltage")
 
         for channel in range(CHANNELS):
             self.always(word(inside, "duties", Const(channel, 1)) <= DUTY_MAX, "a duty above 0.95 is kept")
             kept = RECORD(word(inside, "records", Const(channel, 1)))
-            self.always((kept.goal <= Y_MOST) & (kept.applied <= Y_MOST), "a string voltage out of range is kept")
+            within = (kept.goal >= Y_LEAST) & (kept.goal <= Y_MOST) & (kept.applied >= Y_LEAST) & (kept.applied <= Y_MOST)
+            self.always(within | ((kept.goal == 0) & (kept.applied == 0)), "a string voltage out of range is kept")
             before = RECORD(self.past(kept.as_value()))
             slewed = (kept.applied <= before.applied + most) & (before.applied <= kept.applied + most)
             self.always(slewed | (kept.applied == 0) | (kept.applied == Y_START), "a duty moved faster than its slew")
@@ -91,8 +94,8 @@ PROPERTIES = (
     Property(
         name="tracker_limits",
         core="tracker",
-        says="The tracker never gives a duty above 0.95, keeps every string voltage within its range, and moves none faster than the slew "
-        "parameter says but to zero or to the beginning of a search.",
+        says="The tracker never gives a duty above 0.95, keeps every string voltage within its range (240 to 45 V) or gives no duty, and "
+        "moves none faster than the slew parameter says but to zero or to the beginning of a search.",
         parameters="2 channels of 1 module, any parameters",
         spec=Limits,
         mutant=Mutant("the slew is not limited", "tracker", "change.eq(Mux(gap > most, most, gap))", "change.eq(gap)"),

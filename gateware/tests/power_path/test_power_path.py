@@ -246,6 +246,48 @@ def test_a_module_that_comes_back_is_off_until_it_is_zeroed_and_only_then_releas
     bench.run(testbench)
 
 
+@pytest.mark.slow
+def test_a_channel_that_is_off_for_its_current_is_let_go_by_the_key_and_not_by_enable(bench):
+    dut = bench.dut
+
+    async def testbench(ctx):
+        await settle(bench, ctx)
+        bench.module.currents[0] = 4090
+        await ctx.tick().repeat(4 * EXCHANGE_CLOCKS)
+        bench.module.currents[0] = ZERO_AMPERE
+        ctx.set(dut.enable, 0)
+        await ctx.tick().repeat(2 * EXCHANGE_CLOCKS)
+        ctx.set(dut.enable, 1)
+        await settle(bench, ctx)
+        assert [(await bench.word(ctx, channel))[2] for channel in range(CHANNELS)] == [ChannelState.FAULT, ChannelState.SEEK]
+        assert bench.faults(ctx) & Fault.CHANNEL_OVERCURRENT and not ctx.get(dut.tripped)
+        ctx.set(dut.trip_clear, 1)
+        await ctx.tick()
+        ctx.set(dut.trip_clear, 0)
+        await ctx.tick().repeat(3 * EXCHANGE_CLOCKS)
+        assert (await bench.word(ctx, 0))[2] == ChannelState.SEEK and not bench.faults(ctx) & Fault.CHANNEL_OVERCURRENT
+
+    bench.run(testbench)
+
+
+@pytest.mark.slow
+def test_the_last_currents_of_a_module_that_is_pulled_are_not_counted_on(bench):
+    dut = bench.dut
+
+    async def testbench(ctx):
+        await settle(bench, ctx)
+        await bench.second(ctx)
+        await bench.second(ctx)
+        assert ctx.get(dut.channel_power) > 100_000
+        bench.module.present = False
+        await ctx.tick().repeat(4 * EXCHANGE_CLOCKS)
+        await bench.second(ctx)
+        await bench.second(ctx)
+        assert ctx.get(dut.module_present) and ctx.get(dut.channel_power) == 0
+
+    bench.run(testbench)
+
+
 def test_a_new_module_is_zeroed_for_five_time_constants_of_the_offsets_filter():
     assert inspect.signature(PowerPath).parameters["zeroing_exchanges"].default == ZEROING_EXCHANGES >= 5 * 64 + RELEASE_EXCHANGES
 

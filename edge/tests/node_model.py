@@ -93,6 +93,7 @@ class NodeModel:
             self.parameters: dict[str, int] = {}
             self.trip_cause = self.trip_time_s = 0
             self.trip_cause_gone = False
+            self.faults = 0
             self._first_key = False
             self.written = bytearray(LEAF_BYTES)
             self.shown = bytes(LEAF_BYTES)
@@ -224,7 +225,7 @@ class NodeModel:
             "leaf_next": self.leaf_next,
             "leaf_oldest": self.leaf_oldest,
             "epochs_sealed": self.epochs_sealed & 0xFFFF,
-            "faults": 0,
+            "faults": self.faults,
             "trip_cause": self.trip_cause,
             "trip_bus_mv": 0,
             "trip_time": self.trip_time_s,
@@ -281,7 +282,7 @@ class NodeModel:
         self.writes.append((name, value))
         first_key, self._first_key = self._first_key, name == "trip_clear" and value == TRIP_CLEAR_KEYS[0]
         if name == "trip_clear" and first_key and value == TRIP_CLEAR_KEYS[1] and self.trip_cause_gone:
-            self.flags &= ~NodeFlag.TRIPPED
+            self.flags, self.faults = self.flags & ~NodeFlag.TRIPPED, 0
         if name == "time_set":
             self.time_s, self.flags = value, self.flags | NodeFlag.TIME_VALID
         elif name in ("hot_throttle", "hot_fatal"):

@@ -397,6 +397,32 @@ def test_a_trip_is_told_so_that_a_command_can_name_it_and_cleared_only_when_name
     site.close()
 
 
+def test_channels_that_are_off_are_cleared_by_a_command_that_names_them_and_leave_the_sites_state_alone(
+    model: NodeModel, tmp_path: Path
+) -> None:
+    site = SiteParts(model, tmp_path)
+    log = CommandLog(site.buffer.database)
+    site.look()
+    site.live_on(model, 20, look_each_s=10)
+    before, enabled = site.buffer.site_state, model.enabled
+    model.faults = Fault.CHANNEL_OVERCURRENT | Fault.MODULE_LINK
+    site.look()
+    channels = Trip(Fault.CHANNEL_OVERCURRENT, 0)
+    assert log.latched_trip == channels and AlertCode.TRIP_LATCHED not in site.alert_codes()
+
+    log.set_trip_to_clear(channels)
+    site.look()
+    assert model.faults and site.alert_codes().count(AlertCode.TRIP_CLEAR_FAILED) == 1
+    model.trip_cause_gone = True
+    log.set_trip_to_clear(channels)
+    site.look()
+    assert not model.faults and site.alert_codes().count(AlertCode.TRIP_CLEAR_FAILED) == 1
+    site.look()
+    assert log.latched_trip is None
+    assert (site.buffer.site_state, model.enabled) == (before, enabled)
+    site.close()
+
+
 def test_a_buffer_of_the_version_before_is_taken_over_with_all_it_holds(model: NodeModel, tmp_path: Path) -> None:
     site = SiteParts(model, tmp_path)
     site.look()

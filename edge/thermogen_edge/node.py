@@ -27,11 +27,14 @@ from thermogen_esf.hostlink import (
     NodeFlag,
 )
 from thermogen_esf.layout import FIELD, HEADER_OFFSET, MAGIC, TELEMETRY_FIELDS, Placed
-from thermogen_esf.points import POINT, Kind, Source
+from thermogen_esf.points import POINT, Fault, Kind, Source
 
 from .host_link.client import HostLinkClient
 from .host_link.transport import HostLinkError
 from .profile import Profile
+
+_CLEAR_READINGS = 20
+"""Of the status after the keys: channels are let go with the tracker's next pass but one, 0.2 ms later."""
 
 MAP_VERSION = 2
 
@@ -95,6 +98,12 @@ class NodeStatus:
     def latched_trip(self) -> Trip | None:
         """The trip that keeps everything off, if one does."""
         return self.last_trip if NodeFlag.TRIPPED in self.flags else None
+
+    @property
+    def latched_channels(self) -> Trip | None:
+        """What keeps single channels off while the rest goes on; it has no time. A trip with the same causes comes first."""
+        causes = self.faults & (Fault.CHANNEL_OVERCURRENT | Fault.REVERSE_CURRENT)
+        return Trip(causes, 0) if causes and NodeFlag.TRIPPED not in self.flags else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +219,14 @@ class Node:
         self._control("current_limit_ma", limit_ma)
 
     def clear_trip(self) -> bool:
-        """Asks for the end of the latched trip; whether it ended: it does not while its cause is there."""
+        """Asks for the end of the latched trip and of all channels that are off; whether it ended: it does not while its cause is there."""
         for key in TRIP_CLEAR_KEYS:
             self._control("trip_clear", key)
-        return self.status().latched_trip is None
+        for _ in range(_CLEAR_READINGS):
+            status = self.status()
+            if status.latched_trip is None and status.latched_channels is None:
+                return True
+        return False
 
     def heartbeat(self, count: int) -> None:
         """Says that the daemon lives, at least every 5 s; `count` goes round in 16 bits."""

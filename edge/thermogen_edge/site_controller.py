@@ -53,19 +53,20 @@ class SiteController:
         self._remember()
 
     def attend_trip(self, status: NodeStatus) -> None:
-        """Says and remembers which trip is latched, and ends it where a command has asked for just that one; HostLinkError."""
-        latched = status.latched_trip
+        """Says and remembers what is latched, a trip or single channels; ends it where a command has asked for just that; HostLinkError."""
+        latched = status.latched_trip or status.latched_channels
         if latched != self._commands.latched_trip:
             self._commands.set_latched_trip(latched)
-            if latched is not None:
+            if latched is not None and status.latched_trip is not None:
                 text = f"the gateware has switched everything off: {_causes(latched)}"
                 self._alerts.raise_(Alarm(AlertCode.TRIP_LATCHED, Severity.FATAL, text, value=latched.cause, threshold=latched.time_s))
         if latched is None or self._commands.take_trip_to_clear() != latched:
             return
         if self._node.clear_trip():
             _log.info("the trip of %d is cleared (%s)", latched.time_s, _causes(latched))
-            self._machine.trip_cleared()
-            self._remember()
+            if status.latched_trip is not None:
+                self._machine.trip_cleared()
+                self._remember()
         else:
             text = f"the trip stays, its cause is not gone: {_causes(latched)}"
             self._alerts.raise_(Alarm(AlertCode.TRIP_CLEAR_FAILED, Severity.CRITICAL, text, value=latched.cause, threshold=latched.time_s))

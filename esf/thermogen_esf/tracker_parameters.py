@@ -30,7 +30,15 @@ PROBE_STEP_S = 128 * 128 / 10_000
 """One step of `probe_phase`: 128 steps of the tracker, each of 128 exchanges at 10 kHz."""
 
 TRACKER_PARAMETERS: tuple[TrackerParameter, ...] = (
-    TrackerParameter("current_limit_ma", "A", 0.001, 0, 3_500, 3_000, "most output current of a channel"),
+    TrackerParameter(
+        "current_limit_ma",
+        "A",
+        0.001,
+        0,
+        3_500,
+        3_000,
+        "most output current of a channel; one that stopped for it starts again from 0.6 A on",
+    ),
     TrackerParameter("site_power_limit", "W", 10.0, 0, 2_000, 1_200, "most power of all channels together"),
     TrackerParameter("autonomous_limit_ma", "A", 0.001, 0, 3_000, 1_500, "most output current of a channel while nobody supervises"),
     TrackerParameter("overcurrent_ma", "A", 0.001, 500, 3_900, 3_900, "one sample above it switches the channel off"),

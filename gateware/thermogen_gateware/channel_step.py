@@ -7,7 +7,8 @@ Y + Y (1 − z) / 2; a step goes at most half up in Y and an eighth down. R is l
 + − − +, in which drift cancels: the relative slope of power over relative voltage is 1 − r/R. What is missing moves R by a 64th of it
 (for a = 1/128), between half and twice of the string's resistance as built: a time constant of 3 s, after which 4 LSB of noise in
 a sample move R by 0.3 %. Above a current limit the step is Y × (limit − current) / 21 A instead, towards open circuit; it ends where
-Newton's step asks for less.
+Newton's step asks for less. In discontinuous conduction current flows at every duty: where 240 V, the highest string voltage, still gives
+more than the limit, and where the limit is none, the channel is parked, in LIMIT and without a duty. It seeks again when it may return.
 Fixed point: Y 17 bits (2e-5 at 68 V), mean power 17 bits of 2.048 mW, resistance 20 bits of 0.2 milliohm, z in 2^−15; every product of two
 18-bit operands is cut to the next operand's 17 bits and saturates.
 Latency: 23 clocks, 65 at the end of a pattern. Area: counted in the tracker's.
@@ -46,6 +47,7 @@ RECORD = data.StructLayout(
     {
         "state": 3,
         "latched": 1,
+        "reversed": 1,
         "spoiled": 1,
         "goal": Y_BITS,
         "applied": Y_BITS,
@@ -55,8 +57,9 @@ RECORD = data.StructLayout(
         "offset": CURRENT_BITS + OFFSET_FRACTION,
     }
 )
-"""What is kept of a channel. `applied` follows `goal`; `window` sums 64 powers of a step in 32 µW, `pattern` those of four steps by the
-perturbation's sign; `spoiled`: something else than the perturbation moved in this pattern; `latched`: FAULT until not allowed."""
+"""What is kept of a channel. `applied` follows `goal`, both are 0 while it is parked; `window` sums 64 powers of a step in 32 µW, `pattern`
+those of four steps by the perturbation's sign; `spoiled`: something else than the perturbation moved in this pattern; `latched`: FAULT
+until cleared by key, for a current into the string if `reversed`. In a channel that is off `window` counts the exchanges since it was."""
 
 _MOST = (1 << Y_BITS) - 1
 _COARSE_SHIFT = 12
@@ -68,6 +71,8 @@ _OHM_FACTOR, _OHM_SHIFT = 23_861, 13
 _Z_ONE = 1 << 15
 _Z_OVER = 1 << 13
 _LIMIT_ERROR_MAX = 1 << 16
+_NO_LIMIT_LOG2 = 4
+"""A limit below 16 mA, less than the converter's noise, is none: nothing may flow."""
 _LEARN_MAX = 1 << 9
 
 
@@ -75,6 +80,7 @@ class ChannelStep(wiring.Component):
     """`start` with `record`, which stays until `done`; then `result` is the record to keep and `reverse` says why it is a FAULT.
 
     `minus`: the perturbation's sign in the step that begins; `pattern_ends`: the step that ended was the pattern's last.
+    `may_return`: if it is parked, it may end that.
     """
 
     start: In(1)
@@ -82,6 +88,7 @@ class ChannelStep(wiring.Component):
     minus: In(1)
     pattern_ends: In(1)
     hold: In(1)
+    may_return: In(1)
     bus_mv: In(16)
     limit_ma: In(12)
     ratio: In(RATIO_BITS)
@@ -116,6 +123,7 @@ class ChannelStep(wiring.Component):
         above = Signal(signed(18))
         z = Signal(23)
         near, flowing, lost = Signal(), Signal(), Signal()
+        parked, parks, returns = Signal(), Signal(), Signal()
         newton, bounded = Signal(signed(Y_BITS + 2)), Signal(signed(Y_BITS + 2))
         state = Signal(3)
         chosen = Signal(Y_BITS)
@@ -188,8 +196,11 @@ class ChannelStep(wiring.Component):
                 m.d.sync += self.reverse.eq((-record.window >> _COARSE_SHIFT) > (product >> _MILLIAMPERE_SHIFT))
                 selected = Signal.like(newton)
                 m.d.comb += selected.eq(newton)
-                m.d.sync += state.eq(ChannelState.TRACK)
-                with m.If((above < 0) | ((record.state == ChannelState.LIMIT) & (bounded < newton))):
+                m.d.sync += [state.eq(ChannelState.TRACK), parks.eq((above < 0) & ((y == Y_LEAST) | ~self.limit_ma[_NO_LIMIT_LOG2:].any()))]
+                with m.If(parked):
+                    m.d.comb += selected.eq(Y_START)
+                    m.d.sync += state.eq(Mux(self.may_return, ChannelState.SEEK, ChannelState.LIMIT))
+                with m.Elif((above < 0) | ((record.state == ChannelState.LIMIT) & (bounded < newton))):
                     m.d.comb += selected.eq(bounded)
                     m.d.sync += state.eq(ChannelState.LIMIT)
                 with m.Elif(Mux(seeking, ~flowing, lost)):
@@ -242,12 +253,17 @@ class ChannelStep(wiring.Component):
             self.result.goal.eq(Mux(goal < Y_LEAST, Y_LEAST, at_most(goal, Y_MOST))),
             self.result.resistance.eq(Mux(learnt < least, least, at_most(learnt, most))),
         ]
-        with m.If((state == ChannelState.SEEK) & (chosen == Y_START)):
+        m.d.comb += [parked.eq(y == 0), returns.eq((state == ChannelState.SEEK) & (chosen == Y_START))]
+        with m.If(returns):
             m.d.comb += self.result.applied.eq(Y_START)
+        with m.Elif(parked | parks):
+            m.d.comb += [self.result.state.eq(ChannelState.LIMIT), self.result.goal.eq(0), self.result.applied.eq(0)]
         with m.If(self.reverse):
             m.d.comb += [
                 self.result.state.eq(ChannelState.FAULT),
                 self.result.latched.eq(1),
+                self.result.reversed.eq(1),
+                self.result.window.eq(0),
                 self.result.goal.eq(0),
                 self.result.applied.eq(0),
             ]

@@ -4,15 +4,16 @@ Every 1/10,000 s of clock time all modules are exchanged with at once; then the 
 channels, while the next exchange runs: currents are double-buffered. Module run wires follow enable, trip, converter health and the
 comparator without a clock, and fall with the link of their module; the link itself carries no trip. Asynchronous are `module_cipo`
 (synchronised in `module_link_master.py`) and `ov_comparator` (in `comparator_latch.py`); `adc_cipo` keeps time with `adc_sclk`.
-A module may be plugged into any slot at any time. Its kill latch is released by an enable flag that is 0 and then 1 (`pcm.py`), so a
-module that is new, or whose run wire has just risen, first gets RELEASE_EXCHANGES with the flag 0. A module of another type or version
-is shown in the registers, and its channels stay absent.
+A module may be plugged into any slot at any time. Its kill latch is released by an enable flag that is 0 and then 1
+(`module_release.py`), so a module that is new, or whose run wire has just risen, first gets RELEASE_EXCHANGES with the flag 0, and a new
+one first `zeroing_exchanges`, in which its channels are off and their offsets learnt. A module of another type or version is shown in the
+registers, and its channels stay absent.
 Latency: `ready` at most 1,500 clocks after `pulse` (about 900). Area: counted in `node.py`.
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Signal, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from thermogen_esf.points import SITE_INPUTS, Fault
@@ -24,7 +25,7 @@ from .module_link import EXCHANGE_HZ, MODULE_TYPE, MODULE_VERSION, ModuleStatus,
 from .module_link_master import ModuleLinkMaster
 from .protection import Protection
 from .site_inputs import INPUTS, SiteInputs
-from .tracker import PARAMETERS_LAYOUT, Tracker
+from .tracker import PARAMETERS_LAYOUT, ZEROING_EXCHANGES, Tracker
 from .trip_causes import HOT_FATAL_RAW, HOT_THROTTLE_RAW
 
 CONVERTERS = 3
@@ -38,13 +39,12 @@ STATUS_CONVERTER_FAULT = ModuleStatus.CONVERTER_FAULT.bit_length() - 1
 
 
 class _Slots:
-    """What is decided of each slot: its module is heard and of our kind; its kill latch has been released; its channels are tracked; it has
-    killed itself although its run wire is 1."""
+    """What is decided of each slot: its module is heard and of our kind; its kill latch has been released; it has killed itself although
+    its run wire is 1."""
 
     def __init__(self, modules: int):
         self.usable = Signal(modules)
         self.released = Signal(modules)
-        self.taking_part = Signal(modules)
         self.killed = Signal(modules)
 
 
@@ -56,7 +56,7 @@ class PowerPath(wiring.Component):
     `module_type` to `bootstrap_pulses` as in ModuleLinkMaster. `parameters` are the tracker's, `channel_gain_*` sets one channel's gain.
     """
 
-    def __init__(self, clock_hz=50_000_000, channels=12, modules=1, clocks_per_site_second=50_000_000):
+    def __init__(self, clock_hz=50_000_000, channels=12, modules=1, clocks_per_site_second=50_000_000, zeroing_exchanges=ZEROING_EXCHANGES):
         exchange_period = clock_hz // EXCHANGE_HZ
         if clocks_per_site_second < 2 * exchange_period:
             raise ValueError(
@@ -70,6 +70,7 @@ class PowerPath(wiring.Component):
         self._clock_hz = clock_hz
         self._channels = channels
         self._modules = modules
+        self._zeroing_exchanges = zeroing_exchanges
         super().__init__(
             {
                 "pulse": In(1),
@@ -212,22 +213,27 @@ class PowerPath(wiring.Component):
 
     def _release(self, m: Module, slots: _Slots, link: ModuleLinkMaster, protection: Protection, allowed: Signal) -> None:
         """Run wires and enable flags, module by module."""
+        # A module is zeroed at once; the last exchanges before its release, and those after it, only count with its run wire 1.
+        released = self._zeroing_exchanges
+        with_run, judged = released - RELEASE_EXCHANGES, released - RELEASE_EXCHANGES + KILLED_EXCHANGES
         for module in range(self._modules):
-            count = Signal(range(KILLED_EXCHANGES + 1), name=f"exchanges_since_run_{module}")
+            count = Signal(range(judged + 1), name=f"exchanges_{module}")
+            run = Signal(name=f"run_{module}")
             known = (link.module_type[module] == MODULE_TYPE) & (link.module_version[module] == MODULE_VERSION)
             m.d.comb += [
                 slots.usable[module].eq(link.present[module] & link.heard[module] & known),
-                slots.released[module].eq(count >= RELEASE_EXCHANGES),
-                # From its run wire's rise to its release a module stands aside.
-                slots.taking_part[module].eq(slots.usable[module] & (slots.released[module] | ~allowed)),
-                slots.killed[module].eq((count == KILLED_EXCHANGES) & link.status[module][STATUS_KILLED]),
+                slots.released[module].eq(count >= released),
+                slots.killed[module].eq((count == judged) & link.status[module][STATUS_KILLED]),
                 self.module_run[module].eq(protection.run & slots.usable[module]),
                 link.enable[module].eq(allowed & slots.released[module]),
             ]
             # The comparator, asynchronous, is in the run wire; here it counts by its trip.
-            with m.If(~(self.enable & ~protection.tripped & protection.converter_healthy & slots.usable[module])):
+            m.d.comb += run.eq(self.enable & ~protection.tripped & protection.converter_healthy)
+            with m.If(~slots.usable[module]):
                 m.d.sync += count.eq(0)
-            with m.Elif(link.done & (count != KILLED_EXCHANGES)):
+            with m.Elif(~run & (count >= with_run)):
+                m.d.sync += count.eq(with_run)
+            with m.Elif(link.done & (count != judged)):
                 m.d.sync += count.eq(count + 1)
 
     def _connect_link(self, m: Module, link: ModuleLinkMaster) -> None:
@@ -263,8 +269,10 @@ class PowerPath(wiring.Component):
     ) -> None:
         m.d.comb += [
             tracker.start.eq(link.done),
-            tracker.present.eq(slots.taking_part),
-            tracker.allowed.eq(allowed),
+            tracker.present.eq(slots.usable),
+            tracker.fresh.eq(link.fresh),
+            tracker.allowed.eq(Mux(allowed, slots.released, 0)),
+            tracker.trip_clear.eq(self.trip_clear),
             tracker.hold.eq(protection.warning),
             tracker.shed.eq(protection.shed),
             tracker.autonomous.eq(self.conservative),

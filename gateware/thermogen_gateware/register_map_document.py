@@ -108,7 +108,8 @@ CONTROL_MEANING = {
         "at most `leaf_next`; one that is behind changes nothing",
     ),
     "trip_clear": (
-        f"{TRIP_CLEAR_KEYS[0]:#06x}, then {TRIP_CLEAR_KEYS[1]:#06x}, nothing else written between: clears a trip whose cause is gone",
+        f"{TRIP_CLEAR_KEYS[0]:#06x}, then {TRIP_CLEAR_KEYS[1]:#06x}, nothing else written between: clears a trip, "
+        "and channels that are off for over-current or reverse current, where the cause is gone",
         "the two keys",
     ),
     "current_limit_ma": (

@@ -7,20 +7,23 @@ the 47 µF × 48 ohm at a channel's input after the change, so that a dischargin
 string is learnt by its step, the slow one of all of them by `slow_optimum.py`. State by state (points.ChannelState):
 
     ABSENT  no module answers
-    OFF     not allowed; duty 0, and the amplifier's offset is averaged
+    OFF     not allowed; duty 0, and from 3.2 ms on the amplifier's offset is averaged
     SEEK    from 200 V downwards: by a third as long as no current flows; the first step with current gives the open-circuit voltage,
             V + R × I with V = bus / duty, and half of it as the next. From the start again where the converter's reach ends
     TRACK   at the best voltage known, perturbed by ±1/128
     HOLD    the bus is above its warning level: the string voltage stays
-    LIMIT   at a current limit (its own, the site's ceiling), above the voltage of most power; or lowered because the bus sheds
-    FAULT   over-current or reverse current: duty 0 until not allowed; a converter that is not believed: duty 0 while it is not
+    LIMIT   at a current limit (its own, the site's ceiling), above the voltage of most power; or lowered because the bus sheds. Where the
+            highest voltage still gives more, and where shedding has come to it, duty 0; then SEEK, one channel each 51 ms, once the bus is
+            below its warning level, the site has room, and the limit is 0.6 A, more than any string gives at that voltage
+    FAULT   over-current or reverse current: duty 0 until cleared by key with the current back within its limits, and through absence; a
+            converter that is not believed, or a current while off that is no amplifier's offset (±128 mA): duty 0 while it lasts
 
 The duty follows by at most `slew` an exchange: the string's 47 µF resonate with 220 µH (600 Hz to 1.5 kHz, damped in 3 ms); at four
 times the default a compiled site took 5.4 A. At the start conduction is discontinuous (0.3 A at 135 V) and nothing resonates; for the same
 reason, current begins at every duty, and not only below bus / Voc.
 Reference: Femia et al., Optimization of perturb and observe maximum power point tracking method, IEEE Trans. Power Electron. 20(4), 2005.
 Latency of a pass: at most 8 clocks a channel + 73 (108 channels: 937). Area, LIFCL, 108 channels, with all that it contains:
-4,100 COMB, 1,036 FF, 7 EBR, 5 multipliers (docs/mppt.md).
+4,350 COMB, 1,049 FF, 7 EBR, 5 multipliers (docs/mppt.md).
 """
 
 from __future__ import annotations
@@ -54,15 +57,23 @@ from .slow_optimum import SlowOptimum
 DEFAULT_PARAMETERS = {parameter.identifier: parameter.default for parameter in TRACKER_PARAMETERS}
 DEFAULT_CURRENT_LIMIT_MA = DEFAULT_PARAMETERS["current_limit_ma"]
 STEP_EXCHANGES = 128
+DECAY_EXCHANGES = 32
+"""From the last duty to where a current can only be the amplifier's offset."""
+OFFSET_MAX = 64
+"""In 2 mA: the most that an amplifier's offset can be; more is a current."""
 CONVERTER_CHANNELS = 12
 CONVERTERS_PER_MODULE = 3
 GAIN_ONE = 0x8000
+RETURN_MA = 600
+"""Limit from which a parked channel seeks again: more than flows at 240 V (0.54 A from 190 V open), so that it is not parked again."""
 
 _CURRENT_FRACTION = 4
 """A current is in 1/16 of 2 mA; its power with the bus in mV in 125 nW, kept in 32 µW."""
 _POWER_SHIFT = 8
 _POWER_SHAPE = signed(25)
 _OFFSET_FILTER_LOG2 = 6
+ZEROING_EXCHANGES = DECAY_EXCHANGES + (5 << _OFFSET_FILTER_LOG2)
+"""In which a channel that is off loses all but 1/150 of its offset."""
 _SLEW_Y = 21
 """Y of an eighth of a count at 50 V."""
 _CHANNEL_CLOCKS = 8
@@ -76,11 +87,12 @@ def pass_clocks(channels: int) -> int:
 class Tracker(wiring.Component):
     """`start` begins a pass over all channels, `busy` lasts until it has ended. `pass_done`: new duties and `channel_sum` are there.
 
-    `current_addr`/`current_data` and `duty_addr`/`duty_data` are memory ports (data one clock after the address). `channel_sum`:
-    newest currents of all channels added, calibrated, in 2 mA. `channel_index` → `channel_word` one clock later, in the
-    telemetry's packing, 0 for what does not exist. `overcurrent`, `reverse`: a channel is off for that reason; until not `allowed`.
-    `converter_fault[3m + k]`: the k-th twelve channels of module m are not to be believed. `autonomous`: nobody supervises; the lower limit
-    holds and the slow optimum is not searched.
+    `current_addr`/`current_data` and `duty_addr`/`duty_data` are memory ports (data one clock after the address). `channel_sum`: newest
+    currents of all channels added, calibrated, in 2 mA; zero for what is not present, not believed or not `fresh`. `channel_index` →
+    `channel_word` one clock later, in the telemetry's packing, 0 for what does not exist. `allowed`: by module. `converter_fault[3m + k]`:
+    the k-th twelve channels of module m are not to be believed. `overcurrent`, `reverse`: a channel is off for that reason, until
+    `trip_clear` (one clock, keyed by the host link) with its cause gone. `autonomous`: nobody supervises; the lower limit holds and the
+    slow optimum is not searched.
     """
 
     PARAMETERS_LAYOUT = PARAMETERS_LAYOUT
@@ -96,8 +108,10 @@ class Tracker(wiring.Component):
             {
                 "start": In(1),
                 "present": In(modules),
+                "fresh": In(modules, init=-1),
                 "converter_fault": In(CONVERTERS_PER_MODULE * modules),
-                "allowed": In(1),
+                "allowed": In(modules),
+                "trip_clear": In(1),
                 "hold": In(1),
                 "shed": In(1),
                 "autonomous": In(1),
@@ -150,18 +164,21 @@ class Tracker(wiring.Component):
         ]
 
         # One pass works under one view of what is present and allowed.
-        present, converter_fault = Signal.like(self.present), Signal.like(self.converter_fault)
-        allowed, hold, shed, autonomous = Signal(), Signal(), Signal(), Signal()
+        present, fresh, converter_fault = Signal.like(self.present), Signal.like(self.fresh), Signal.like(self.converter_fault)
+        may_switch, hold, shed, autonomous = Signal.like(self.allowed), Signal(), Signal(), Signal()
+        clear_asked, clearing = Signal(), Signal()
         bus = Signal(16)
 
         # Which module's and which converter's the channel is, counted along.
         channel, module = Signal(range(self._channels)), Signal(range(self._modules + 1))
         converter = Signal(range(CONVERTERS_PER_MODULE * (self._modules + 1) + 1))
         converter_channel = Signal(range(CONVERTER_CHANNELS))
-        here, believed = Signal(), Signal()
+        here, allowed, believed, counted = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             here.eq(present.bit_select(module, 1)),
+            allowed.eq(may_switch.bit_select(module, 1)),
             believed.eq(~converter_fault.bit_select(converter, 1)),
+            counted.eq(here & believed & fresh.bit_select(module, 1)),
         ]
 
         # A channel's place in its pattern: step of four in the upper two bits, exchange of 128 in the others.
@@ -198,8 +215,11 @@ class Tracker(wiring.Component):
             with m.State("IDLE"), m.If(self.start):
                 m.d.sync += [
                     present.eq(self.present),
+                    fresh.eq(self.fresh),
                     converter_fault.eq(self.converter_fault),
-                    allowed.eq(self.allowed),
+                    may_switch.eq(self.allowed),
+                    clearing.eq(clear_asked),
+                    clear_asked.eq(0),
                     hold.eq(self.hold),
                     shed.eq(self.shed),
                     autonomous.eq(self.autonomous),
@@ -268,53 +288,52 @@ class Tracker(wiring.Component):
             with m.State("STEP"), m.If(step.done):
                 m.next = "IDLE"
 
-        overcurrent = Signal()
-        m.d.comb += overcurrent.eq(current > (parameters.overcurrent_ma[:12] << (_CURRENT_FRACTION - 1)))
+        m.submodules.ceiling = ceiling = CurrentCeiling()
+        own_limit = Signal(16)
+        overcurrent, backwards, latched = Signal(), Signal(), Signal()
+        m.d.comb += [
+            overcurrent.eq(current > (parameters.overcurrent_ma[:12] << (_CURRENT_FRACTION - 1))),
+            backwards.eq(current < -(parameters.reverse_ma[:12] << (_CURRENT_FRACTION - 1))),
+            latched.eq(record.latched & ~(clearing & here & believed & ~overcurrent & ~backwards)),
+        ]
         m.d.comb += [after.eq(0), after.offset.eq(record.offset), duty_after.eq(0)]
+        m.d.comb += [after.latched.eq(latched), after.reversed.eq(latched & record.reversed)]
         with m.If(~here):
             m.d.comb += [after.state.eq(ChannelState.ABSENT), after.offset.eq(CURRENT_ZERO << OFFSET_FRACTION)]
         with m.Elif(~believed):
-            m.d.comb += [after.state.eq(ChannelState.FAULT), after.latched.eq(record.latched & allowed)]
-        with m.Elif(~allowed):
-            difference = Signal(signed(CURRENT_BITS + OFFSET_FRACTION + 1))
-            m.d.comb += [
-                difference.eq(Cat(C(0, OFFSET_FRACTION), raw) - record.offset),
-                after.state.eq(ChannelState.OFF),
-                after.offset.eq(record.offset + (difference >> _OFFSET_FILTER_LOG2)),
-            ]
-        with m.Elif(record.latched | (_switching(record.state) & overcurrent)):
+            m.d.comb += after.state.eq(ChannelState.FAULT)
+        with m.Elif(record.latched | ~allowed | ~_switching(record.state)):
+            self._rest(m, record, after, raw, allowed & ~latched, ~shed & ceiling.room & own_limit[4:].any())
+        with m.Elif(overcurrent):
             m.d.comb += [after.state.eq(ChannelState.FAULT), after.latched.eq(1)]
-        with m.Elif(~_switching(record.state)):
-            m.d.comb += [after.state.eq(ChannelState.SEEK), after.goal.eq(Y_START), after.applied.eq(Y_START), after.spoiled.eq(1)]
         with m.Else():
             m.d.comb += [after.eq(record), after.applied.eq(applied), duty_after.eq(duty)]
             with m.If(shed):
                 m.d.comb += [after.goal.eq(applied), after.state.eq(ChannelState.LIMIT)]
+            with m.If((record.applied == 0) | (shed & (record.applied == Y_LEAST))):
+                m.d.comb += [after.goal.eq(0), after.applied.eq(0), duty_after.eq(0)]
             self._measure(m, record, after, place, minus, power, (record.state == ChannelState.TRACK) & ~at_reach & ~shed)
 
         rounded = (current + (1 << (_CURRENT_FRACTION - 1))) >> _CURRENT_FRACTION
         shown = Signal(signed(16))
         m.d.comb += [
-            shown.eq(rounded + CURRENT_ZERO),
+            shown.eq(Mux(believed, rounded, 0) + CURRENT_ZERO),
             word_wr.data.eq(
                 Mux(here, Cat(after.state, duty_after[DITHER_BITS:], Mux(shown < 0, 0, Mux(shown > 0xFFF, 0xFFF, shown))[:CURRENT_BITS]), 0)
             ),
         ]
-        with m.If(passed & here):
-            m.d.sync += pass_sum.eq(pass_sum + rounded)
-            with m.If(believed):
-                m.d.sync += pass_power.eq(pass_power + power)
-        with m.If(~self.allowed):
-            m.d.sync += [self.overcurrent.eq(0), self.reverse.eq(0)]
-        with m.Else():
-            with m.If(passed & here & believed & allowed & _switching(record.state) & overcurrent):
-                m.d.sync += self.overcurrent.eq(1)
-            with m.If(step.done & step.reverse):
-                m.d.sync += self.reverse.eq(1)
+        with m.If(passed & counted):
+            m.d.sync += [pass_sum.eq(pass_sum + rounded), pass_power.eq(pass_power + power)]
+        over_found, reverse_found = Signal(), Signal()
+        with m.If(passed & after.latched):
+            m.d.sync += [over_found.eq(over_found | ~after.reversed), reverse_found.eq(reverse_found | after.reversed)]
+        with m.If(fsm.ongoing("SUM")):
+            m.d.sync += [self.overcurrent.eq(over_found), self.reverse.eq(reverse_found), over_found.eq(0), reverse_found.eq(0)]
+        with m.If(self.trip_clear):
+            m.d.sync += clear_asked.eq(1)
 
-        m.submodules.ceiling = ceiling = CurrentCeiling()
         m.submodules.slow = slow = SlowOptimum()
-        own_limit = Signal(16)
+        returned = Signal()
         m.d.comb += [
             own_limit.eq(
                 Mux(
@@ -327,6 +346,7 @@ class Tracker(wiring.Component):
             step.minus.eq(minus),
             step.pattern_ends.eq(place == 0),
             step.hold.eq(hold),
+            step.may_return.eq(ceiling.room & ~hold & ~shed & ~returned & (step.limit_ma >= RETURN_MA)),
             step.bus_mv.eq(bus),
             step.limit_ma.eq(Mux(own_limit > ceiling.ceiling_ma, ceiling.ceiling_ma, own_limit)),
             step.ratio.eq(slow.ratio),
@@ -341,6 +361,10 @@ class Tracker(wiring.Component):
         m.d.comb += summed.eq(round_power + forward)
         with m.If(fsm.ongoing("SUM")):
             m.d.sync += round_power.eq(Mux(round_ends, 0, summed))
+        with m.If(round_ends & exchange[7:].all()):
+            m.d.sync += returned.eq(0)
+        with m.Elif(step.done & (record.applied == 0) & (step.result.applied != 0)):
+            m.d.sync += returned.eq(1)
         with m.If(round_ends):
             m.d.sync += disturbed.eq(0)
         with m.Elif(passed & (hold | shed | autonomous | (record.state == ChannelState.LIMIT))):
@@ -352,7 +376,7 @@ class Tracker(wiring.Component):
             slow.round_strobe.eq(round_ends),
             slow.round_power.eq((summed >> 12)[:ROUND_POWER_BITS]),
             slow.disturbed.eq(disturbed),
-            slow.searching.eq(~autonomous & allowed),
+            slow.searching.eq(~autonomous & may_switch.any()),
             slow.start.eq(parameters.ratio_start),
             slow.least.eq(parameters.ratio_least),
             slow.most.eq(parameters.ratio_most),
@@ -374,6 +398,27 @@ class Tracker(wiring.Component):
             change.eq(Mux(gap > most, most, gap)),
         ]
         return Mux(rising, record.applied + change, record.applied - change)
+
+    @staticmethod
+    def _rest(m, record, after, raw, may_start, may_switch):
+        """A channel that is off: once its current has decayed, the amplifier's offset is averaged; beyond what that can be, a FAULT."""
+        since = Signal(range(DECAY_EXCHANGES + 1))
+        zero, decayed = Signal(), Signal()
+        difference = Signal(signed(CURRENT_BITS + OFFSET_FRACTION + 1))
+        m.d.comb += [
+            since.eq(Mux(_switching(record.state), 0, record.window[: len(since)])),
+            decayed.eq(since == DECAY_EXCHANGES),
+            zero.eq((raw >= CURRENT_ZERO - OFFSET_MAX) & (raw <= CURRENT_ZERO + OFFSET_MAX)),
+            difference.eq(Cat(C(0, OFFSET_FRACTION), raw) - record.offset),
+            after.window.eq(Mux(decayed, since, since + 1)),
+            after.state.eq(Mux(after.latched | (decayed & ~zero), ChannelState.FAULT, ChannelState.OFF)),
+        ]
+        with m.If(zero & may_start):
+            m.d.comb += [after.window.eq(0), after.spoiled.eq(1), after.state.eq(ChannelState.LIMIT)]
+            with m.If(may_switch):
+                m.d.comb += [after.state.eq(ChannelState.SEEK), after.goal.eq(Y_START), after.applied.eq(Y_START)]
+        with m.Elif(zero & decayed):
+            m.d.comb += after.offset.eq(record.offset + (difference >> _OFFSET_FILTER_LOG2))
 
     @staticmethod
     def _measure(m, record, after, place, minus, power, whole):

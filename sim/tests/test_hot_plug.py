@@ -14,6 +14,7 @@ CHANNELS, MODULES = 2, 3
 START = 1_790_000_000
 PULLED = 1
 TRACKING_W = 80.0
+ZEROING_MS = 35
 
 
 class Running:
@@ -90,6 +91,9 @@ def test_a_module_pulled_out_of_a_running_node_reads_absent_while_the_others_go_
     assert running.site.plant.means.output_w == pytest.approx(sum(running.output_w(0) + running.output_w(2)), rel=0.02)
 
     running.site.compiled.insert_module(PULLED)
+    for _ in range(ZEROING_MS):
+        running.run_ms(1)
+        assert running.output_w(PULLED) == [0.0] * CHANNELS, "it switched before its offsets were learnt"
     assert running.until(running.tracking, 800), "the module never came back"
     assert running.until(lambda: ChannelState.ABSENT not in running.states(PULLED), 60)
     assert running.until(lambda: running.node.status()["faults"] == 0, 60), "it left a fault behind"

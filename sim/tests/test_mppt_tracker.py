@@ -7,6 +7,8 @@ import random
 
 import pytest
 from thermogen_esf.points import ChannelState
+from thermogen_sim.electrical import PWM_COUNTS, Electrical
+from thermogen_sim.models import run_averaged
 from thermogen_sim.mppt.tracker import CompiledTracker
 
 pytestmark = pytest.mark.slow
@@ -194,3 +196,103 @@ def test_above_the_warning_level_voltages_hold_and_above_shed_every_channel_goes
     bench.levels(shed=False)
     bench.exchange(6 * STEP_EXCHANGES)
     assert bench.states == [ChannelState.TRACK]
+
+
+class CircuitBench(Bench):
+    """The same in front of the averaged circuit, in which current flows at every duty, with the low sides off below the rated current."""
+
+    PERIODS = 10
+
+    def __init__(self, open_v):
+        super().__init__([String(0) for _ in open_v])
+        self.circuit = Electrical()
+        self.circuit.channels = CHANNELS
+        for channel, volts in enumerate([*open_v, *[0.0] * (CHANNELS - len(open_v))]):
+            self.circuit.open_circuit_v[channel] = self.circuit.input_v[channel] = volts
+            self.circuit.string_ohm[channel] = R_OHM
+        self.circuit.battery_ocv, self.circuit.battery_ohm, self.circuit.battery_connected = BUS_V, 0.001, 1
+        self.circuit.bus_v = BUS_V
+        self.circuit.dump_start_v, self.circuit.dump_full_v = 90, 91
+
+    def exchange(self, count=1):
+        for _ in range(count):
+            self.duties = self.tracker.exchange(self.raw, round(self.circuit.bus_v * 1000))
+            run_averaged(self.circuit, [round(duty / 3840 * PWM_COUNTS) for duty in self.duties], [0] * CHANNELS, self.PERIODS)
+            self.raw = [min(4095, max(0, round(2048 + amps / 2e-3))) for amps in self.circuit.amplifier_a[:CHANNELS]]
+
+    def power(self, exchanges=STEP_EXCHANGES):
+        """Mean power of all channels, in W."""
+        joules = self.circuit.output_j
+        self.exchange(exchanges)
+        return (self.circuit.output_j - joules) / (exchanges * EXCHANGE_S)
+
+    def until(self, reached, steps):
+        """Whether that came within so many steps."""
+        for _ in range(steps):
+            if reached():
+                return True
+            self.exchange(STEP_EXCHANGES)
+        return reached()
+
+
+STRINGS_V = (160, 135, 128, 105)
+
+
+@pytest.mark.parametrize(("limit", "steps"), [("current_limit_ma", 40), ("site_power_limit", 500)])
+def test_a_limit_of_zero_leaves_no_power_and_gives_all_of_it_back(limit, steps):
+    bench = CircuitBench(STRINGS_V)
+    full = {"current_limit_ma": 3000, "site_power_limit": 1200}[limit]
+    bench.exchange(2 * START_EXCHANGES)
+    before = bench.power()
+    assert bench.states == [ChannelState.TRACK] * 4 and before > 300
+    bench.set(**{limit: 0})
+    assert bench.until(lambda: not any(bench.duties), steps), f"{bench.power()} W are left"
+    bench.exchange(STEP_EXCHANGES)
+    for _ in range(100):
+        assert bench.power() == 0 and bench.states == [ChannelState.LIMIT] * 4
+    bench.levels(allowed=False)
+    bench.exchange(40)
+    assert bench.states == [ChannelState.OFF] * 4
+    bench.levels(allowed=True)
+    assert bench.power(4 * STEP_EXCHANGES) == 0 and bench.states == [ChannelState.LIMIT] * 4
+    bench.set(**{limit: full})
+    assert bench.until(lambda: bench.states == [ChannelState.TRACK] * 4, steps)
+    bench.exchange(8 * STEP_EXCHANGES)
+    assert bench.power() == pytest.approx(before, rel=0.01)
+
+
+def test_a_channel_that_its_limit_has_parked_stays_so_until_the_limit_is_above_what_flows_at_240_volt():
+    bench = CircuitBench(STRINGS_V[:1])
+    bench.exchange(2 * START_EXCHANGES)
+    bench.set(current_limit_ma=100)
+    assert bench.until(lambda: bench.duties[0] == 0, 100)
+    bench.set(current_limit_ma=599)
+    bench.exchange(20 * STEP_EXCHANGES)
+    assert bench.duties[0] == 0
+    bench.set(current_limit_ma=600)
+    bench.exchange(60 * STEP_EXCHANGES)
+    assert bench.power() / BUS_V == pytest.approx(0.6, rel=0.03) and bench.states == [ChannelState.LIMIT]
+
+
+def test_a_site_limit_below_what_all_channels_give_at_240_volt_parks_some_of_them():
+    """Together they give 41 W there."""
+    bench = CircuitBench(STRINGS_V)
+    bench.set(site_power_limit=3)
+    bench.exchange(400 * STEP_EXCHANGES)
+    powers = [bench.power() for _ in range(400)]
+    assert sum(powers) / len(powers) <= 30 and max(powers) <= 32 and min(powers) >= 20
+    assert 0 < sum(duty == 0 for duty in bench.duties) < 4
+
+
+def test_shedding_comes_to_no_power_and_ends_below_the_warning_level():
+    bench = CircuitBench(STRINGS_V)
+    bench.exchange(2 * START_EXCHANGES)
+    before = bench.power()
+    bench.levels(hold=True, shed=True)
+    bench.exchange(3 * STEP_EXCHANGES)
+    assert bench.power() == 0 and bench.states == [ChannelState.LIMIT] * 4 and not any(bench.duties)
+    bench.levels(shed=False)
+    assert bench.power(4 * STEP_EXCHANGES) == 0
+    bench.levels(hold=False)
+    bench.exchange(START_EXCHANGES + 16 * STEP_EXCHANGES)
+    assert bench.states == [ChannelState.TRACK] * 4 and bench.power() == pytest.approx(before, rel=0.01)

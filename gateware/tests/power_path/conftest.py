@@ -117,7 +117,10 @@ class SpiNode:
 
 @dataclass
 class SpiModule:
-    """A module's end of the link: answers late, as an oversampling slave does. `corrupt(n)` may change the n-th answer."""
+    """A module's end of the link: answers late, as an oversampling slave does. `answer(n)` may change the n-th answer.
+
+    `while_off`: all currents while no duty has come.
+    """
 
     channels: int
     currents: list[int]
@@ -131,11 +134,14 @@ class SpiModule:
     type: int = 1
     version: int = 2
     bootstrap_pulses: int = 0
+    while_off: int | None = None
 
     def _message(self):
         message = bytes([0x5A, self.last_sequence, self.status, self.type, self.version])
         message += self.bootstrap_pulses.to_bytes(2, "big")
-        message += b"".join(current.to_bytes(2, "big") for current in self.currents)
+        switching = self.while_off is None or (self.received and any(self.received[-1][3 : 3 + 2 * self.channels]))
+        currents = self.currents if switching else [self.while_off] * self.channels
+        message += b"".join(current.to_bytes(2, "big") for current in currents)
         message += crc16(message)
         return self.answer(len(self.received), message) if self.answer else message
 

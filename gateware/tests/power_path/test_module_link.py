@@ -266,7 +266,7 @@ def test_master_and_slave_exchange_all_channels_between_their_own_clocks(channel
                 await ctx.tick()
                 clocks += 1
             assert clocks == exchange_clocks(channels)
-            assert ctx.get(master.good)
+            assert ctx.get(master.present)
             await ctx.tick().repeat(10)
         assert ctx.get(slave.valid) and ctx.get(slave.enable)
         for channel in range(channels):

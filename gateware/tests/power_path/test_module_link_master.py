@@ -33,9 +33,8 @@ class Bench:
         while not ctx.get(self.dut.done):
             await ctx.tick()
             clocks += 1
-        good = ctx.get(self.dut.good)
         await ctx.tick().repeat(4)
-        return clocks, good
+        return clocks
 
     async def currents(self, ctx, module=0, port="current"):
         values = []
@@ -82,7 +81,7 @@ def test_the_currents_are_taken_whatever_the_slaves_delay(simulate, spi_module, 
     bench = Bench(simulate, [spi_module(CHANNELS, [2048, 4095, 1], delay_s=delay_s)])
 
     async def testbench(ctx):
-        assert (await bench.exchange(ctx))[1]
+        await bench.exchange(ctx)
         assert await bench.currents(ctx) == [2048, 4095, 1]
         assert await bench.currents(ctx, port="watch") == [2048, 4095, 1]
         assert ctx.get(bench.dut.present) and ctx.get(bench.dut.heard)
@@ -113,8 +112,8 @@ def test_three_modules_are_exchanged_with_at_once_each_with_its_own(simulate, sp
 
     async def testbench(ctx):
         dut = bench.dut
-        clocks, good = await bench.exchange(ctx, enable=0b101)
-        assert clocks == exchange_clocks(CHANNELS) and good == 0b111
+        clocks = await bench.exchange(ctx, enable=0b101)
+        assert clocks == exchange_clocks(CHANNELS) and ctx.get(dut.present) == 0b111
         for module, first in enumerate((11, 21, 31)):
             assert await bench.currents(ctx, module) == [first, first + 1, first + 2]
         assert list(ctx.get(dut.status)) == [1, 0x81, 1]
@@ -161,7 +160,7 @@ def test_a_damaged_answer_changes_nothing_of_its_module_and_counts_as_an_error(s
         dut = bench.dut
         await bench.exchange(ctx)
         damaged.currents, damaged.bootstrap_pulses, whole.currents = [1, 2, 3], 6, [4, 5, 6]
-        assert (await bench.exchange(ctx))[1] == 0b10
+        await bench.exchange(ctx)
         assert await bench.currents(ctx, 0) == [2000, 2001, 2002]
         assert await bench.currents(ctx, 1) == [4, 5, 6]
         assert list(ctx.get(dut.bootstrap_pulses)) == [5, 0]
@@ -183,8 +182,8 @@ def test_a_module_that_answers_but_does_not_hear_counts_as_errors(simulate, spi_
         assert ctx.get(bench.dut.errors) == 0
         module.deaf = True
         for _ in range(4):
-            _, good = await bench.exchange(ctx)
-        assert good and ctx.get(bench.dut.errors) == 3
+            await bench.exchange(ctx)
+        assert ctx.get(bench.dut.present) and ctx.get(bench.dut.errors) == 3
 
     bench.run(testbench)
 
@@ -204,6 +203,26 @@ def test_a_slot_is_absent_until_it_is_filled_and_never_reads_as_a_current(simula
         await bench.exchange(ctx)
         assert ctx.get(dut.present) == 0b11 and ctx.get(dut.module_version[1]) == 2
         assert await bench.currents(ctx, 1) == [200, 201, 202]
+
+    bench.run(testbench)
+
+
+def test_currents_are_fresh_until_three_answers_in_a_row_were_bad(simulate, spi_module):
+    modules = [spi_module(CHANNELS, [100, 101, 102]), spi_module(CHANNELS, [200, 201, 202])]
+    bench = Bench(simulate, modules)
+
+    async def testbench(ctx):
+        dut = bench.dut
+        assert ctx.get(dut.fresh) == 0
+        await bench.exchange(ctx)
+        assert ctx.get(dut.fresh) == 0b11
+        modules[0].present = False
+        for fresh in (0b11, 0b11, 0b10, 0b10):
+            await bench.exchange(ctx)
+            assert ctx.get(dut.fresh) == fresh and ctx.get(dut.present) == 0b11
+        modules[0].present = True
+        await bench.exchange(ctx)
+        assert ctx.get(dut.fresh) == 0b11
 
     bench.run(testbench)
 

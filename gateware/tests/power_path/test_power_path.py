@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 from amaranth.hdl import Signal
 from amaranth.sim import Simulator
 from thermogen_esf.points import SITE_INPUTS, ChannelState, Fault
 from thermogen_esf.tracker_parameters import TRACKER_PARAMETERS
 from thermogen_gateware.power_path import KILLED_EXCHANGES, RELEASE_EXCHANGES, PowerPath
+from thermogen_gateware.tracker import ZEROING_EXCHANGES
 
 CLOCK_HZ = 7_000_000
 """As few clocks as an exchange of two channels takes: 700."""
@@ -18,11 +21,13 @@ ZERO_AMPERE = 2048
 
 
 class Bench:
-    def __init__(self, ads7952, spi_module, inputs=None, currents=(ZERO_AMPERE + 900, ZERO_AMPERE + 500)):
+    def __init__(
+        self, ads7952, spi_module, inputs=None, currents=(ZERO_AMPERE + 900, ZERO_AMPERE + 500), zeroing_exchanges=RELEASE_EXCHANGES
+    ):
         self.inputs = [BUS_48V, ZERO_AMPERE, *[100] * 9, ZERO_AMPERE] if inputs is None else inputs
         self.converter = ads7952(self.inputs)
-        self.module = spi_module(CHANNELS, list(currents))
-        self.dut = PowerPath(CLOCK_HZ, CHANNELS, 1, clocks_per_site_second=4 * EXCHANGE_CLOCKS)
+        self.module = spi_module(CHANNELS, list(currents), while_off=ZERO_AMPERE)
+        self.dut = PowerPath(CLOCK_HZ, CHANNELS, 1, 4 * EXCHANGE_CLOCKS, zeroing_exchanges)
 
     async def second(self, ctx, clocks=4 * EXCHANGE_CLOCKS):
         """One pulse; run its second out. The clocks from pulse to `ready`."""
@@ -82,8 +87,8 @@ def bench(ads7952, spi_module):
 
 
 async def settle(bench, ctx):
-    """Converter believed, module heard and released, a pass made since."""
-    await ctx.tick().repeat((RELEASE_EXCHANGES + 4) * EXCHANGE_CLOCKS)
+    """Converter believed, module heard and released, a pass made since, and one with the currents that it led to."""
+    await ctx.tick().repeat((RELEASE_EXCHANGES + 7) * EXCHANGE_CLOCKS)
 
 
 def test_a_second_is_ready_within_1500_clocks_and_counts_its_mean_power(bench):
@@ -244,6 +249,76 @@ def test_a_module_that_does_not_believe_its_converter_is_a_fault(bench):
         assert [(await bench.word(ctx, channel))[2] for channel in range(CHANNELS)] == [ChannelState.FAULT] * 2
 
     bench.run(testbench)
+
+
+@pytest.mark.slow
+def test_a_module_that_comes_back_is_off_until_it_is_zeroed_and_only_then_released(ads7952, spi_module):
+    zeroing = 3 * RELEASE_EXCHANGES
+    bench = Bench(ads7952, spi_module, zeroing_exchanges=zeroing)
+
+    async def testbench(ctx):
+        await ctx.tick().repeat((zeroing + 4) * EXCHANGE_CLOCKS)
+        assert (await bench.word(ctx, 0))[2] == ChannelState.SEEK
+        bench.module.status = 0
+        await ctx.tick().repeat(2 * EXCHANGE_CLOCKS)
+        assert (await bench.word(ctx, 0))[2] == ChannelState.ABSENT
+        bench.module.status = 1
+        await ctx.tick().repeat(2 * EXCHANGE_CLOCKS)
+        back = len(bench.module.received)
+        for _ in range(zeroing - 3):
+            assert (await bench.word(ctx, 0))[1:] == (0, ChannelState.OFF)
+            await ctx.tick().repeat(EXCHANGE_CLOCKS)
+        assert not any(frame[2] for frame in bench.module.received[back:])
+        await ctx.tick().repeat(4 * EXCHANGE_CLOCKS)
+        assert (await bench.word(ctx, 0))[2] == ChannelState.SEEK and bench.module.received[-1][2]
+
+    bench.run(testbench)
+
+
+@pytest.mark.slow
+def test_a_channel_that_is_off_for_its_current_is_let_go_by_the_key_and_not_by_enable(bench):
+    dut = bench.dut
+
+    async def testbench(ctx):
+        await settle(bench, ctx)
+        bench.module.currents[0] = 4090
+        await ctx.tick().repeat(4 * EXCHANGE_CLOCKS)
+        bench.module.currents[0] = ZERO_AMPERE
+        ctx.set(dut.enable, 0)
+        await ctx.tick().repeat(2 * EXCHANGE_CLOCKS)
+        ctx.set(dut.enable, 1)
+        await settle(bench, ctx)
+        assert [(await bench.word(ctx, channel))[2] for channel in range(CHANNELS)] == [ChannelState.FAULT, ChannelState.SEEK]
+        assert bench.faults(ctx) & Fault.CHANNEL_OVERCURRENT and not ctx.get(dut.tripped)
+        ctx.set(dut.trip_clear, 1)
+        await ctx.tick()
+        ctx.set(dut.trip_clear, 0)
+        await ctx.tick().repeat(3 * EXCHANGE_CLOCKS)
+        assert (await bench.word(ctx, 0))[2] == ChannelState.SEEK and not bench.faults(ctx) & Fault.CHANNEL_OVERCURRENT
+
+    bench.run(testbench)
+
+
+@pytest.mark.slow
+def test_the_last_currents_of_a_module_that_is_pulled_are_not_counted_on(bench):
+    dut = bench.dut
+
+    async def testbench(ctx):
+        await settle(bench, ctx)
+        await bench.second(ctx)
+        await bench.second(ctx)
+        assert ctx.get(dut.channel_power) > 100_000
+        bench.module.present = False
+        await ctx.tick().repeat(4 * EXCHANGE_CLOCKS)
+        await bench.second(ctx)
+        await bench.second(ctx)
+        assert ctx.get(dut.module_present) and ctx.get(dut.channel_power) == 0
+
+    bench.run(testbench)
+
+
+def test_a_new_module_is_zeroed_for_five_time_constants_of_the_offsets_filter():
+    assert inspect.signature(PowerPath).parameters["zeroing_exchanges"].default == ZEROING_EXCHANGES >= 5 * 64 + RELEASE_EXCHANGES
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from amaranth.sim import Simulator
 from thermogen_esf.points import ChannelState
 from thermogen_esf.tracker_parameters import TRACKER_PARAMETERS
-from thermogen_gateware.tracker import Tracker, pass_clocks
+from thermogen_gateware.tracker import ZEROING_EXCHANGES, Tracker, pass_clocks
 
 R_OHM = 48.0
 BUS_V = 50.0
@@ -66,6 +66,12 @@ class Bench:
                 self.duties[channel] = ctx.get(self.dut.duty_data)
                 self.raw[channel] = self.forced.get(channel, string.sample(self.duties[channel] / 8 / 480, self.bus_v))
 
+    async def clear(self, ctx):
+        """The key, as the host link gives it: for one clock."""
+        ctx.set(self.dut.trip_clear, 1)
+        await ctx.tick()
+        ctx.set(self.dut.trip_clear, 0)
+
     async def words(self, ctx):
         """(current, duty, state) of each channel."""
         words = []
@@ -86,7 +92,7 @@ class Bench:
 
         async def bench(ctx):
             ctx.set(self.dut.present, -1)
-            ctx.set(self.dut.allowed, 1)
+            ctx.set(self.dut.allowed, -1)
             await testbench(ctx)
 
         simulator = Simulator(self.dut)
@@ -124,7 +130,7 @@ def test_absent_modules_and_channels_that_are_not_allowed_have_no_duty():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("raw", "flag"), [(2048 + 1951, "overcurrent"), (2048 - 60, "reverse")])
-def test_over_current_and_reverse_current_switch_one_channel_off_until_disallowed(raw, flag):
+def test_over_current_and_reverse_current_switch_one_channel_off_until_cleared_by_key(raw, flag):
     bench = Bench([String(128), String(128)])
 
     async def testbench(ctx):
@@ -137,12 +143,45 @@ def test_over_current_and_reverse_current_switch_one_channel_off_until_disallowe
         await bench.exchange(ctx, STEP_EXCHANGES)
         assert (await bench.states(ctx))[0] == ChannelState.FAULT
         assert (await bench.states(ctx))[1] in {ChannelState.SEEK, ChannelState.TRACK}
-        ctx.set(bench.dut.allowed, 0)
-        await bench.exchange(ctx)
+        for gone in ("allowed", "present", "converter_fault"):
+            level = ctx.get(getattr(bench.dut, gone))
+            ctx.set(getattr(bench.dut, gone), 1 - level)
+            await bench.exchange(ctx, 3)
+            ctx.set(getattr(bench.dut, gone), level)
+            await bench.exchange(ctx, 3)
+            assert ctx.get(getattr(bench.dut, flag)) and not bench.duties[0], f"{gone} has cleared it"
+            assert (await bench.states(ctx))[0] == ChannelState.FAULT
+        await bench.clear(ctx)
+        await bench.exchange(ctx, 2)
         assert not ctx.get(bench.dut.overcurrent) and not ctx.get(bench.dut.reverse)
-        ctx.set(bench.dut.allowed, 1)
-        await bench.exchange(ctx, 60)
         assert (await bench.states(ctx))[0] == ChannelState.SEEK and bench.duties[0]
+
+    bench.run(testbench)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("raw", "flag"), [(2048 + 1951, "overcurrent"), (2048 - 70, "reverse")])
+def test_the_key_does_not_clear_a_channel_whose_current_is_still_beyond_its_limit_or_that_is_absent(raw, flag):
+    bench = Bench([String(128)])
+
+    async def testbench(ctx):
+        await bench.exchange(ctx, 60)
+        bench.forced[0] = raw
+        await bench.exchange(ctx, 2 * STEP_EXCHANGES)
+        await bench.clear(ctx)
+        await bench.exchange(ctx, 3)
+        assert ctx.get(getattr(bench.dut, flag)) and (await bench.states(ctx))[0] == ChannelState.FAULT
+        bench.forced.clear()
+        ctx.set(bench.dut.present, 0)
+        await bench.exchange(ctx, 2)
+        await bench.clear(ctx)
+        await bench.exchange(ctx, 2)
+        ctx.set(bench.dut.present, 1)
+        await bench.exchange(ctx, 3)
+        assert ctx.get(getattr(bench.dut, flag)) and bench.duties == [0]
+        await bench.clear(ctx)
+        await bench.exchange(ctx, 2)
+        assert not ctx.get(getattr(bench.dut, flag)) and bench.duties[0]
 
     bench.run(testbench)
 
@@ -179,6 +218,43 @@ def test_a_module_that_goes_takes_only_its_own_channels_away():
     bench.run(testbench)
 
 
+def test_a_module_whose_last_answers_are_too_old_counts_as_zero_and_goes_on():
+    bench = Bench([String(0)] * 4, modules=2)
+
+    async def testbench(ctx):
+        bench.forced = dict(enumerate((2148, 2248, 2348, 2448)))
+        await bench.exchange(ctx, 3)
+        assert ctx.get(bench.dut.channel_sum) == 1000
+        ctx.set(bench.dut.fresh, 0b10)
+        await bench.exchange(ctx, 2)
+        assert ctx.get(bench.dut.channel_sum) == 700
+        assert ChannelState.ABSENT not in await bench.states(ctx) and all(bench.duties)
+
+    bench.run(testbench)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offset", [-40, 40])
+def test_channels_that_are_not_believed_count_as_zero_whatever_their_offset(offset):
+    bench = Bench([String(0), String(0)])
+
+    async def testbench(ctx):
+        bench.forced = dict.fromkeys(range(2), 2048 + offset)
+        ctx.set(bench.dut.allowed, 0)
+        await bench.exchange(ctx, 500)
+        ctx.set(bench.dut.allowed, 1)
+        await bench.exchange(ctx, 3)
+        assert ctx.get(bench.dut.channel_sum) == 0
+        # The module says zero ampere for a converter that it does not believe itself.
+        bench.forced = dict.fromkeys(range(2), 2048)
+        ctx.set(bench.dut.converter_fault, 1)
+        await bench.exchange(ctx, 3)
+        assert ctx.get(bench.dut.channel_sum) == 0
+        assert await bench.words(ctx) == [(2048, 0, ChannelState.FAULT)] * 2
+
+    bench.run(testbench)
+
+
 @pytest.mark.slow
 def test_a_channels_offset_is_averaged_while_it_is_off_and_taken_away():
     bench = Bench([String(0, noise_steps=1.0, offset_steps=7.25)])
@@ -192,6 +268,76 @@ def test_a_channels_offset_is_averaged_while_it_is_off_and_taken_away():
             sums.append(ctx.get(bench.dut.channel_sum))
         assert abs(sum(sums) / len(sums)) < 0.5
         assert abs((await bench.words(ctx))[0][0] - 2048) <= 4
+
+    bench.run(testbench)
+
+
+@pytest.mark.parametrize("raw", [2048 - 240, 2048 - 65, 2048 + 65])
+def test_a_current_while_off_that_is_no_offset_is_a_fault_and_is_not_learnt(raw):
+    bench = Bench([String(0)])
+
+    async def testbench(ctx):
+        bench.forced = {0: raw}
+        ctx.set(bench.dut.allowed, 0)
+        await bench.exchange(ctx, 500)
+        assert await bench.states(ctx) == [ChannelState.FAULT]
+        ctx.set(bench.dut.allowed, 1)
+        await bench.exchange(ctx, 10)
+        assert await bench.states(ctx) == [ChannelState.FAULT] and bench.duties == [0]
+        assert ctx.get(bench.dut.channel_sum) == raw - 2048
+        bench.forced = {0: 2048}
+        await bench.exchange(ctx, 3)
+        assert await bench.states(ctx) == [ChannelState.SEEK]
+        assert ctx.get(bench.dut.channel_sum) == 0
+        bench.forced = {0: raw}
+        await bench.exchange(ctx, 2 * STEP_EXCHANGES)
+        assert ctx.get(bench.dut.reverse) == (raw < 2048)
+
+    bench.run(testbench)
+
+
+def test_what_flows_on_after_the_last_duty_is_not_learnt_as_an_offset():
+    bench = Bench([String(0)])
+
+    async def testbench(ctx):
+        await bench.exchange(ctx, 2)
+        assert bench.duties[0]
+        ctx.set(bench.dut.allowed, 0)
+        bench.forced = {0: 2048 + 60}
+        await bench.exchange(ctx, 30)
+        bench.forced = {0: 2048}
+        await bench.exchange(ctx, 2)
+        assert ctx.get(bench.dut.channel_sum) == 0
+
+    bench.run(testbench)
+
+
+@pytest.mark.slow
+def test_a_module_that_comes_back_is_zeroed_again_before_it_switches():
+    bench = Bench([String(0), String(0)])
+
+    async def testbench(ctx):
+        bench.forced = {0: 2048 + 40, 1: 2048 - 40}
+        ctx.set(bench.dut.present, 0)
+        await bench.exchange(ctx, 2)
+        ctx.set(bench.dut.present, 1)
+        ctx.set(bench.dut.allowed, 0)
+        await bench.exchange(ctx, ZEROING_EXCHANGES)
+        ctx.set(bench.dut.allowed, 1)
+        await bench.exchange(ctx, 2)
+        assert all(bench.duties)
+        assert [current for current, _, _ in await bench.words(ctx)] == [2048, 2048]
+
+    bench.run(testbench)
+
+
+def test_a_module_that_may_not_switch_yet_holds_back_no_other():
+    bench = Bench([String(128) for _ in range(6)], modules=3)
+
+    async def testbench(ctx):
+        ctx.set(bench.dut.allowed, 0b101)
+        await bench.exchange(ctx, 3)
+        assert await bench.states(ctx) == [ChannelState.SEEK] * 2 + [ChannelState.OFF] * 2 + [ChannelState.SEEK] * 2
 
     bench.run(testbench)
 
@@ -232,7 +378,7 @@ def test_a_pass_over_108_channels_ends_within_the_exchange():
 
     async def testbench(ctx):
         ctx.set(dut.present, 0b111)
-        ctx.set(dut.allowed, 1)
+        ctx.set(dut.allowed, 0b111)
         ctx.set(dut.bus_mv, 50_000)
         for _ in range(2):
             ctx.set(dut.start, 1)

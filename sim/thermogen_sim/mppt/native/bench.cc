@@ -120,6 +120,7 @@ void tz_mppt_run(tz_mppt* b) {
         gateware->raw = raw.data();
         gateware->channels = channels;
         gateware->design.p_present.data[0] = 1;
+        gateware->design.p_fresh.data[0] = 1;
         gateware->design.p_allowed.data[0] = 1;
         for (uint32_t k = 0; k < b->parameter_count; ++k) gateware->parameter(k, b->parameters[k]);
     }
@@ -206,6 +207,7 @@ size_t tz_mppt_size() { return sizeof(tz_mppt); }
 void* tz_tracker_new(uint32_t channels) {
     auto* gateware = new Gateware();
     gateware->channels = channels;
+    gateware->design.p_fresh.data[0] = 1;
     return gateware;
 }
 void tz_tracker_delete(void* gateware) { delete static_cast<Gateware*>(gateware); }

@@ -215,7 +215,7 @@ class NodeModel:
     def _status(self) -> Mapping[str, int]:
         return {
             "magic": MAGIC,
-            "map_version": 2,
+            "map_version": 3,
             "gateware_version": 0x00010000,
             "clocks_per_site_second": CLOCKS_PER_SITE_SECOND,
             "channels": CHANNELS,

@@ -33,7 +33,7 @@ from .host_link.client import HostLinkClient
 from .host_link.transport import HostLinkError
 from .profile import Profile
 
-MAP_VERSION = 2
+MAP_VERSION = 3
 
 _READ_FIELDS = tuple(placed for placed in TELEMETRY_FIELDS if placed.point.source in (Source.MEASURED, Source.DERIVED))
 _READ_WORDS = range(_READ_FIELDS[0].offset // 2, (_READ_FIELDS[-1].offset + _READ_FIELDS[-1].size + 1) // 2)

@@ -239,6 +239,7 @@ PUBLISHED_CODES = {
         "PULSE_GOOD": 16,
         "AUTONOMOUS": 32,
         "COUNTER_SATURATED": 64,
+        "NETWORK": 128,
     },
 }
 

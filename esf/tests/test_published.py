@@ -182,7 +182,7 @@ PUBLISHED_CODES = {
     },
     points.BurnerFlag: {"RUNNING": 1, "FLAME": 2, "GAS_VALVE_OPEN": 4},
     points.SiteAlarm: {"GAS_LEAK": 1, "SMOKE": 2, "HOT_ZONE_DOOR_OPEN": 4, "HOT_PUMP_FAILED": 8, "COLD_PUMP_FAILED": 16},
-    FrameType: {"TELEMETRY": 1, "COMMAND": 2, "ALERT": 3, "BATCH": 4, "RECEIPT": 5, "ACKNOWLEDGEMENT": 6},
+    FrameType: {"TELEMETRY": 1, "COMMAND": 2, "ALERT": 3, "BATCH": 4, "RECEIPT": 5, "ACKNOWLEDGEMENT": 6, "WRITES": 7},
     FrameFlag: {"LIVE": 128},
     CommandCode: {"RESEND_BATCHES": 1, "SET_CURRENT_LIMIT": 2, "SET_ENABLE": 3, "CLEAR_TRIP": 4},
     Result: {"DONE": 0, "EXPIRED": 1, "REFUSED": 2, "UNKNOWN": 3, "REPEATED": 4},

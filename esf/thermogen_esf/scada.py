@@ -7,6 +7,7 @@ range, the daemon says which of them may be written, and an event of a write nam
 from __future__ import annotations
 
 import enum
+import struct
 from dataclasses import dataclass
 
 from .tracker_parameters import TRACKER_PARAMETER
@@ -94,3 +95,13 @@ def read_event(words: list[int]) -> WriteEvent:
     """The event that these words are; ValueError where the kind is none."""
     time_high, time_low, ip_high, ip_low, address, old, new, last = words
     return WriteEvent(time_high << 16 | time_low, ip_high << 16 | ip_low, address, old, new, WriteKind(last >> 12), last & MOST_COUNTED)
+
+
+def event_bytes(words: list[int]) -> bytes:
+    """The words of an event as a frame carries them."""
+    return struct.pack(f">{EVENT_WORDS}H", *words)
+
+
+def event_of(data: bytes) -> WriteEvent:
+    """The event in a frame's bytes; ValueError where the kind is none."""
+    return read_event(list(struct.unpack(f">{EVENT_WORDS}H", data)))

@@ -31,6 +31,7 @@ from thermogen_esf.points import POINT, Kind, Source
 
 from .host_link.client import HostLinkClient
 from .host_link.transport import HostLinkError
+from .node_network import NodeNetwork
 from .profile import Profile
 
 MAP_VERSION = 3
@@ -123,6 +124,8 @@ class Node:
 
     def __init__(self, link: HostLinkClient) -> None:
         self._link = link
+        self.network = NodeNetwork(link)
+        """The network side, where the node's flags say that it has one."""
 
     def status(self) -> NodeStatus:
         """All status registers; WrongNodeError where they are another thing's."""

@@ -57,13 +57,18 @@ class SiteController:
         latched = status.latched_trip
         if latched != self._commands.latched_trip:
             self._commands.set_latched_trip(latched)
-            if latched is not None:
+            if latched is None:
+                # Another hand than ours: SCADA's, where it may. The node's power would have shown as a boot.
+                self._machine.trip_cleared()
+                self._remember()
+            else:
                 text = f"the gateware has switched everything off: {_causes(latched)}"
                 self._alerts.raise_(Alarm(AlertCode.TRIP_LATCHED, Severity.FATAL, text, value=latched.cause, threshold=latched.time_s))
         if latched is None or self._commands.take_trip_to_clear() != latched:
             return
         if self._node.clear_trip():
             _log.info("the trip of %d is cleared (%s)", latched.time_s, _causes(latched))
+            self._commands.set_latched_trip(None)
             self._machine.trip_cleared()
             self._remember()
         else:

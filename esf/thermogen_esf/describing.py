@@ -182,6 +182,6 @@ def _point_name(number: int) -> str:
 _CODES: dict[FrameType, type[enum.IntEnum]] = {FrameType.COMMAND: CommandCode, FrameType.ALERT: AlertCode}
 _SPECIAL: dict[str, Callable[[int], str]] = {
     "magic": lambda value: value.to_bytes(2, "big").decode("ascii"),
-    "time": lambda value: moment_text(value),
+    "time": moment_text,
     "point": _point_name,
 }

@@ -5,9 +5,6 @@ from __future__ import annotations
 import struct
 
 import pytest
-from amaranth.hdl import Module, signed
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 from thermogen_esf import merkle
 from thermogen_esf.frames import Telemetry
@@ -28,9 +25,8 @@ from thermogen_esf.hostlink import (
     Status,
 )
 from thermogen_esf.layout import FIELD, MAGIC
-from thermogen_esf.points import SITE_INPUTS, Fault, TimeQuality
+from thermogen_esf.points import Fault, TimeQuality
 from thermogen_gateware.node import Node
-from thermogen_gateware.tracker import PARAMETERS_LAYOUT
 
 CLOCKS_PER_SITE_SECOND = 2_500
 CLOCK_PERIOD_S = 20e-9

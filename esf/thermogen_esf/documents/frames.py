@@ -66,11 +66,12 @@ number.""",
     FrameType.ACKNOWLEDGEMENT: """
 A site's answer to a command.""",
     FrameType.WRITES: f"""
-What SCADA wrote to the site over MODBUS TCP, recorded by the gateware and signed by the site; up to {EVENT_RING} events a frame. An event is
-{EVENT_BYTES} bytes: site time u32, the client's IPv4 address u32, the holding register's address u16 (for a coil too), its value before u16
-and after u16, and one u16 with the kind in its upper 4 bits ({", ".join(f"{kind.value} {kind.name.lower()}" for kind in WriteKind)}) and in
-its lower 12 how many writes it stands for: writes of the heartbeat that follow each other from one client are one event, 4,095 or more of
-them as 4,095. Addresses are in [scada-map.md](scada-map.md).""",
+What SCADA wrote to the site over MODBUS TCP, recorded by the gateware and signed by the site; up to {EVENT_RING} events a frame. An event
+is {EVENT_BYTES} bytes: site time u32, the client's IPv4 address u32, the holding register's address u16 (for a coil too), its value
+before u16 and after u16, and one u16 with the kind in its upper 4 bits ({
+        ", ".join(f"{kind.value} {kind.name.lower()}" for kind in WriteKind)
+    }) and in its lower 12 how many writes it stands for: writes of the heartbeat that follow each other from one client are one
+event, 4,095 or more of them as 4,095. Addresses are in [scada-map.md](scada-map.md).""",
 }
 
 

@@ -101,8 +101,8 @@ class Acknowledgement:
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """What SCADA wrote to a site over MODBUS. The header's sequence is the frame's number; the events follow each other from `first_event` on,
-    numbered since the boot."""
+    """What SCADA wrote to a site over MODBUS. The header's sequence is the frame's number; the events follow each other from
+    `first_event` on, numbered since the boot."""
 
     type: ClassVar[FrameType] = FrameType.WRITES
     header: Header

@@ -7,7 +7,7 @@ request reads, and the one that is written. Constants lie in all banks from the 
 Latency: a word one clock after its address; a second is shown 70 clocks after the snapshot's. Area, LIFCL (synthesis): @@IMAGE@@.
 """
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -120,13 +120,15 @@ class ScadaImage(wiring.Component):
             self.counter_index.eq((step - first_counter) >> 1),
             halves.eq((step - first_counter) & 1),
         ]
-        sources = Cat(*(Cat(lower[word], C(0, 8)) for _, word in _LOWER), *(self._taken(word) for _, word in _TAKEN))
+        sources = [*(lower[word] for _, word in _LOWER), *(self._taken(word) for _, word in _TAKEN)]
         with m.If(follows):
-            m.d.comb += [writes.eq(1), value.eq(sources.word_select(step, WORD_BITS))]
+            m.d.comb += writes.eq(1)
             with m.Switch(step):
                 for index, address in enumerate(TAIL):
                     with m.Case(index):
                         m.d.comb += place.eq(address)
+                        if index < first_counter:
+                            m.d.comb += value.eq(sources[index])
             with m.If(step >= first_counter):
                 m.d.comb += value.eq(Mux(halves, self.counter[:WORD_BITS], self.counter[WORD_BITS:]))
             m.d.sync += step.eq(step + 1)

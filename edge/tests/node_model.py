@@ -88,6 +88,8 @@ class NodeModel:
             "cold_flow": 26.0,
         }
         self.isn_keys: list[tuple[int, ...]] = []
+        self.settings_written = 0
+        """Entries of the network's settings that were written, ever."""
         self.has_network = False
         """Whether the node has an Ethernet port; takes effect at the next power-up."""
         self.power_cycle()
@@ -278,6 +280,7 @@ class NodeModel:
         entries = {start + n * size: size for start, size, count in NETWORK_SETTINGS.values() for n in range(count)}
         if entries.get(address) != len(words):
             return Status.REFUSED
+        self.settings_written += 1
         if address == NETWORK_SETTINGS["isn_key"][0]:
             self.isn_keys.append(words)
         else:

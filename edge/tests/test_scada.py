@@ -79,9 +79,11 @@ def test_a_node_is_given_its_network_once_and_again_after_its_power_failed(parts
     assert register(networked, "preferred") == int(IPv4Address("10.0.0.6")) and register(networked, "preferred", 1) == 0
     assert register(networked, "mac") >> 24 == 0x02545A
     assert len(networked.isn_keys) == 1
+    written = networked.settings_written
     parts.session.lost()
+    networked.tick()
     parts.look()
-    assert len(networked.isn_keys) == 1  # an armed node is left alone: its connections go on
+    assert (len(networked.isn_keys), networked.settings_written) == (1, written)  # an armed node is left alone: its connections go on
     networked.power_cycle()
     networked.tick()
     parts.look()

@@ -240,6 +240,22 @@ def test_the_first_thing_wrong_is_what_is_said(bench):
     bench.run(script)
 
 
+def test_a_refused_request_changes_nothing_even_where_it_is_ended_as_if_it_were_right(bench):
+    async def script(bench):
+        bench.allow()
+        await bench.begin()
+        assert await bench.stage(bench.HOLDING, POWER, 100) is Refusal.NONE
+        assert await bench.stage(bench.HOLDING, 0, 1) is Refusal.ILLEGAL_ADDRESS
+        assert await bench.stage(bench.HOLDING, CURRENT, 100) is Refusal.ILLEGAL_ADDRESS
+        await bench.strobe(bench.dut.port.end)
+        await bench.ctx.tick().repeat(20)
+        assert (bench.ctx.get(bench.dut.site_power_limit), bench.ctx.get(bench.dut.current_limit_ma)) == (1_200, 3_000)
+        assert bench.ctx.get(bench.dut.override_flags) == OverrideFlag.WRITES_ALLOWED
+        assert await bench.events() == []
+
+    bench.run(script)
+
+
 def test_the_lower_of_two_limits_is_in_force_and_nobody_switches_on_what_the_node_keeps_off(bench):
     async def script(bench):
         ctx, dut = bench.ctx, bench.dut

@@ -2,7 +2,7 @@
 
 Each strobe is remembered until its counter's turn, one counter a clock: a counter takes one strobe in as many clocks as there are
 counters, and frames are hundreds of clocks long.
-Latency: at most as many clocks as there are counters. Area, LIFCL (synthesis): @@COUNTERS@@.
+Latency: at most as many clocks as there are counters. Area, LIFCL (synthesis): 67 COMB, 14 FF, 16 DPR16X4.
 """
 
 from __future__ import annotations

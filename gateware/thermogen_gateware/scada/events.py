@@ -4,7 +4,7 @@ Reference: `thermogen_esf.scada` (the words of an event). Writes of the heartbea
 with their number: a keep-alive every few seconds must not push out what matters, nor fill the ring while the daemon is away. The ring is
 never overwritten: where fewer than RESERVE places are left, writes are refused as busy, so that none goes unrecorded; then heartbeats go
 on being counted, and an override's end, of which there is one a write, still finds its place. Latency: 9 clocks an event. Area, LIFCL
-(synthesis): @@EVENTS@@, 1 EBR.
+(synthesis): 743 COMB, 395 FF, 1 EBR.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Reference: `thermogen_esf.hostlink_network` (addresses). It sits on the register bus beside the register file (`bus_split.py`). Settings are
 read back from a small memory; a value of two or three words is taken whole, in the clock of its last word. The key of the initial
-sequence numbers is never read back. Latency: a word two clocks after its address. Area, LIFCL (synthesis): @@HOST@@.
+sequence numbers is never read back. Latency: a word two clocks after its address. Area, LIFCL (synthesis): counted in `node.py`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Reference: `thermogen_esf.layout` (the snapshot's words), `snapshot.py` (when th
 it writes its image; then the words of what it has not (the trip record, lifetime totals, modules, the network) follow, begun anew
 when one of them changes meanwhile, and the whole is shown at once. Of each memory three banks are in use: the newest, the one that a
 request reads, and the one that is written. Constants lie in all banks from the beginning. The channels are kept whole, 24 bits a channel.
-Latency: a word one clock after its address; a second is shown 70 clocks after the snapshot's. Area, LIFCL (synthesis): @@IMAGE@@.
+Latency: a word one clock after its address; a second is shown 70 clocks after the snapshot's. Area: counted in `registers.py`, 3 EBR of it.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal

@@ -1,7 +1,7 @@
 """The part of the map that is as it stood when the request began: a frozen copy of each value, and the word or bit that is asked for.
 
 Reference: `scada/map.py`. Faults, flags, the set-points in force and the override are live; all else is of the last second.
-Latency: a word or bit one clock after its address. Area, LIFCL (synthesis): @@LIVE@@.
+Latency: a word or bit one clock after its address. Area, LIFCL (synthesis): 319 COMB, 197 FF.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A set-point that SCADA has written counts until the override ends: when its heartbeat was not written within the timeout, when its owner may
 write no more, or when SCADA releases it; then everything is the node's own again, the timeout included. Of two limits the lower is in
 force, and the channels run where node and SCADA both let them: SCADA can only ask for less than the node allows itself. Counts the clock.
-Latency: one clock from `apply` to what is in force. Area, LIFCL (synthesis): @@OVERRIDES@@.
+Latency: one clock from `apply` to what is in force. Area, LIFCL (synthesis): 205 COMB, 143 FF.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Reference: MODBUS application protocol V1.1b3, section 7 (the exceptions), `thermogen_esf.scada` (the ranges). A client may write where
 its address is within an entry of the allow-list, or the panel enables writing, and then what the setting `writable` lists.
-Latency: a word's verdict one clock after it. Area, LIFCL (synthesis): @@STAGING@@.
+Latency: a word's verdict one clock after it. Area, LIFCL (synthesis): counted in `registers.py`.
 """
 
 from __future__ import annotations

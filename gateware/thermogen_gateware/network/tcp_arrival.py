@@ -112,12 +112,15 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
             m.d.sync += [control.retries.eq(0), control.armed.eq(~segment.ack_all), control.resend.eq((control.retries != 0) & ~segment.ack_all)]
         with m.Elif(segment.window == 0):
             m.d.sync += control.retries.eq(0)
+        with m.Elif((control.window == 0) & segment.offset_zero & ~segment.ack_all):
+            # The byte that asked for the window was not taken.
+            m.d.sync += control.resend.eq(1)
         m.next = "ASKED"
     with m.State("ASKED"):
-        with m.If(taken != 0):
+        with m.If(segment.taken != 0):
             d.write(Word.ASKED, d.now)
         m.d.sync += d.of(d.work).eq(1)
-        with m.If(((taken != 0) | fin_taken | segment.ack_new) & ~visited):
+        with m.If(((segment.length != 0) | fin | segment.ack_new) & ~visited):
             m.d.sync += d.of(d.unread).eq(1)
         m.next = "ARRIVAL_END"
     with m.State("ARRIVAL_END"):

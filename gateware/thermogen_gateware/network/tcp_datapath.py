@@ -26,7 +26,7 @@ class TcpTiming:
         self.most_timeout = ticks(8)
         self.keep_alive = tuple(ticks(keep_alive_s + probe * keep_alive_s / 6) for probe in range(4))
         """Silence after which the first probe is sent, the next ones, and after which the connection is given up."""
-        self.cookie_shift = ticks(64).bit_length()
+        self.cookie_shift = ticks(16).bit_length()
         """A handshake is good for one to two times two to the power of this many ticks."""
         self.longest_sample = ticks(40)
 

@@ -32,7 +32,7 @@ def add_engine(m: Module, d: TcpDatapath, tick: Signal, preferred) -> None:
         receiver.touched.eq(d.touched),
         visit.arrived.eq(receiver.arrived),
         visit.dropped.eq(receiver.dropped),
-        transmitter.claimed_length.eq(visit.stream.length),
+        transmitter.claimed_length.eq(visit.answer_length),
         turn_place.eq(turn),
     ]
     with m.If(begins_live):

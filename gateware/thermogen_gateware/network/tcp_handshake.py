@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal
 
 from .tcp_datapath import TcpDatapath
-from .tcp_segment import CONTROL, EVICTED, REPLY, Flag, Word
+from .tcp_segment import CONTROL, EVICTED, MODBUS_PORT, REPLY, Flag, Word
 
 _NEW = (
     Word.IP,
@@ -73,7 +73,7 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
         with m.If(rst):
             m.d.sync += d.arrived.eq(0)
             m.next = "IDLE"
-        with m.Elif(segment.ours & (completes | (syn & ~ack & ~fin))):
+        with m.Elif((segment.local_port == MODBUS_PORT) & (completes | (syn & ~ack & ~fin))):
             m.d.comb += cookie.start.eq(1)
             m.next = "COOKIE"
         with m.Else():
@@ -159,7 +159,7 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
             Word.IP: segment.peer.ip,
             Word.PORT: Cat(segment.port, limit),
             Word.MAC_LOW: segment.peer.mac[:32],
-            Word.MAC_HIGH: segment.peer.mac[32:],
+            Word.MAC_HIGH: Cat(segment.peer.mac[32:], segment.local_port),
             Word.RCV_NXT: d.ack,
             Word.CONSUMED: d.ack,
             Word.SND_UNA: d.seq,

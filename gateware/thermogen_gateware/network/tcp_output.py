@@ -14,7 +14,6 @@ from .tcp_datapath import TcpDatapath
 from .tcp_segment import (
     HEADER_BYTES,
     MAXIMUM_SEGMENT,
-    MODBUS_PORT,
     RECEIVE_BYTES,
     REPLY,
     SEGMENT_LIMITS,
@@ -91,8 +90,8 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
     with m.State("WORK_LENGTH"):
         fits = Mux(usable > limit, limit, usable)
         m.d.sync += length.eq(Mux(unsent > fits, fits, unsent))
-        # A piece smaller than it could be waits for what is under way.
-        with m.If(~again & (usable < unsent) & (usable < limit) & (outstanding != 0)):
+        # A piece smaller than it could be waits for what is under way, and everything for what was lost.
+        with m.If(~again & (outstanding != 0) & (((usable < unsent) & (usable < limit)) | (control.retries != 0))):
             m.d.sync += length.eq(0)
         m.next = "WORK_DECIDE"
     with m.State("WORK_DECIDE"):
@@ -111,7 +110,8 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
         ]
         m.next = "WORK_SENDS"
     with m.State("WORK_SENDS"):
-        m.d.sync += d.of(d.work).eq((length != 0) & (length != unsent) & ~again & ~closed)
+        more = Mux(again, (control.retries == 0) & ~control.fin_sent & (end != nxt[:11]), (length != 0) & (length != unsent))
+        m.d.sync += d.of(d.work).eq(more & ~closed)
         with m.If((length != 0) | fin | control.acknowledge | control.resend | control.reset | control.syn | d.claimed):
             m.d.comb += transmitter.begin.eq(1)
             d.look(Word.IP)
@@ -172,9 +172,10 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
         m.next = "SEGMENT_FLAGS"
     with m.State("SEGMENT_FLAGS"):
         put(6, Cat(flags, C(0, 6), Mux(control.syn, C(6, 4), C(5, 4))))
+        d.look(Word.MAC_HIGH)
         m.next = "SEGMENT_SOURCE"
     with m.State("SEGMENT_SOURCE"):
-        put(0, MODBUS_PORT)
+        put(0, d.word[16:])
         m.next = "SEGMENT_LENGTH"
     with m.State("SEGMENT_LENGTH"):
         put(UNUSED_PLACE, length + Mux(control.syn, HEADER_BYTES + 4 + TCP, HEADER_BYTES + TCP))

@@ -29,7 +29,7 @@ SEGMENT = data.StructLayout(
     {
         "peer": PEER,
         "port": 16,
-        "ours": 1,
+        "local_port": 16,
         "seq": 32,
         "ack": 32,
         "flags": 6,
@@ -49,7 +49,7 @@ SEGMENT = data.StructLayout(
         "ack_wrong": 1,
     }
 )
-"""`ours`: it is for our port. `limit`: class of the maximum segment size that it names. `length`: bytes of data. `offset_zero`: it begins at
+"""`limit`: class of the maximum segment size that it names. `length`: bytes of data. `offset_zero`: it begins at
 RCV.NXT; `in_window`: after it, and within the window; `in_order`: it brings what follows RCV.NXT, or is empty and just there. `taken`: bytes
 stored from RCV.NXT on; `complete`: to its end. `ack_new`, `ack_all`: its ACK is beyond SND.UNA, is SND.NXT; `ack_wrong`: outside what RFC 5961
 section 5.2 admits. `rcv_nxt` is the connection's as it was found."""
@@ -111,7 +111,7 @@ class TcpReceiver(wiring.Component):
             m.d.sync += [at.eq(here + 1), header.eq(recent[:24])]
             with m.Switch(here):
                 with m.Case(3):
-                    m.d.sync += [segment.port.eq(recent[16:]), segment.ours.eq(recent[:16] == MODBUS_PORT)]
+                    m.d.sync += [segment.port.eq(recent[16:]), segment.local_port.eq(recent[:16])]
                 with m.Case(7):
                     m.d.sync += segment.seq.eq(recent)
                 with m.Case(11):
@@ -233,7 +233,7 @@ class TcpReceiver(wiring.Component):
                 with m.If(place == 2 * self._connections + 1):
                     m.next = "WAIT"
                 used = self.used.bit_select(asked_place[1:4], 1)
-                with m.If(asked_place[0] & ip_matches & used & (self.word[:16] == segment.port) & segment.ours):
+                with m.If(asked_place[0] & ip_matches & used & (self.word[:16] == segment.port) & (segment.local_port == MODBUS_PORT)):
                     m.d.sync += [segment.found.eq(1), segment.connection.eq(asked_place[1:4])]
                     m.next = "RCV_NXT"
                 anew()

@@ -46,6 +46,7 @@ class Word(enum.IntEnum):
     """Peer's port, 16 bits; class of its maximum segment size, 2 bits."""
     MAC_LOW = 2
     MAC_HIGH = 3
+    """16 bits; above them our port."""
     RCV_NXT = 4
     CONSUMED = 5
     """Sequence number of the first byte that the application has not finished with."""

@@ -13,9 +13,10 @@ from amaranth.lib.wiring import In, Out
 
 from .ones_complement import OnesComplementSum
 from .tcp_buffer import POSITION_BITS
-from .tcp_segment import RECEIVE_BYTES
+from .tcp_segment import ADU_BYTES, RECEIVE_BYTES
 from .tcp_stream import TcpStreamSignature
 
+ANSWER_BITS = ADU_BYTES.bit_length()
 _RECEIVE_BITS = (RECEIVE_BYTES - 1).bit_length()
 
 
@@ -23,7 +24,8 @@ class TcpVisit(wiring.Component):
     """`start` (strobe) opens a visit of `connection`: `available` bytes from position `consumed` on are there, with `live` those that
     `store` strobes for join them; answers go to position `end` and following. It is `active` until `stop`, or until a `live` one's segment is
     `dropped`; with `arrived` it is live no more. `exhausted`: the application waits for a byte that is not there. `taken`: bytes handed on
-    since the last answer. `accept` (strobe) takes the application's answer over; `answer_sum` is the sum of its bytes.
+    since the last answer. `accept` (strobe) takes the application's answer over; `answer_sum` is the sum of the last one's bytes, `answer_length`
+its length, or that of the first before it is accepted.
     """
 
     def __init__(self, connections: int = 8):
@@ -52,6 +54,7 @@ class TcpVisit(wiring.Component):
                 "answered_some": Out(1),
                 "exhausted": Out(1),
                 "taken": Out(_RECEIVE_BITS + 1),
+                "answer_length": Out(ANSWER_BITS),
                 "answer_sum": Out(16),
                 "write": Out(1),
                 "single": Out(1),
@@ -69,6 +72,7 @@ class TcpVisit(wiring.Component):
         position, left = Signal(_RECEIVE_BITS), Signal(_RECEIVE_BITS + 1)
         end = Signal(POSITION_BITS)
         fetched = Signal()
+        length = Signal(ANSWER_BITS)
         hands_on = stream.valid & stream.ready
         m.d.comb += [
             store.addr.eq(self.store_address),
@@ -87,8 +91,12 @@ class TcpVisit(wiring.Component):
             m.d.sync += [position.eq(position + 1), self.taken.eq(self.taken + 1)]
         with m.If(self.live & self.arrived):
             m.d.sync += self.live.eq(0)
+        with m.If(~self.answered_some):
+            m.d.comb += self.answer_length.eq(stream.length)
+        with m.Else():
+            m.d.comb += self.answer_length.eq(length)
         with m.If(self.accept):
-            m.d.sync += [self.taken.eq(0), end.eq(end + stream.length), self.answered_some.eq(1)]
+            m.d.sync += [length.eq(stream.length), self.answer_sum.eq(total.value), self.taken.eq(0), end.eq(end + stream.length), self.answered_some.eq(1)]
         with m.If(stream.cancel):
             m.d.sync += [self.active.eq(0), self.live.eq(0), fetched.eq(0)]
         with m.If(self.start):
@@ -112,7 +120,6 @@ class TcpVisit(wiring.Component):
             self.write_at.eq(Cat((end + stream.offset)[:POSITION_BITS], self.connection)),
             total.clear.eq(stream.restart),
             total.add.eq(stream.write),
-            self.answer_sum.eq(total.value),
         ]
         upper, lower = stream.word[8:], Mux(stream.single, 0, stream.word[:8])
         m.d.comb += total.word.eq(Mux(stream.offset[0], Cat(upper, lower), Cat(lower, upper)))

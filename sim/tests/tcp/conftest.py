@@ -1,4 +1,4 @@
-"""The compiled server, fresh for each test; a tick is 5,000 clocks, so that a TCP second lasts 10 ms."""
+"""The compiled server, fresh for each test; a tick is 1,000 clocks, so that a TCP second lasts 2 ms."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import pytest
 from thermogen_sim.tcp.bench import READABLE, Space, TcpBench
 from thermogen_sim.tcp.library import server_library
 
-CLOCKS_PER_TICK = 5_000
-SECOND = 100 * CLOCKS_PER_TICK
-"""Clocks of a TCP second."""
+CLOCKS_PER_TICK = 1_000
 HOLDING, INPUTS, COILS, DISCRETES = 300, 200, 64, 2000
 
 

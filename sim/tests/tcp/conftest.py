@@ -1,4 +1,4 @@
-"""The compiled server, fresh for each test; a tick is 1,000 clocks, so that a TCP second lasts 2 ms."""
+"""The compiled server, fresh for each test; a tick is 500 clocks, so that a TCP second lasts 1 ms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from thermogen_sim.tcp.bench import READABLE, Space, TcpBench
 from thermogen_sim.tcp.library import server_library
 
-CLOCKS_PER_TICK = 1_000
+CLOCKS_PER_TICK = 500
 HOLDING, INPUTS, COILS, DISCRETES = 300, 200, 64, 2000
 
 

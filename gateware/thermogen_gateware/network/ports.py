@@ -15,7 +15,7 @@ PEER = data.StructLayout({"ip": IP_ADDRESS, "mac": MAC_ADDRESS})
 """A host as the frames that it sent say."""
 
 
-class Refusal(enum.Enum, shape=3):
+class Refusal(enum.Enum, shape=3):  # type: ignore[call-arg]
     """Why a request is not done; the values are the MODBUS exception codes."""
 
     NONE = 0

@@ -46,6 +46,7 @@ class Egress(wiring.Component):
 
     upper: In(EgressSignature())
     echo: In(LayerSignature())
+    echo_buffer: In(1)
     dhcp: In(LayerSignature())
     dhcp_to_all: In(1)
     dhcp_unnamed: In(1)
@@ -125,7 +126,7 @@ class Egress(wiring.Component):
         entry = Signal(range(KNOWN_PEERS))
         with m.Switch(chosen):
             with m.Case(Layer.ECHO):
-                m.d.comb += self.read_place.eq(ECHOED)
+                m.d.comb += self.read_place.eq(ECHOED + self.echo_buffer)
             with m.Case(Layer.ANSWER):
                 m.d.comb += self.read_place.eq(ANSWERED)
             with m.Default():

@@ -13,23 +13,23 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .ones_complement import OnesComplementSum
+from .ones_complement import FLUSH_BYTES, OnesComplementSum
 from .ports import IP_ADDRESS, PEER, IngressSignature
 
 ICMP = 1
 UDP = 17
 SOURCE_AT = 12
 DESTINATION_AT = 16
-SUMMED = 0xFFFF
-"""The sum over data with their right checksum."""
+SHORTEST_WORDS = 5
+LENGTH_BITS = 11
+"""No packet in a frame is longer than 1,500 bytes."""
 
 
 class _Part(enum.Enum):
     HEADER = 0
-    LENGTH = 1
-    SUM = 2
-    PAYLOAD = 3
-    REST = 4
+    SUM = 1
+    PAYLOAD = 2
+    REST = 3
 
 
 class Ipv4Ingress(wiring.Component):
@@ -62,35 +62,31 @@ class Ipv4Ingress(wiring.Component):
 
         place = Signal(6)
         last_place = Signal(6)
-        length = Signal(16)  # of the whole packet, then of what is behind its header
-        left = Signal(16)
-        regular, whole, to_us, host = Signal(), Signal(), Signal(), Signal()
+        length = Signal(LENGTH_BITS + 1)  # of the whole packet, then of what is behind its header, then of what is still to come
+        flush = Signal(range(FLUSH_BYTES + 1))
+        regular, whole, to_us, host, own_sender = Signal(), Signal(), Signal(), Signal(), Signal()
         own_byte = Signal(8)
-        own_sender = Signal()
+        accepted, handed_on = Signal(), Signal()
         m.d.comb += [
             own_byte.eq(self.address.word_select(~place[:2], 8)),
-            header_sum.clear.eq(self.start),
-            header_sum.byte.eq(self.byte),
-            payload_sum.byte.eq(self.byte),
-            payload_sum.word.eq(length + ingress.protocol),
-            self.checksum_good.eq(payload_sum.sum == SUMMED),
+            header_sum.byte.eq(Mux(flush == 0, self.byte, 0)),
+            payload_sum.byte.eq(Mux(flush == 0, self.byte, 0)),
+            self.checksum_good.eq(payload_sum.summed),
             ingress.byte.eq(self.byte),
             ingress.peer.eq(self.sender),
-            ingress.length.eq(length),
+            accepted.eq(
+                regular
+                & whole
+                & host
+                & ~own_sender
+                & header_sum.summed
+                & Mux(self.broadcast, self.to_all & (ingress.protocol == UDP), to_us & self.addressed)
+            ),
         ]
-        accepted = Signal()
-        m.d.comb += accepted.eq(
-            regular
-            & whole
-            & host
-            & ~own_sender
-            & ~length[15]
-            & (header_sum.sum == SUMMED)
-            & Mux(self.broadcast, self.to_all & (ingress.protocol == UDP), to_us & self.addressed)
-        )
-        handed_on = Signal()  # the layers have seen the first byte
         wrong_header, fragmented = Signal(), Signal()
         part = Signal(_Part)
+        with m.If(flush != 0):
+            m.d.sync += flush.eq(flush - 1)
         with m.Switch(part):
             with m.Case(_Part.HEADER), m.If(self.packet):
                 m.d.comb += header_sum.add.eq(1)
@@ -98,17 +94,27 @@ class Ipv4Ingress(wiring.Component):
                 with m.Switch(place):
                     with m.Case(0):
                         m.d.sync += [
-                            regular.eq((self.byte[4:] == 4) & (self.byte[:4] >= 5)),
+                            regular.eq((self.byte[4:] == 4) & (self.byte[:4] >= SHORTEST_WORDS)),
                             last_place.eq(Cat(C(0b11, 2), (self.byte[:4] - 1)[:4])),
                         ]
-                    with m.Case(2, 3):
-                        m.d.sync += length.eq(Cat(self.byte, length[:8]))
+                    with m.Case(2):
+                        m.d.sync += [length[8:].eq(self.byte), regular.eq(regular & ~self.byte[LENGTH_BITS - 8 :].any())]
+                    with m.Case(3):
+                        m.d.sync += length[:8].eq(self.byte)
                     with m.Case(6):
-                        m.d.sync += whole.eq(~self.byte[:6].any())
+                        m.d.sync += [whole.eq(~self.byte[:6].any()), length.eq(length - last_place - 1)]
                     with m.Case(7):
-                        m.d.sync += whole.eq(whole & (self.byte == 0))
+                        m.d.sync += [whole.eq(whole & (self.byte == 0)), regular.eq(regular & ~length[LENGTH_BITS])]
+                    # Zero, protocol, and length are in TCP's and UDP's pseudo header too.
+                    with m.Case(8):
+                        m.d.comb += [payload_sum.byte.eq(0), payload_sum.add.eq(1)]
                     with m.Case(9):
+                        m.d.comb += payload_sum.add.eq(1)
                         m.d.sync += ingress.protocol.eq(self.byte)
+                    with m.Case(10):
+                        m.d.comb += [payload_sum.byte.eq(length[8:]), payload_sum.add.eq(1)]
+                    with m.Case(11):
+                        m.d.comb += [payload_sum.byte.eq(length[:8]), payload_sum.add.eq(1)]
                 with m.If(place[2:] == SOURCE_AT // 4):
                     m.d.comb += [self.shift_ip.eq(1), payload_sum.add.eq(1)]
                     m.d.sync += own_sender.eq(own_sender & (self.byte == own_byte))
@@ -119,39 +125,41 @@ class Ipv4Ingress(wiring.Component):
                     m.d.sync += [to_us.eq(to_us & (self.byte == own_byte)), self.to_all.eq(self.to_all & (self.byte == 0xFF))]
                 # A header said to be shorter than it has to be ends where it has to.
                 with m.If((place >= DESTINATION_AT + 3) & ((place == last_place) | ~regular)):
-                    m.d.sync += part.eq(_Part.LENGTH)
-            with m.Case(_Part.LENGTH):
-                m.d.sync += [length.eq(length - last_place - 1), part.eq(_Part.SUM)]
+                    m.d.sync += [part.eq(_Part.SUM), flush.eq(FLUSH_BYTES)]
             with m.Case(_Part.SUM):
-                m.d.comb += [payload_sum.add_word.eq(ingress.protocol != ICMP), payload_sum.clear.eq(ingress.protocol == ICMP)]
-                m.d.sync += [
-                    left.eq(length),
-                    wrong_header.eq(~regular | (header_sum.sum != SUMMED) | length[15]),
-                    fragmented.eq(~whole),
-                    part.eq(_Part.REST),
-                ]
-                with m.If(accepted):
-                    m.d.sync += part.eq(_Part.PAYLOAD)
+                m.d.comb += header_sum.add.eq(flush != 0)
+                with m.If(flush == 0):
+                    m.d.comb += payload_sum.clear.eq(ingress.protocol == ICMP)
+                    m.d.sync += [
+                        ingress.length.eq(length),
+                        wrong_header.eq(~regular | ~header_sum.summed),
+                        fragmented.eq(~whole),
+                        part.eq(Mux(accepted & (length != 0), _Part.PAYLOAD, _Part.REST)),
+                    ]
             with m.Case(_Part.PAYLOAD):
-                with m.If(self.packet & (left != 0)):
-                    m.d.comb += [ingress.valid.eq(1), ingress.first.eq(~handed_on), payload_sum.add.eq(1)]
-                    m.d.sync += [left.eq(left - 1), handed_on.eq(1)]
+                m.d.comb += payload_sum.add.eq((self.packet & (length != 0)) | (flush != 0))
+                with m.If(self.packet & (length != 0)):
+                    m.d.comb += [ingress.valid.eq(1), ingress.first.eq(~handed_on)]
+                    m.d.sync += [length.eq(length - 1), handed_on.eq(1)]
+                    with m.If(length == 1):
+                        m.d.sync += flush.eq(FLUSH_BYTES)
                 with m.If(self.end):
                     m.d.comb += [
-                        ingress.commit.eq(handed_on & self.good & (left == 0)),
+                        ingress.commit.eq(handed_on & self.good & (length == 0)),
                         ingress.drop.eq(handed_on & ~ingress.commit),
                     ]
         with m.If(self.end):
             m.d.comb += [
-                self.header_error.eq(self.good & (wrong_header | ((part == _Part.PAYLOAD) & (left != 0)))),
+                self.header_error.eq(self.good & (wrong_header | ((part == _Part.PAYLOAD) & (length != 0)))),
                 self.fragment.eq(self.good & ~wrong_header & fragmented),
             ]
             m.d.sync += part.eq(_Part.REST)
         with m.If(self.start):
-            m.d.comb += payload_sum.clear.eq(1)
+            m.d.comb += [header_sum.clear.eq(1), payload_sum.clear.eq(1)]
             m.d.sync += [
                 part.eq(_Part.HEADER),
                 place.eq(0),
+                flush.eq(0),
                 to_us.eq(1),
                 self.to_all.eq(1),
                 own_sender.eq(1),

@@ -14,11 +14,13 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .arp import Arp
+from .dhcp import DhcpClient, DhcpState
 from .egress import Egress
 from .ethernet_ingress import EthernetIngress
 from .event_counters import COUNT_BITS, EventCounters
 from .icmp_echo import IcmpEcho
 from .ipv4_ingress import Ipv4Ingress
+from .mdio import PhyManagement
 from .peer_table import ECHOED, PeerTable
 from .ports import IP_ADDRESS, MAC_ADDRESS, EgressSignature, IngressSignature
 from .rmii_receiver import RmiiReceiver
@@ -44,7 +46,9 @@ class NetworkCounter(enum.IntEnum):
 
 
 class NetworkInterface(wiring.Component):
-    """`mac`, `address`, `netmask` and `gateway` are the settings; an `address` of 0 is none. `counter` → `count` one clock later.
+    """`mac`, `dhcp` and the `fixed_` addresses are the settings; a `fixed_address` of 0 is none. With `dhcp` the fixed address is used
+    when no server answers (`dhcp_silent`). `address`, `netmask` and `gateway` are what is in force. `clocks_per_second` is what timers
+    count as a second. `counter` → `count` one clock later.
 
     `ingress` has all IPv4 payloads for us; `checksum_good` is right with its `commit` for protocols with TCP's pseudo header. `egress` is
     for the layers above.
@@ -59,13 +63,27 @@ class NetworkInterface(wiring.Component):
                 "rx_er": In(1),
                 "txd": Out(2),
                 "tx_en": Out(1),
+                "mdc": Out(1),
+                "mdio_i": In(1),
+                "mdio_o": Out(1),
+                "mdio_oe": Out(1),
+                "phy_reset_n": Out(1),
                 "mac": In(MAC_ADDRESS),
+                "dhcp": In(1),
                 "fixed_address": In(IP_ADDRESS),
                 "fixed_netmask": In(IP_ADDRESS),
                 "fixed_gateway": In(IP_ADDRESS),
                 "counter": In(range(len(NetworkCounter))),
                 "count": Out(COUNT_BITS),
                 "address": Out(IP_ADDRESS),
+                "netmask": Out(IP_ADDRESS),
+                "gateway": Out(IP_ADDRESS),
+                "dhcp_state": Out(DhcpState),
+                "dhcp_silent": Out(1),
+                "phy_identified": Out(1),
+                "link": Out(1),
+                "speed_100": Out(1),
+                "full_duplex": Out(1),
                 "ingress": Out(IngressSignature()),
                 "checksum_good": Out(1),
                 "egress": In(EgressSignature()),
@@ -81,7 +99,9 @@ class NetworkInterface(wiring.Component):
         m.submodules.arp = arp = Arp()
         m.submodules.peers = peers = PeerTable()
         m.submodules.echo = echo = IcmpEcho()
+        m.submodules.dhcp = dhcp = DhcpClient()
         m.submodules.sender = sender = Egress()
+        m.submodules.management = management = PhyManagement()
         m.submodules.counters = counters = EventCounters(len(NetworkCounter))
 
         # Time.
@@ -95,14 +115,20 @@ class NetworkInterface(wiring.Component):
         with m.If(minute):
             m.d.sync += seconds.eq(0)
 
-        # Addresses: what is in force follows the settings a clock later, and is announced when it is new.
-        netmask, gateway = Signal(IP_ADDRESS), Signal(IP_ADDRESS)
-        addressed, announce = Signal(), Signal()
+        # Addresses: what is in force follows the settings or DHCP a clock later, and is announced when it or the link is new.
+        addressed, link_before = Signal(), Signal()
+        new_address = Signal(IP_ADDRESS)
+        with m.If(dhcp.bound):
+            m.d.comb += new_address.eq(dhcp.address)
+            m.d.sync += [self.netmask.eq(dhcp.netmask), self.gateway.eq(dhcp.gateway)]
+        with m.Else():
+            with m.If(~self.dhcp | dhcp.silent):
+                m.d.comb += new_address.eq(self.fixed_address)
+            m.d.sync += [self.netmask.eq(self.fixed_netmask), self.gateway.eq(self.fixed_gateway)]
         m.d.sync += [
-            self.address.eq(self.fixed_address),
-            netmask.eq(self.fixed_netmask),
-            gateway.eq(self.fixed_gateway),
-            announce.eq((self.address != self.fixed_address) & (self.fixed_address != 0)),
+            self.address.eq(new_address),
+            link_before.eq(self.link),
+            arp.announce.eq((new_address != 0) & ((self.address != new_address) | (self.link & ~link_before))),
         ]
         m.d.comb += addressed.eq(self.address != 0)
 
@@ -122,7 +148,6 @@ class NetworkInterface(wiring.Component):
             arp.packet.eq(ethernet.arp),
             arp.second.eq(second),
             arp.minute.eq(minute),
-            arp.announce.eq(announce),
         ]
         for layer in (ipv4, arp):
             m.d.comb += [
@@ -136,25 +161,28 @@ class NetworkInterface(wiring.Component):
             ]
         wiring.connect(m, ipv4.ingress, wiring.flipped(self.ingress))
         m.d.comb += self.checksum_good.eq(ipv4.checksum_good)
-        for name in ("valid", "first", "byte", "commit", "drop", "peer", "protocol", "length"):
-            m.d.comb += getattr(echo.ingress, name).eq(getattr(ipv4.ingress, name))
+        for layer in (echo, dhcp):
+            m.d.comb += layer.checksum_good.eq(ipv4.checksum_good)
+            for name in layer.ingress.signature.members:
+                m.d.comb += getattr(layer.ingress, name).eq(getattr(ipv4.ingress, name))
         m.d.comb += [
-            echo.checksum_good.eq(ipv4.checksum_good),
             peers.write.eq(arp.write | echo.remember),
             peers.write_place.eq(arp.place),
             peers.written.eq(ethernet.sender),
         ]
         with m.If(echo.remember):
-            m.d.comb += peers.write_place.eq(ECHOED)
+            m.d.comb += peers.write_place.eq(ECHOED + echo.into)
 
         # Out.
         wiring.connect(m, wiring.flipped(self.egress), sender.upper)
         wiring.connect(m, echo.egress, sender.echo)
+        wiring.connect(m, dhcp.egress, sender.dhcp)
         m.d.comb += [
+            sender.echo_buffer.eq(echo.out_of),
             sender.mac.eq(self.mac),
             sender.address.eq(self.address),
-            sender.netmask.eq(netmask),
-            sender.gateway.eq(gateway),
+            sender.netmask.eq(self.netmask),
+            sender.gateway.eq(self.gateway),
             sender.addressed.eq(addressed),
             sender.answer.eq(arp.answer),
             arp.answer_granted.eq(sender.answer_granted),
@@ -171,9 +199,25 @@ class NetworkInterface(wiring.Component):
             transmitter.start.eq(sender.start),
             transmitter.byte.eq(sender.byte),
             transmitter.last.eq(sender.last),
+            sender.dhcp_to_all.eq(dhcp.to_all),
+            sender.dhcp_unnamed.eq(dhcp.unnamed),
+            sender.dhcp_server.eq(dhcp.server),
+            dhcp.unreachable.eq(sender.dhcp_unreachable),
+            dhcp.mac.eq(self.mac),
+            dhcp.enable.eq(self.dhcp),
+            dhcp.link.eq(self.link),
+            dhcp.second.eq(second),
+            dhcp.minute.eq(minute),
+            self.dhcp_state.eq(dhcp.state),
+            self.dhcp_silent.eq(dhcp.silent),
+            management.mdio_i.eq(self.mdio_i),
+            self.phy_identified.eq(management.identified),
             self.txd.eq(transmitter.txd),
             self.tx_en.eq(transmitter.tx_en),
         ]
+
+        for name in ("mdc", "mdio_o", "mdio_oe", "phy_reset_n", "link", "speed_100", "full_duplex"):
+            m.d.comb += getattr(self, name).eq(getattr(management, name))
 
         events = {
             NetworkCounter.FRAMES_RECEIVED: receiver.end & receiver.good,

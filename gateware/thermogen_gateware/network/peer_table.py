@@ -14,10 +14,10 @@ KNOWN_PEERS = 4
 """The first entries are ARP's."""
 ANSWERED = 4
 """Who asked for our hardware address."""
-ECHOED = 5
-"""Who asked for an echo."""
-ALL_HOSTS = 6
+ALL_HOSTS = 5
 """The broadcast addresses; never written."""
+ECHOED = 6
+"""Who asked for an echo, for each of the two buffers."""
 PEERS = 8
 
 

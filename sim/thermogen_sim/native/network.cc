@@ -32,7 +32,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kBatchClocks = 512;
 constexpr uint64_t kQuietClocks = 4096;  // so long after the last frame the gateware may still be about to answer
-constexpr double kLongestDebtSeconds = 0.1;
+constexpr double kLongestDebtSeconds = 0.1, kLongestWaitSeconds = 0.02;
 constexpr size_t kShortestBytes = 60;
 
 uint32_t fcs(const uint8_t* bytes, size_t length) {
@@ -284,7 +284,7 @@ int tz_network_serve(tz_network* n, int descriptor, double clocks_per_second) {
         }
         if (quiet && ahead > 0) {
             pollfd wait{descriptor, POLLIN, 0};
-            const double seconds = ahead / clocks_per_second;
+            const double seconds = std::min(ahead / clocks_per_second, kLongestWaitSeconds);
             const timespec timeout{time_t(seconds), long((seconds - double(time_t(seconds))) * 1e9)};
             ppoll(&wait, 1, &timeout, nullptr);
         }

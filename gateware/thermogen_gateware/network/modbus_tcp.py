@@ -25,6 +25,7 @@ class ModbusTcp(wiring.Component):
         super().__init__(
             {
                 "ingress": In(IngressSignature()),
+                "checksum_good": In(1),
                 "egress": Out(EgressSignature()),
                 "registers": Out(RegisterPortSignature()),
                 "own_ip": In(32),
@@ -43,6 +44,7 @@ class ModbusTcp(wiring.Component):
         wiring.connect(m, wiring.flipped(self.registers), modbus.registers)
         wiring.connect(m, tcp.stream, modbus.stream)
         m.d.comb += [
+            tcp.checksum_good.eq(self.checksum_good),
             tcp.own_ip.eq(self.own_ip),
             tcp.isn_key.eq(self.isn_key),
             tcp.preferred.eq(self.preferred),

@@ -29,7 +29,7 @@ TICKS_PER_SECOND = 100
 class TcpServer(wiring.Component):
     """Between the IP layer and an application on `stream`.
 
-    `clocks_per_tick` is what all times are counted in: with 500,000 a tick is a hundredth of a second. `isn_key` is random since power-up
+    `checksum_good` is right with `ingress.commit`. `clocks_per_tick` is what all times are counted in: with 500,000 a tick is a hundredth of a second. `isn_key` is random since power-up
     and does not change. `preferred` are the addresses of clients that never give way (0: none). `used` shows the connections.
     """
 
@@ -40,6 +40,7 @@ class TcpServer(wiring.Component):
         super().__init__(
             {
                 "ingress": In(IngressSignature()),
+                "checksum_good": In(1),
                 "egress": Out(EgressSignature()),
                 "stream": Out(TcpStreamSignature()),
                 "own_ip": In(32),
@@ -71,7 +72,8 @@ class TcpServer(wiring.Component):
             written.addr.eq(d.write_address),
             written.data.eq(d.write_word),
             written.en.eq(d.writes),
-            receiver.own_ip.eq(self.own_ip),
+            receiver.checksum_good.eq(self.checksum_good),
+            d.own_ip.eq(self.own_ip),
             d.cookie.key.eq(self.isn_key),
             self.used.eq(d.used),
             visit.store.eq(receiver.store),

@@ -40,6 +40,7 @@ class TcpDatapath:
         self.timing = timing
         self.receiver, self.visit, self.transmitter = receiver, visit, transmitter
         self.segment = receiver.segment
+        self.own_ip = Signal(32)
         m.submodules.cookie = self.cookie = TcpCookie()
 
         self.address, self.word = Signal(8), Signal(32)

@@ -140,12 +140,12 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
         m.next = "SEGMENT_MAC_LOW"
     with m.State("SEGMENT_MAC_LOW"):
         m.d.comb += transmitter.put_mac_low.eq(1)
-        put(UNUSED_PLACE, d.receiver.own_ip[16:])
+        put(UNUSED_PLACE, d.own_ip[16:])
         d.look(Word.MAC_HIGH)
         m.next = "SEGMENT_MAC_HIGH"
     with m.State("SEGMENT_MAC_HIGH"):
         m.d.comb += transmitter.put_mac_high.eq(1)
-        put(UNUSED_PLACE, d.receiver.own_ip[:16])
+        put(UNUSED_PLACE, d.own_ip[:16])
         d.look(Word.PORT)
         m.next = "SEGMENT_PORT"
     with m.State("SEGMENT_PORT"):

@@ -1,4 +1,4 @@
-"""Segments as they arrive: header, checksum, which connection they belong to, and their data on the way into its buffer.
+"""Segments as they arrive: header, which connection they belong to, and their data on the way into its buffer.
 
 Reference: RFC 9293 sections 3.1 and 3.10.7.4 (what is acceptable), RFC 5961 (what must not be believed). Everything that the state machine
 has to know is worked out while the frame is still on the wire: the connection is found within 17 clocks of the ports, its words are
@@ -12,7 +12,6 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from .ones_complement import OnesComplementSum
 from .ports import PEER, IngressSignature
 from .tcp_segment import (
     ADU_BYTES,
@@ -60,7 +59,8 @@ class TcpReceiver(wiring.Component):
 
     `expects` strobes in the middle of a segment whose data can be looked at on its way in: for connection, RCV.NXT and CONSUMED see
     `segment` and `consumed`, the next answer goes to `end`; `simple` says that nothing else is under way on the connection and its peer
-    takes any answer at once. `stored` strobes for each byte; `dropped` when the segment is bad after all. While `stale` the connections
+    takes any answer at once. `stored` strobes for each byte; `dropped` when the segment is bad after all, for its checksum's
+    sake too (`checksum_good`, with the frame's `commit`). While `stale` the connections
     are changing, and nothing is believed that was found; after `touched` (strobe) a visit would begin at the wrong place. A segment that begins
     while the last one is `held` is not looked at: on the wire none can.
     """
@@ -70,7 +70,7 @@ class TcpReceiver(wiring.Component):
         super().__init__(
             {
                 "ingress": In(IngressSignature()),
-                "own_ip": In(32),
+                "checksum_good": In(1),
                 "used": In(connections),
                 "held": In(1),
                 "stale": In(1),
@@ -132,14 +132,13 @@ class TcpReceiver(wiring.Component):
             m.d.sync += poisoned.eq(1)
 
         self._read_options(m, takes, here, header_bytes)
-        good = self._sum(m, begins, takes, here)
 
         verdict = Signal()
         m.d.comb += verdict.eq(busy & (ingress.commit | ingress.drop))
         m.d.sync += [self.arrived.eq(0), self.dropped.eq(0)]
         with m.If(verdict):
             m.d.sync += busy.eq(0)
-            with m.If(ingress.commit & good & ~malformed & ~poisoned & ~self.stale):
+            with m.If(ingress.commit & self.checksum_good & ~malformed & ~poisoned & ~self.stale):
                 m.d.sync += self.arrived.eq(1)
             with m.Else():
                 m.d.sync += self.dropped.eq(1)
@@ -171,29 +170,6 @@ class TcpReceiver(wiring.Component):
                     m.d.sync += [left.eq(0), kind.eq(ingress.byte == 2)]
             with m.Elif(kind == 1):
                 m.d.sync += kind.eq(ingress.byte)
-
-    def _sum(self, m: Module, begins: Signal, takes: Signal, here: Signal):
-        """Whether the checksum is right: bytes as they come, the pseudo header in the clocks between the first ones."""
-        ingress = self.ingress
-        m.submodules.sum = total = OnesComplementSum()
-        part = Signal(3, init=6)
-        pseudo = Signal(16)
-        with m.Switch(part):
-            for index, word in enumerate(
-                (ingress.peer.ip[16:], ingress.peer.ip[:16], self.own_ip[16:], self.own_ip[:16], TCP, ingress.length)
-            ):
-                with m.Case(index):
-                    m.d.comb += pseudo.eq(word)
-        m.d.comb += [
-            total.clear.eq(begins),
-            total.add.eq(takes | (part != 6)),
-            total.word.eq(Mux(takes, Mux(here[0], ingress.byte, ingress.byte << 8), pseudo)),
-        ]
-        with m.If(begins):
-            m.d.sync += part.eq(0)
-        with m.Elif((part != 6) & ~takes):
-            m.d.sync += part.eq(part + 1)
-        return total.value == 0xFFFF
 
     def _find(self, m: Module, starts, at: Signal, begins: Signal) -> Signal:
         """Look for the connection and compare its words; the signal returned is high when `segment` is complete but for its data."""

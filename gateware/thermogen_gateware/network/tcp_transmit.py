@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .ones_complement import OnesComplementSum
+from .word_sum import WordSum
 from .ports import EgressSignature
 from .tcp_buffer import POSITION_BITS
 from .tcp_segment import HEADER_BYTES, TCP
@@ -59,7 +59,7 @@ class TcpTransmitter(wiring.Component):
         egress = self.egress
         m.submodules.header = header = Memory(shape=16, depth=16, init=[])
         store, fetch = header.write_port(), header.read_port(domain="comb")
-        m.submodules.sum = total = OnesComplementSum()
+        m.submodules.sum = total = WordSum()
         with m.If(self.put_ip):
             m.d.sync += egress.peer.ip.eq(self.peer_word)
         with m.If(self.put_mac_low):

@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .ones_complement import OnesComplementSum
+from .word_sum import WordSum
 from .tcp_buffer import POSITION_BITS
 from .tcp_segment import ADU_BYTES, RECEIVE_BYTES
 from .tcp_stream import TcpStreamSignature
@@ -68,7 +68,7 @@ its length, or that of the first before it is accepted.
         stream = self.stream
         m.submodules.buffer = buffer = Memory(shape=8, depth=self._connections * RECEIVE_BYTES, init=[])
         store, fetch = buffer.write_port(), buffer.read_port()
-        m.submodules.sum = total = OnesComplementSum()
+        m.submodules.sum = total = WordSum()
         position, left = Signal(_RECEIVE_BITS), Signal(_RECEIVE_BITS + 1)
         end = Signal(POSITION_BITS)
         fetched = Signal()

@@ -18,8 +18,7 @@ from .ipv4_ingress import ICMP, UDP
 from .peer_table import ALL_HOSTS, ANSWERED, ECHOED, KNOWN_PEERS, PEERS
 from .ports import IP_ADDRESS, MAC_ADDRESS, PEER, EgressSignature
 
-
-LENGTH_PLACE = 13
+LENGTH_PLACE = 16
 """The byte of the frame before whose begin the length is final."""
 
 
@@ -181,7 +180,7 @@ class Egress(wiring.Component):
             with m.State("HEADER"):
                 m.d.comb += [self.byte.eq(header.byte), self.last.eq(place == HEADER_BYTES + ARP_BYTES - 1)]
                 m.d.sync += left.eq(length)
-                # The upper layer may only now know; four clocks later the checksum has it, the IPv4 header begins with the next byte but one.
+                # The upper layer may only now know; four clocks later the checksum has it, long before its own place.
                 with m.If((owner == Layer.UPPER) & ~arp & (place < LENGTH_PLACE)):
                     m.d.sync += length.eq(upper.length)
                 m.d.comb += header.settle.eq(self.take & (place == LENGTH_PLACE - 1))

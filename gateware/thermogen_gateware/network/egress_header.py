@@ -50,8 +50,8 @@ _ARP = [
 
 class EgressHeader(wiring.Component):
     """`begin` (strobe) starts the sum for a new frame; what is sent holds from the clock after it on. `place` → `byte`, from 24 clocks
-    after `begin` on; until then the sum is made, but for the length, which is added within four clocks of `settle` (strobe). `arp` sends an ARP packet: an answer, or a question if `asks`. `unnamed` sends from
-    0.0.0.0. `length` is that of the IPv4 payload."""
+    after `begin` on; until then the sum is made, but for the length, which is added within four clocks of `settle` (strobe). `arp` sends
+    an ARP packet: an answer, or a question if `asks`. `unnamed` sends from 0.0.0.0. `length` is that of the IPv4 payload."""
 
     begin: In(1)
     settle: In(1)

@@ -1,9 +1,10 @@
 """A MODBUS server on a stream of bytes: one request at a time is taken apart as it comes in, done when it is believed, and answered.
 
-Reference: MODBUS application protocol V1.1b3 (functions and exceptions, in the order of its state diagrams), messaging guide V1.0b section
-3.1 (MBAP: another protocol or a length that cannot be closes the connection). A request whose length does not suit its function is read to
-the end that its header names and answered with exception 3. Reads begin before the frame is believed, writes are staged and made true after.
-Latency: an answer is ready 10 clocks and one for each word after the request's last byte, a coil or discrete input counting as a word.
+Reference: MODBUS application protocol V1.1b3 (functions and exceptions, in the order of its state diagrams), messaging guide V1.0b
+section 3.1 (MBAP: another protocol or a length that cannot be closes the connection). A request whose length does not suit its function
+is read to the end that its header names and answered with exception 3. Reads begin before the frame is believed, writes are staged and
+made true after. Latency: an answer is ready 10 clocks and one for each word after the request's last byte, a coil or discrete input
+counting as a word.
 """
 
 from __future__ import annotations
@@ -122,7 +123,10 @@ class ModbusServer(wiring.Component):
         bits, bit_place = Signal(8), Signal(3)
         step = Signal(3)
         settling = Signal(2)
-        counters = {name: Signal(16, name=name.name.lower()) for name in (Diagnostic.MESSAGES, Diagnostic.COMMUNICATION_ERRORS, Diagnostic.EXCEPTIONS, Diagnostic.BUSY)}
+        counters = {
+            name: Signal(16, name=name.name.lower())
+            for name in (Diagnostic.MESSAGES, Diagnostic.COMMUNICATION_ERRORS, Diagnostic.EXCEPTIONS, Diagnostic.BUSY)
+        }
         memory, starts = self._identification.memory()
         m.submodules.identification = identification = Memory(shape=8, depth=len(memory), init=memory)
         texts = identification.read_port()
@@ -138,6 +142,7 @@ class ModbusServer(wiring.Component):
             m.d.sync += [index.eq(0), asked.eq(0), bit_place.eq(0), offset.eq(HEADER_BYTES + 2)]
 
         last_asked = (address + quantity)[:17] > 0x10000
+
         @contextmanager
         def state(name: str) -> Iterator[None]:
             """A state that is left for the next request when this one is cancelled."""
@@ -155,9 +160,8 @@ class ModbusServer(wiring.Component):
                     with m.Switch(place):
                         with m.Case(1):
                             m.d.sync += transaction.eq(pair)
-                        with m.Case(3):
-                            with m.If(pair != 0):
-                                m.next = "CLOSE"
+                        with m.Case(3), m.If(pair != 0):
+                            m.next = "CLOSE"
                         with m.Case(5):
                             m.d.sync += left.eq(pair)
                             with m.If((pair < 2) | (pair > 254)):
@@ -292,7 +296,7 @@ class ModbusServer(wiring.Component):
             with state("READ_WORDS"):
                 m.d.comb += registers.address.eq(address + index)
                 m.d.sync += [asked.eq(1), index.eq(index + 1)]
-                m.d.comb += [stream.offset.eq(offset), stream.word.eq(registers.data), stream.sure.eq(count - index <= LENGTH_CLOCKS - 8)]
+                m.d.comb += [stream.offset.eq(offset), stream.word.eq(registers.data), stream.sure.eq(count - index <= LENGTH_CLOCKS - 5)]
                 with m.If(asked):
                     m.d.comb += stream.write.eq(1)
                     m.d.sync += offset.eq(offset + 2)
@@ -510,14 +514,21 @@ class ModbusServer(wiring.Component):
                     with m.Case(2):
                         m.d.comb += stream.word.eq(answer_bytes - (HEADER_BYTES - 1))
                     with m.Case(3):
-                        m.d.comb += [stream.word.eq(Cat(function[:7], function[7] | (exception != 0), unit)), last.eq(function == Function.REPORT_SERVER_ID)]
+                        m.d.comb += [
+                            stream.word.eq(Cat(function[:7], function[7] | (exception != 0), unit)),
+                            last.eq(function == Function.REPORT_SERVER_ID),
+                        ]
                         with m.If(exception != 0):
                             m.d.comb += last.eq(0)
                     with m.Case(4):
                         with m.If(exception != 0):
                             m.d.comb += [stream.single.eq(1), stream.word.eq(Cat(C(0, 8), exception)), last.eq(1)]
                         with m.Elif(is_read_bits | is_read_words | is_read_write):
-                            m.d.comb += [stream.single.eq(1), stream.word.eq(Cat(C(0, 8), (answer_bytes - (HEADER_BYTES + 2))[:8])), last.eq(1)]
+                            m.d.comb += [
+                                stream.single.eq(1),
+                                stream.word.eq(Cat(C(0, 8), (answer_bytes - (HEADER_BYTES + 2))[:8])),
+                                last.eq(1),
+                            ]
                         with m.Elif(function == Function.ENCAPSULATED):
                             m.d.comb += stream.word.eq(Cat(quantity[:8], C(READ_DEVICE_IDENTIFICATION, 8)))
                         with m.Else():

@@ -1,4 +1,5 @@
-"""What the TCP state machine does for the application: visits of the connections that have something for it, its answers, its wish to close.
+"""What the TCP state machine does for the application: visits of the connections that have something for it, its answers, its wish to
+close.
 
 Latency: from an answer to its place in the stream 4 clocks. Between a segment's good end and its answer the state machine waits for the
 application at most AWAIT_CLOCKS, or for the answer that it has claimed the transmitter for.
@@ -63,7 +64,9 @@ def add_application(m: Module, d: TcpDatapath) -> Iterator[None]:
         with m.If(visit.stream.answered & visit.active):
             m.d.sync += d.prepared.eq(0)
             m.next = "ANSWERED"
-        with m.Elif(~d.claimed & (~visit.active | visit.exhausted | visit.stream.close | (waited == AWAIT_CLOCKS - 1)) & ~transmitter.claim):
+        with m.Elif(
+            ~d.claimed & (~visit.active | visit.exhausted | visit.stream.close | (waited == AWAIT_CLOCKS - 1)) & ~transmitter.claim
+        ):
             m.d.sync += d.prepared.eq(0)
             m.next = "IDLE"
 

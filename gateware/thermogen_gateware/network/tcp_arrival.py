@@ -1,7 +1,7 @@
 """What the TCP state machine does with a segment of a connection.
 
-Reference: RFC 9293 section 3.10.7.4, RFC 5961 sections 3 to 5, RFC 6298 section 2. All comparisons were made while the segment came in; here
-the connection's words are brought up to date. Latency: 10 clocks.
+Reference: RFC 9293 section 3.10.7.4, RFC 5961 sections 3 to 5, RFC 6298 section 2. All comparisons were made while the segment came in;
+here the connection's words are brought up to date. Latency: 10 clocks.
 """
 
 from __future__ import annotations
@@ -109,7 +109,11 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
             m.d.sync += control.window.eq(segment.window)
         with m.If(segment.ack_new):
             # What was sent once more has come; what was sent after it may be lost as well.
-            m.d.sync += [control.retries.eq(0), control.armed.eq(~segment.ack_all), control.resend.eq((control.retries != 0) & ~segment.ack_all)]
+            m.d.sync += [
+                control.retries.eq(0),
+                control.armed.eq(~segment.ack_all),
+                control.resend.eq((control.retries != 0) & ~segment.ack_all),
+            ]
         with m.Elif(segment.window == 0):
             m.d.sync += control.retries.eq(0)
         with m.Elif((control.window == 0) & segment.offset_zero & ~segment.ack_all):

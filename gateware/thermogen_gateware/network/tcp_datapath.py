@@ -10,7 +10,6 @@ from .tcp_segment import CONTROL, PLACES, RTT, TIMER, Word
 from .tcp_transmit import TcpTransmitter
 from .tcp_visit import TcpVisit
 
-
 MOST_RETRIES = 7
 
 

@@ -1,7 +1,8 @@
 """The TCP state machine: takes what is to be done one at a time, segments first.
 
 Reference: RFC 9293; what of it is there and what is not is in docs/network.md. The steps are in tcp_arrival.py, tcp_handshake.py,
-tcp_application.py, tcp_output.py and tcp_timers.py, each a generator that makes what surrounds its states, then its states; none is longer than 160 clocks, and the next segment's verdict is at least 336 after the last one's.
+tcp_application.py, tcp_output.py and tcp_timers.py, each a generator that makes what surrounds its states, then its states; none is
+longer than 160 clocks, and the next segment's verdict is at least 336 after the last one's.
 """
 
 from __future__ import annotations
@@ -90,9 +91,8 @@ def add_engine(m: Module, d: TcpDatapath, tick: Signal, preferred) -> None:
                 m.d.sync += [d.place.eq(turn), turn.eq(turn + 1)]
                 with m.If(turn == PLACES - 1):
                     m.d.sync += turn.eq(0)
-                with m.If(~turn[3] & d.of(d.unread, turn[:3])):
-                    with m.If(~visit.active & ~begins_live):
-                        m.next = "VISIT"
+                with m.If(~turn[3] & d.of(d.unread, turn[:3])), m.If(~visit.active & ~begins_live):
+                    m.next = "VISIT"
                 with m.Elif(d.of(d.work, turn) & transmitter.idle & ~visiting):
                     m.next = "WORK"
         for part in parts:

@@ -1,9 +1,9 @@
 """What the TCP state machine does with a segment that belongs to no connection: handshakes that take no place until they are complete.
 
-Reference: RFC 9293 sections 3.10.7.1 and 3.10.7.2, RFC 4987 section 3.6. The answer to a SYN carries all there is to know of the attempt: its
-sequence number is the keyed hash of who asks and when, with the class of the maximum segment size in its low two bits. A place is taken
-when the number comes back; if there is none, the ordinary connection that has asked nothing for the longest time gives way. Latency: at most
-150 clocks.
+Reference: RFC 9293 sections 3.10.7.1 and 3.10.7.2, RFC 4987 section 3.6. The answer to a SYN carries all there is to know of the attempt:
+its sequence number is the keyed hash of who asks and when, with the class of the maximum segment size in its low two bits. A place is
+taken when the number comes back; if there is none, the ordinary connection that has asked nothing for the longest time gives way.
+Latency: at most 150 clocks.
 """
 
 from __future__ import annotations
@@ -78,18 +78,17 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
             m.next = "COOKIE"
         with m.Else():
             m.next = "NEW"
-    with m.State("COOKIE"):
-        with m.If(cookie.done):
-            with m.If(~completes):
-                m.next = "CANDIDATE"
-            with m.Elif((cookie.hash ^ (segment.ack - 1))[2:] == 0):
-                m.d.sync += limit.eq(segment.ack[:2] - 1)
-                m.next = "CANDIDATE"
-            with m.Elif(~earlier):
-                m.d.sync += earlier.eq(1)
-                m.next = "COOKIE_EARLIER"
-            with m.Else():
-                m.next = "NEW"
+    with m.State("COOKIE"), m.If(cookie.done):
+        with m.If(~completes):
+            m.next = "CANDIDATE"
+        with m.Elif((cookie.hash ^ (segment.ack - 1))[2:] == 0):
+            m.d.sync += limit.eq(segment.ack[:2] - 1)
+            m.next = "CANDIDATE"
+        with m.Elif(~earlier):
+            m.d.sync += earlier.eq(1)
+            m.next = "COOKIE_EARLIER"
+        with m.Else():
+            m.next = "NEW"
     with m.State("COOKIE_EARLIER"):
         m.d.comb += cookie.start.eq(1)
         m.next = "COOKIE"

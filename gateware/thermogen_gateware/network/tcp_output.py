@@ -1,7 +1,7 @@
 """What the TCP state machine sends of a connection: answers, retransmissions, probes, acknowledgements, resets.
 
-Reference: RFC 9293 sections 3.8.4 (keep-alive), 3.8.6.1 (zero window) and 3.8.6.2.1 (no silly windows), RFC 6298 section 5. One segment at a
-time is lost and sent again: its acknowledgement brings the next one. Latency: 27 clocks from the decision to `go`.
+Reference: RFC 9293 sections 3.8.4 (keep-alive), 3.8.6.1 (zero window) and 3.8.6.2.1 (no silly windows), RFC 6298 section 5. One segment
+at a time is lost and sent again: its acknowledgement brings the next one. Latency: 27 clocks from the decision to `go`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
     control, transmitter = d.control, d.transmitter
     nxt, una, end, seq = Signal(32), d.una, d.end, d.seq
     outstanding, unsent, usable, limit, length = (Signal(11) for _ in range(5))
-    fin, again, sends = Signal(), Signal(), Signal()
+    fin, again, _sends = Signal(), Signal(), Signal()
     closed = Signal()
     is_reply = d.place >= REPLY
     window = Mux(control.window > TRANSMIT_BYTES, TRANSMIT_BYTES, control.window)
@@ -105,7 +105,11 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
             with m.Else():
                 m.d.sync += seq.eq(nxt - 1)
         m.d.sync += [
-            fin.eq(Mux(again, control.fin_sent & (length == unsent), control.closing & ~control.fin_sent & (length == unsent)) & ~control.reset & ~is_reply),
+            fin.eq(
+                Mux(again, control.fin_sent & (length == unsent), control.closing & ~control.fin_sent & (length == unsent))
+                & ~control.reset
+                & ~is_reply
+            ),
             closed.eq(control.reset | (control.fin_sent & control.peer_fin & (outstanding == 0))),
         ]
         m.next = "WORK_SENDS"

@@ -48,9 +48,9 @@ SEGMENT = data.StructLayout(
         "ack_wrong": 1,
     }
 )
-"""`limit`: class of the maximum segment size that it names. `length`: bytes of data. `offset_zero`: it begins at
-RCV.NXT; `in_window`: after it, and within the window; `in_order`: it brings what follows RCV.NXT, or is empty and just there. `taken`: bytes
-stored from RCV.NXT on; `complete`: to its end. `ack_new`, `ack_all`: its ACK is beyond SND.UNA, is SND.NXT; `ack_wrong`: outside what RFC 5961
+"""`limit`: class of the maximum segment size that it names. `length`: bytes of data. `offset_zero`: it begins at RCV.NXT; `in_window`:
+after it, and within the window; `in_order`: it brings what follows RCV.NXT, or is empty and just there. `taken`: bytes stored from
+RCV.NXT on; `complete`: to its end. `ack_new`, `ack_all`: its ACK is beyond SND.UNA, is SND.NXT; `ack_wrong`: outside what RFC 5961
 section 5.2 admits. `rcv_nxt` is the connection's as it was found."""
 
 
@@ -59,10 +59,10 @@ class TcpReceiver(wiring.Component):
 
     `expects` strobes in the middle of a segment whose data can be looked at on its way in: for connection, RCV.NXT and CONSUMED see
     `segment` and `consumed`, the next answer goes to `end`; `simple` says that nothing else is under way on the connection and its peer
-    takes any answer at once. `stored` strobes for each byte; `dropped` when the segment is bad after all, for its checksum's
-    sake too (`checksum_good`, with the frame's `commit`). While `stale` the connections
-    are changing, and nothing is believed that was found; after `touched` (strobe) a visit would begin at the wrong place. A segment that begins
-    while the last one is `held` is not looked at: on the wire none can.
+    takes any answer at once. `stored` strobes for each byte; `dropped` when the segment is bad after all, for its checksum's sake too
+    (`checksum_good`, with the frame's `commit`). While `stale` the connections are changing, and nothing is believed that was found;
+    after `touched` (strobe) a visit would begin at the wrong place. A segment that begins while the last one is `held` is not looked at:
+    on the wire none can.
     """
 
     def __init__(self, connections: int = 8):
@@ -198,9 +198,8 @@ class TcpReceiver(wiring.Component):
         with m.Elif(self.touched):
             m.d.sync += touched.eq(1)
         with m.FSM():
-            with m.State("WAIT"):
-                with m.If(starts):
-                    m.next = "SCAN"
+            with m.State("WAIT"), m.If(starts):
+                m.next = "SCAN"
             with m.State("SCAN"):
                 m.d.comb += ours.eq(Cat(Mux(place[0], C(Word.PORT, 4), C(Word.IP, 4)), place[1:]))
                 m.d.sync += place.eq(place + 1)
@@ -270,7 +269,14 @@ class TcpReceiver(wiring.Component):
                 with m.If(at >= HEADER_BYTES):
                     plain = (segment.flags & ~Flag.PSH) == Flag.ACK
                     m.d.comb += self.expects.eq(
-                        plain & segment.offset_zero & ~segment.ack_wrong & room & (segment.length != 0) & ~touched & ~self.touched & ~self.stale
+                        plain
+                        & segment.offset_zero
+                        & ~segment.ack_wrong
+                        & room
+                        & (segment.length != 0)
+                        & ~touched
+                        & ~self.touched
+                        & ~self.stale
                     )
                     m.next = "WAIT"
                 anew()

@@ -16,8 +16,8 @@ class TcpStreamSignature(wiring.Signature):
     be shown again, or never. `peer_ip` holds during a visit.
 
     An answer is written before it is given: with `write`, `word` goes to `offset` of it, or with `single` its upper byte alone; each byte
-    once, at any order, since `restart` (strobe). `sure` says that an answer is certain once `settled` is there, that `length` is
-    final at most `LENGTH_CLOCKS` later and all written 160 clocks later. `answered` is held until `accepted`, a strobe: the answer of `length`
+    once, at any order, since `restart` (strobe). `sure` says that an answer is certain once `settled` is there, that `length` is final at
+    most `LENGTH_CLOCKS` later and all written 160 clocks later. `answered` is held until `accepted`, a strobe: the answer of `length`
     bytes is sent, the request's bytes are done with. `close`, held likewise, ends the connection instead.
     """
 
@@ -44,4 +44,4 @@ class TcpStreamSignature(wiring.Signature):
         )
 
 
-LENGTH_CLOCKS = 75
+LENGTH_CLOCKS = 88

@@ -11,10 +11,10 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .word_sum import WordSum
 from .ports import EgressSignature
 from .tcp_buffer import POSITION_BITS
 from .tcp_segment import HEADER_BYTES, TCP
+from .word_sum import WordSum
 
 CHECKSUM_PLACE = 8
 UNUSED_PLACE = 15
@@ -23,8 +23,8 @@ UNUSED_PLACE = 15
 
 class TcpTransmitter(wiring.Component):
     """While `idle`: `begin` (strobe) starts a header, `put` adds `word` at `place` of it, `put_ip`, `put_mac_low` and `put_mac_high` take
-    `peer_word`. `go` sends it with `length` bytes of data from `data_at` on, whose sum is `data_sum` if it is `summed`; `long`: the header has
-    an option of four bytes. After `claim` the length is `claimed_length` until `go`.
+    `peer_word`. `go` sends it with `length` bytes of data from `data_at` on, whose sum is `data_sum` if it is `summed`; `long`: the
+    header has an option of four bytes. After `claim` the length is `claimed_length` until `go`.
     """
 
     def __init__(self, connections: int = 8):

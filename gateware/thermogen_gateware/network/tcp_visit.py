@@ -11,10 +11,10 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .word_sum import WordSum
 from .tcp_buffer import POSITION_BITS
 from .tcp_segment import ADU_BYTES, RECEIVE_BYTES
 from .tcp_stream import TcpStreamSignature
+from .word_sum import WordSum
 
 ANSWER_BITS = ADU_BYTES.bit_length()
 _RECEIVE_BITS = (RECEIVE_BYTES - 1).bit_length()
@@ -22,10 +22,10 @@ _RECEIVE_BITS = (RECEIVE_BYTES - 1).bit_length()
 
 class TcpVisit(wiring.Component):
     """`start` (strobe) opens a visit of `connection`: `available` bytes from position `consumed` on are there, with `live` those that
-    `store` strobes for join them; answers go to position `end` and following. It is `active` until `stop`, or until a `live` one's segment is
-    `dropped`; with `arrived` it is live no more. `exhausted`: the application waits for a byte that is not there. `taken`: bytes handed on
-    since the last answer. `accept` (strobe) takes the application's answer over; `answer_sum` is the sum of the last one's bytes, `answer_length`
-its length, or that of the first before it is accepted.
+    `store` strobes for join them; answers go to position `end` and following. It is `active` until `stop`, or until a `live` one's
+    segment is `dropped`; with `arrived` it is live no more. `exhausted`: the application waits for a byte that is not there. `taken`:
+    bytes handed on since the last answer. `accept` (strobe) takes the application's answer over; `answer_sum` is the sum of the last
+    one's bytes, `answer_length` its length, or that of the first before it is accepted.
     """
 
     def __init__(self, connections: int = 8):
@@ -96,7 +96,13 @@ its length, or that of the first before it is accepted.
         with m.Else():
             m.d.comb += self.answer_length.eq(length)
         with m.If(self.accept):
-            m.d.sync += [length.eq(stream.length), self.answer_sum.eq(total.value), self.taken.eq(0), end.eq(end + stream.length), self.answered_some.eq(1)]
+            m.d.sync += [
+                length.eq(stream.length),
+                self.answer_sum.eq(total.value),
+                self.taken.eq(0),
+                end.eq(end + stream.length),
+                self.answered_some.eq(1),
+            ]
         with m.If(stream.cancel):
             m.d.sync += [self.active.eq(0), self.live.eq(0), fetched.eq(0)]
         with m.If(self.start):

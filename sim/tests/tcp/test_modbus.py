@@ -39,7 +39,9 @@ def test_registers_are_read(bench, client, function, space, size, count):
         assert client.ask(bytes([function]) + words(address, count)) == bytes([function, 2 * count]) + expected
 
 
-@pytest.mark.parametrize(("function", "space", "counts"), [(1, Space.COILS, (1, 7, 8, 9, 64)), (2, Space.DISCRETE_INPUTS, (1, 16, 1999, 2000))])
+@pytest.mark.parametrize(
+    ("function", "space", "counts"), [(1, Space.COILS, (1, 7, 8, 9, 64)), (2, Space.DISCRETE_INPUTS, (1, 16, 1999, 2000))]
+)
 def test_bits_are_read(bench, client, function, space, counts):
     bench[Space.COILS, 3] = bench[Space.COILS, 63] = 1
     for count in counts:
@@ -252,7 +254,11 @@ def test_the_registers_are_told_who_asks(bench):
 PDU = st.one_of(
     st.binary(min_size=1, max_size=253),
     st.builds(lambda f, a, n: bytes([f]) + words(a, n), st.integers(1, 6), st.integers(0, 320), st.integers(0, 130)),
-    st.builds(lambda a, v: b"\x10" + words(a, len(v)) + bytes([2 * len(v)]) + words(*v), st.integers(0, 210), st.lists(st.integers(0, 65535), max_size=123)),
+    st.builds(
+        lambda a, v: b"\x10" + words(a, len(v)) + bytes([2 * len(v)]) + words(*v),
+        st.integers(0, 210),
+        st.lists(st.integers(0, 65535), max_size=123),
+    ),
 )
 
 

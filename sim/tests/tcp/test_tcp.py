@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import struct
 
@@ -120,7 +121,10 @@ def test_other_ports_are_closed(bench):
     assert quiet(bench)
 
 
-@pytest.mark.parametrize("options", [b"\x01\x01\x01\x02\x04\x00\xd8", b"\x08\x0a" + bytes(8) + b"\x02\x04\x00\xd8", b"\x04\x02\x03\x03\x07\x02\x04\x00\xd8\x00\xff"])
+@pytest.mark.parametrize(
+    "options",
+    [b"\x01\x01\x01\x02\x04\x00\xd8", b"\x08\x0a" + bytes(8) + b"\x02\x04\x00\xd8", b"\x04\x02\x03\x03\x07\x02\x04\x00\xd8\x00\xff"],
+)
 def test_the_peers_segment_size_is_kept_to_wherever_the_option_stands(bench, options):
     client = Client(bench).connect(options)
     client.send(adu(1, LARGEST))
@@ -132,7 +136,9 @@ def test_the_peers_segment_size_is_kept_to_wherever_the_option_stands(bench, opt
     assert b"".join(pieces)[9:11] == struct.pack(">H", holding(0))
 
 
-@pytest.mark.parametrize("options", [b"\x02", b"\x02\x00", b"\x02\x01\x00", b"\x02\x03\x00\x00", b"\x05\xff", b"\x00" * 40, b"\x01" * 40, b"\x03\x00\x02\x04"])
+@pytest.mark.parametrize(
+    "options", [b"\x02", b"\x02\x00", b"\x02\x01\x00", b"\x02\x03\x00\x00", b"\x05\xff", b"\x00" * 40, b"\x01" * 40, b"\x03\x00\x02\x04"]
+)
 def test_options_that_make_no_sense_do_no_harm(bench, options):
     assert is_served(Client(bench).connect(options))
 
@@ -299,7 +305,7 @@ def test_a_lost_answer_is_sent_again_as_it_was(bench):
         waits.append((bench.clocks - begun) / SECOND)
         begun = bench.clocks
     assert 0.9 < waits[0] < 1.1
-    assert [round(later / earlier) for earlier, later in zip(waits, waits[1:], strict=False)] == [2, 2, 2]
+    assert [round(later / earlier) for earlier, later in itertools.pairwise(waits)] == [2, 2, 2]
     client.ack = again.end
     client.put()
     assert quiet(bench, 20 * SECOND)
@@ -560,7 +566,12 @@ def test_our_keep_alive_of_theirs_is_answered(bench):
 @pytest.mark.parametrize("flags", [Flag.RST, Flag.RST | Flag.ACK])
 def test_only_a_reset_at_the_very_number_is_believed(bench, flags):
     client = Client(bench).connect()
-    for seq, answered in ((client.seq + 1, True), (client.seq - 1, False), (client.seq + RECEIVE_BYTES, False), (client.seq + 2**31, False)):
+    for seq, answered in (
+        (client.seq + 1, True),
+        (client.seq - 1, False),
+        (client.seq + RECEIVE_BYTES, False),
+        (client.seq + 2**31, False),
+    ):
         bench.run(SECOND // 2)
         client.put(flags, seq=seq)
         challenge = bench.wait(20_000)
@@ -644,5 +655,3 @@ def test_eight_clients_get_nine_tenths_of_the_wire(bench):
             done += 1
     per_second = done / ((bench.clocks - begun) / 50e6)
     assert per_second > 0.9 * 50e6 / (4 * (8 + 14 + 20 + 20 + 12 + 4 + 12))
-
-

@@ -16,7 +16,7 @@ namespace {
 constexpr int kClocksPerByte = 4;
 constexpr int kPreamble = 8, kEthernet = 14, kIp = 20, kFcs = 4, kGap = 12, kLeastPayload = 46;
 constexpr int kVerdictClocks = 2;
-constexpr int kGrantClocks = 2;  // from grant to the preamble's first di-bit
+constexpr int kGrantClocks = 1;  // from grant to the preamble's first di-bit
 constexpr int kSpaces = 4, kAddresses = 65536, kMostStaged = 123;
 
 struct Frame {
@@ -50,6 +50,7 @@ struct Registers {
 struct Bench {
 	tz_tcp::p_tz__tcp top;
 	uint64_t clocks = 0;
+	uint32_t own_ip = 0;
 	std::deque<Frame> incoming;
 	std::deque<Frame> outgoing;
 	Registers registers;
@@ -126,6 +127,7 @@ void Bench::clock()
 	// What comes.
 	bool valid = false, first = false, commit = false, drop = false;
 	uint8_t byte = 0;
+	bool checksum_good = false;
 	if (arrive_at < 0 && !incoming.empty() && clocks >= incoming.front().begins && clocks >= wire_free) {
 		arrive_at = 0;
 		const Frame &f = incoming.front();
@@ -152,6 +154,10 @@ void Bench::clock()
 		if (arrive_at == fcs_end - 1 + kVerdictClocks) {
 			commit = !f.bad;
 			drop = f.bad;
+			uint32_t sum = (f.ip >> 16) + (f.ip & 0xFFFF) + (own_ip >> 16) + (own_ip & 0xFFFF) + f.protocol + f.payload.size();
+			for (size_t i = 0; i < f.payload.size(); i++) sum += i & 1 ? f.payload[i] : f.payload[i] << 8;
+			while (sum >> 16) sum = (sum & 0xFFFF) + (sum >> 16);
+			checksum_good = sum == 0xFFFF;
 			wire_free = clocks - kVerdictClocks + kGap * kClocksPerByte;
 			arrive_at = -1;
 		} else
@@ -163,6 +169,7 @@ void Bench::clock()
 	top.p_ingress____byte.set<uint8_t>(byte);
 	top.p_ingress____commit.set<bool>(commit);
 	top.p_ingress____drop.set<bool>(drop);
+	top.p_checksum__good.set<bool>(checksum_good);
 
 	// What leaves.
 	const bool request = get(top.out_p_egress____request());
@@ -182,10 +189,10 @@ void Bench::clock()
 		current.protocol = get(top.out_p_egress____protocol());
 		late_length = 0;
 	} else if (sending) {
-		const uint64_t payload_at = kGrantClocks + (kPreamble + kEthernet + kIp) * kClocksPerByte;
+		const uint64_t payload_at = (kPreamble + kEthernet + kIp) * kClocksPerByte;  // the first byte is taken in the last clock of the header
 		const size_t now = get(top.out_p_egress____length());
-		if (since == 88) length = now;
-		if (since > 88 && now != length) faults |= 32;
+		if (since == 90) length = now;
+		if (since > 90 && now != length) faults |= 32;
 		if (since >= payload_at && (since - payload_at) % kClocksPerByte == 0 && current.payload.size() < length) {
 			take = true;
 			current.payload.push_back(get(top.out_p_egress____byte()));
@@ -222,6 +229,7 @@ extern "C" {
 void *tz_tcp_new(uint32_t own_ip, uint64_t isn_key)
 {
 	auto *bench = new Bench;
+	bench->own_ip = own_ip;
 	bench->top.p_own__ip.set<uint32_t>(own_ip);
 	bench->top.p_isn__key.set<uint64_t>(isn_key);
 	bench->top.p_clk.set<bool>(true);

@@ -15,8 +15,9 @@ from .tcp_segment import TRANSMIT_BYTES
 POSITION_BITS = (TRANSMIT_BYTES - 1).bit_length()
 
 
-class TcpTransmitBuffer(wiring.Component): """With `write` the two bytes of `word` go to `write_at` and the byte after it, with `single`
-the upper alone. `word_read` is the pair at `read_at` a clock before; its upper byte comes first."""
+class TcpTransmitBuffer(wiring.Component):
+    """With `write` the two bytes of `word` go to `write_at` and the byte after it, with `single` the upper alone. `word_read` is the pair
+    at `read_at` a clock before; its upper byte comes first."""
 
     def __init__(self, connections: int = 8):
         self._connections = connections

@@ -10,12 +10,14 @@ from amaranth.lib.wiring import In, Out
 
 IP_ADDRESS = 32
 MAC_ADDRESS = 48
+LENGTH_CLOCKS = 90
+"""From a grant to where the length of what is sent has to be final."""
 
 PEER = data.StructLayout({"ip": IP_ADDRESS, "mac": MAC_ADDRESS})
 """A host as the frames that it sent say."""
 
 
-class Refusal(enum.Enum, shape=3):
+class Refusal(enum.Enum, shape=3):  # type: ignore[call-arg]
     """Why a request is not done; the values are the MODBUS exception codes."""
 
     NONE = 0
@@ -55,9 +57,10 @@ class EgressSignature(wiring.Signature):
     The layer holds `request` with `peer`, `protocol` and `length` (bytes of payload, at most 1,480) until `grant`, a strobe; the frame's
     preamble begins within 3 clocks of it if the transmitter is idle, and Ethernet and IP header follow. From 160 clocks after the grant
     on, `take` asks for the next byte of the payload: `byte` has to be the current one whenever `take` may come (it changes in the clock
-    after `take`). `sent` is a strobe when the last byte is taken. `peer.mac` is where the frame goes: the layer remembers it from what
-    it got. A layer that asks for a host it has not heard of sets `lookup`: the address comes of ARP, and `unreachable` instead of `grant`
-    says that it is not known yet and has been asked for.
+    after `take`). `sent` is a strobe when the last byte is taken. `length` may be another until LENGTH_CLOCKS after the grant: there is
+    time to find out how long an answer is while the preamble and the Ethernet header go out. `peer.mac` is where the frame goes: the
+    layer remembers it from what it got. A layer that asks for a host it has not heard of sets `lookup`: the address comes of ARP, and
+    `unreachable` instead of `grant` says that it is not known yet and has been asked for.
     """
 
     def __init__(self) -> None:

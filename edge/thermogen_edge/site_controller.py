@@ -62,7 +62,7 @@ class SiteController:
                 # Another hand than ours: SCADA's, where it may. The node's power would have shown as a boot; channels have no time.
                 self._machine.trip_cleared()
                 self._remember()
-            elif status.latched_trip is not None:
+            elif latched is not None and status.latched_trip is not None:
                 text = f"the gateware has switched everything off: {_causes(latched)}"
                 self._alerts.raise_(Alarm(AlertCode.TRIP_LATCHED, Severity.FATAL, text, value=latched.cause, threshold=latched.time_s))
         if latched is None or self._commands.take_trip_to_clear() != latched:

@@ -146,15 +146,15 @@ class CloudStub:
         client.username_pw_set("cloud", "cloud-secret")
         client.reconnect_delay_set(1, 1)
         client.on_connect = self._on_connect
-        client.on_subscribe = lambda *_: self._subscribed.set()
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        self._subscribed = threading.Event()
+        self.subscriptions = 0
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = 0xFFFFFFFF
         client.connect_async("127.0.0.1", port, 10, clean_start=False, properties=properties)
         client.loop_start()
         self._client = client
-        assert self._subscribed.wait(DEADLINE_S)
+        wait_until(lambda: self.subscriptions, "the cloud listens", DEADLINE_S)
 
     def close(self) -> None:
         self._client.disconnect()
@@ -197,6 +197,9 @@ class CloudStub:
 
     def _on_connect(self, client: Client, *_: object) -> None:
         client.subscribe([(f"{PREFIX}/{self.site}/{kind}", 1) for kind in ("batch", "live", "alert", "ack", "writes")])
+
+    def _on_subscribe(self, *_: object) -> None:
+        self.subscriptions += 1
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         kind = message.topic.rpartition("/")[2]

@@ -308,6 +308,8 @@ def test_an_answer_outlives_the_connection(harness: Harness, broker: Broker, sit
     answer = Acknowledgement(Header(IDENTITY, 0, NOW.unix_s, NOW.quality), 1, Result.DONE)
     harness.log.answer(lambda number: encode(sign_frame(answer, site_key)))
     broker.start()
+    # A broker that was killed has forgotten who listens: what comes before the cloud does is for nobody.
+    wait_until(lambda: harness.cloud.subscriptions == 2, "the cloud listens again")
     harness.until(lambda: harness.cloud.of_kind("ack"), "it is sent on the next connection")
     harness.until(lambda: harness.log.answers(1) == [], "and forgotten once the broker has it")
 

@@ -13,7 +13,7 @@ import enum
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -69,9 +69,24 @@ class Diagnostic(enum.IntEnum):
     OVERRUNS = 18
 
 
+COUNTED = (
+    (Diagnostic.MESSAGES, Diagnostic.SERVER_MESSAGES),
+    (Diagnostic.EXCEPTIONS,),
+    (Diagnostic.BUSY,),
+    (Diagnostic.COMMUNICATION_ERRORS,),
+)
+"""What is counted; of the others there are none."""
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = 1, 2, 3, 4
 READ_DEVICE_IDENTIFICATION = 14
 COIL_ON = 0xFF00
+
+
+def _exceeds(value: Value, limit: int) -> Value:
+    """`value` > `limit`, bit by bit: for a constant that is less logic than a subtraction."""
+    result: Value = C(0)
+    for place in range(len(value)):
+        result = (value[place] & result) if limit >> place & 1 else (value[place] | result)
+    return result
 
 
 class ModbusServer(wiring.Component):
@@ -123,10 +138,16 @@ class ModbusServer(wiring.Component):
         bits, bit_place = Signal(8), Signal(3)
         step = Signal(3)
         settling = Signal(2)
-        counters = {
-            name: Signal(16, name=name.name.lower())
-            for name in (Diagnostic.MESSAGES, Diagnostic.COMMUNICATION_ERRORS, Diagnostic.EXCEPTIONS, Diagnostic.BUSY)
-        }
+        m.submodules.counters = counters = Memory(shape=16, depth=4, init=[])
+        count_read, count_write = counters.read_port(domain="comb"), counters.write_port()
+        counting, clearing = Signal(), Signal()
+        counter = Signal(2)
+        m.d.comb += [
+            count_read.addr.eq(counter),
+            count_write.addr.eq(counter),
+            count_write.en.eq(counting | clearing),
+            count_write.data.eq(Mux(clearing, 0, count_read.data + 1)),
+        ]
         memory, starts = self._identification.memory()
         m.submodules.identification = identification = Memory(shape=8, depth=len(memory), init=memory)
         texts = identification.read_port()
@@ -141,7 +162,20 @@ class ModbusServer(wiring.Component):
         def begin_read() -> None:
             m.d.sync += [index.eq(0), asked.eq(0), bit_place.eq(0), offset.eq(HEADER_BYTES + 2)]
 
-        last_asked = (address + quantity)[:17] > 0x10000
+        # One adder for all addresses; while a request is judged it says whether the last one is still an address.
+        base, distance, reached = Signal(16), Signal(16), Signal(17)
+        judging, beyond, of_write = Signal(), Signal(), Signal()
+        none = Signal()
+        bit_bytes = Signal(14)
+        m.d.comb += [
+            base.eq(Mux(of_write, third, address)),
+            distance.eq(Mux(judging, Mux(of_write, fourth, quantity), index)),
+            reached.eq(base + distance),
+            registers.address.eq(reached[:16]),
+            beyond.eq(reached[16] & reached[:16].any()),
+            none.eq(quantity == 0),
+            bit_bytes.eq((quantity + 7) >> 3),
+        ]
 
         @contextmanager
         def state(name: str) -> Iterator[None]:
@@ -164,7 +198,7 @@ class ModbusServer(wiring.Component):
                             m.next = "CLOSE"
                         with m.Case(5):
                             m.d.sync += left.eq(pair)
-                            with m.If((pair < 2) | (pair > 254)):
+                            with m.If(_exceeds(pair, 254) | ~pair[1:].any()):
                                 m.next = "CLOSE"
                         with m.Case(6):
                             m.d.sync += [unit.eq(stream.byte), place.eq(0)]
@@ -246,22 +280,23 @@ class ModbusServer(wiring.Component):
                         refuse(ILLEGAL_VALUE)
             with state("DISPATCH"):
                 # `left` is the byte count of those that have one.
+                m.d.comb += judging.eq(1)
                 begin_read()
                 m.d.sync += [count.eq(quantity), answer_bytes.eq(HEADER_BYTES + 5), settling.eq(0)]
                 with m.Switch(function):
                     with m.Case(Function.READ_COILS, Function.READ_DISCRETE_INPUTS):
-                        m.d.sync += answer_bytes.eq(HEADER_BYTES + 2 + ((quantity + 7) >> 3)[:8])
+                        m.d.sync += answer_bytes.eq(HEADER_BYTES + 2 + bit_bytes[:8])
                         m.next = "READ_BITS"
-                        with m.If((quantity == 0) | (quantity > 2000)):
+                        with m.If(none | _exceeds(quantity, 2000)):
                             refuse(ILLEGAL_VALUE)
-                        with m.Elif(last_asked):
+                        with m.Elif(beyond):
                             refuse(ILLEGAL_ADDRESS)
                     with m.Case(Function.READ_HOLDING_REGISTERS, Function.READ_INPUT_REGISTERS):
                         m.d.sync += answer_bytes.eq(HEADER_BYTES + 2 + (quantity << 1)[:8])
                         m.next = "READ_WORDS"
-                        with m.If((quantity == 0) | (quantity > 125)):
+                        with m.If(none | _exceeds(quantity, 125)):
                             refuse(ILLEGAL_VALUE)
-                        with m.Elif(last_asked):
+                        with m.Elif(beyond):
                             refuse(ILLEGAL_ADDRESS)
                     with m.Case(Function.WRITE_COIL):
                         m.next = "STAGE_ONE"
@@ -271,30 +306,35 @@ class ModbusServer(wiring.Component):
                         m.next = "STAGE_ONE"
                     with m.Case(Function.WRITE_COILS):
                         m.next = "WRITE_BITS"
-                        with m.If((quantity == 0) | (quantity > 1968) | (((quantity + 7) >> 3) != left)):
+                        with m.If(none | _exceeds(quantity, 1968) | (bit_bytes != left)):
                             refuse(ILLEGAL_VALUE)
-                        with m.Elif(last_asked):
+                        with m.Elif(beyond):
                             refuse(ILLEGAL_ADDRESS)
                     with m.Case(Function.WRITE_REGISTERS):
                         m.next = "WRITE_WORDS"
-                        with m.If((quantity == 0) | (quantity > 123) | ((quantity << 1) != left)):
+                        with m.If(none | _exceeds(quantity, 123) | ((quantity << 1) != left)):
                             refuse(ILLEGAL_VALUE)
-                        with m.Elif(last_asked):
+                        with m.Elif(beyond):
                             refuse(ILLEGAL_ADDRESS)
                     with m.Case(Function.MASK_WRITE_REGISTER):
                         m.d.sync += answer_bytes.eq(HEADER_BYTES + 7)
                         m.next = "MASK"
                     with m.Case(Function.READ_WRITE_REGISTERS):
                         m.d.sync += answer_bytes.eq(HEADER_BYTES + 2 + (quantity << 1)[:8])
-                        m.next = "CHECK"
-                        with m.If((quantity == 0) | (quantity > 125) | (fourth == 0) | (fourth > 121) | ((fourth << 1) != left)):
+                        m.next = "JUDGE_WRITE"
+                        with m.If(none | _exceeds(quantity, 125) | (fourth == 0) | _exceeds(fourth, 121) | ((fourth << 1) != left)):
                             refuse(ILLEGAL_VALUE)
-                        with m.Elif(last_asked | ((third + fourth) > 0x10000)):
+                        with m.Elif(beyond):
                             refuse(ILLEGAL_ADDRESS)
+
+            with state("JUDGE_WRITE"):
+                m.d.comb += [judging.eq(1), of_write.eq(1)]
+                m.next = "CHECK"
+                with m.If(beyond):
+                    refuse(ILLEGAL_ADDRESS)
 
             # Reads: an address a clock, its word in the next.
             with state("READ_WORDS"):
-                m.d.comb += registers.address.eq(address + index)
                 m.d.sync += [asked.eq(1), index.eq(index + 1)]
                 m.d.comb += [stream.offset.eq(offset), stream.word.eq(registers.data), stream.sure.eq(count - index <= LENGTH_CLOCKS - 5)]
                 with m.If(asked):
@@ -305,7 +345,6 @@ class ModbusServer(wiring.Component):
                     with m.Elif(index == count):
                         m.next = "COMPOSE"
             with state("READ_BITS"):
-                m.d.comb += registers.address.eq(address + index)
                 m.d.sync += [asked.eq(1), index.eq(index + 1)]
                 gathered = Signal(8)
                 m.d.comb += [
@@ -327,7 +366,6 @@ class ModbusServer(wiring.Component):
                         m.next = "COMPOSE"
             with state("CHECK"):
                 # What is read after the write must be there before it.
-                m.d.comb += registers.address.eq(address + index)
                 m.d.sync += [asked.eq(1), index.eq(index + 1)]
                 with m.If(asked):
                     with m.If(~registers.exists):
@@ -337,29 +375,27 @@ class ModbusServer(wiring.Component):
                         m.next = "WRITE_WORDS"
 
             # Writes: staged as they come, judged two clocks after the last.
-            def stage(at, value) -> None:
-                m.d.comb += [registers.write.eq(1), registers.address.eq(at), registers.value.eq(value)]
+            def stage(value) -> None:
+                m.d.comb += [registers.write.eq(1), registers.value.eq(value)]
                 m.d.sync += staged.eq(1)
 
-            base = Mux(is_read_write, third, address)
             with state("STAGE_ONE"):
-                stage(address, Mux(function == Function.WRITE_COIL, quantity[15], quantity))
+                stage(Mux(function == Function.WRITE_COIL, quantity[15], quantity))
                 m.next = "JUDGE"
             with state("MASK"):
-                m.d.comb += registers.address.eq(address)
                 m.next = "MASKED"
             with state("MASKED"):
                 with m.If(registers.exists):
-                    stage(address, (registers.data & quantity) | (third & ~quantity))
+                    stage((registers.data & quantity) | (third & ~quantity))
                     m.next = "JUDGE"
                 with m.Else():
                     refuse(ILLEGAL_ADDRESS)
             with state("WRITE_WORDS"):
-                m.d.comb += stream.ready.eq(1)
+                m.d.comb += [stream.ready.eq(1), of_write.eq(is_read_write)]
                 with m.If(takes):
                     m.d.sync += place[0].eq(~place[0])
                     with m.If(place[0]):
-                        stage(base + index, pair)
+                        stage(pair)
                         m.d.sync += index.eq(index + 1)
                         with m.If(index + 1 == count):
                             m.next = "JUDGE"
@@ -373,7 +409,7 @@ class ModbusServer(wiring.Component):
                 with m.If(staged_count == MOST_STAGED):
                     refuse(DEVICE_FAILURE)
                 with m.Else():
-                    stage(address + index, bits[0])
+                    stage(bits[0])
                     m.d.sync += staged_count.eq(staged_count + 1)
                     with m.If(index + 1 == count):
                         m.next = "JUDGE"
@@ -437,11 +473,11 @@ class ModbusServer(wiring.Component):
                         m.next = "COUNTER_VALUE"
             with state("COUNTER_VALUE"):
                 value = Signal(16)
-                with m.Switch(address):
-                    for name, counter in counters.items():
-                        with m.Case(*((name, Diagnostic.SERVER_MESSAGES) if name == Diagnostic.MESSAGES else (name,))):
-                            m.d.comb += value.eq(counter)
                 m.d.comb += [stream.write.eq(1), stream.offset.eq(offset), stream.word.eq(value)]
+                with m.Switch(address):
+                    for which, diagnostics in enumerate(COUNTED):
+                        with m.Case(*diagnostics):
+                            m.d.comb += [counter.eq(which), value.eq(count_read.data)]
                 m.next = "COMPOSE"
 
             # Texts: function 17, and function 43 with its interface 14.
@@ -555,18 +591,32 @@ class ModbusServer(wiring.Component):
             with state("ANSWER"):
                 m.d.comb += [stream.answered.eq(1), stream.sure.eq(1)]
                 with m.If(stream.accepted):
-                    m.d.sync += [counters[Diagnostic.MESSAGES].eq(counters[Diagnostic.MESSAGES] + 1), place.eq(0)]
-                    with m.If(exception != 0):
-                        m.d.sync += counters[Diagnostic.EXCEPTIONS].eq(counters[Diagnostic.EXCEPTIONS] + 1)
-                    with m.If(exception == Refusal.BUSY.value):
-                        m.d.sync += counters[Diagnostic.BUSY].eq(counters[Diagnostic.BUSY] + 1)
-                    with m.If((function == Function.DIAGNOSTICS) & (address == Diagnostic.CLEAR) & (exception == 0)):
-                        m.d.sync += [counter.eq(0) for counter in counters.values()]
+                    m.d.sync += place.eq(0)
+                    m.next = "COUNT_MESSAGE"
+            with state("COUNT_MESSAGE"):
+                m.d.comb += [counter.eq(0), counting.eq(1)]
+                m.next = "HEADER"
+                with m.If(exception != 0):
+                    m.next = "COUNT_EXCEPTION"
+                with m.Elif((function == Function.DIAGNOSTICS) & (address == Diagnostic.CLEAR)):
+                    m.next = "CLEAR"
+            with state("COUNT_EXCEPTION"):
+                m.d.comb += [counter.eq(1), counting.eq(1)]
+                m.next = "HEADER"
+                with m.If(exception == Refusal.BUSY.value):
+                    m.next = "COUNT_BUSY"
+            with state("COUNT_BUSY"):
+                m.d.comb += [counter.eq(2), counting.eq(1)]
+                m.next = "HEADER"
+            with state("CLEAR"):
+                m.d.comb += [counter.eq(place), clearing.eq(1)]
+                m.d.sync += place.eq(place + 1)
+                with m.If(place == len(COUNTED) - 1):
+                    m.d.sync += place.eq(0)
                     m.next = "HEADER"
             with state("CLOSE"):
                 m.d.comb += stream.close.eq(1)
-                with m.If(stream.cancel):
-                    m.d.sync += counters[Diagnostic.COMMUNICATION_ERRORS].eq(counters[Diagnostic.COMMUNICATION_ERRORS] + 1)
+                m.d.comb += [counter.eq(3), counting.eq(stream.cancel)]
         with m.If(stream.cancel):
             m.d.comb += [registers.begin.eq(0), registers.write.eq(0), registers.end.eq(0), registers.abort.eq(opened)]
             m.d.sync += [opened.eq(0), place.eq(0), step.eq(0)]

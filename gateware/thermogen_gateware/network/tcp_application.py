@@ -92,7 +92,7 @@ def add_application(m: Module, d: TcpDatapath) -> Iterator[None]:
         m.next = "VISIT_IP"
         with m.If(control.closing):
             # Nobody wants it any more: the window is to stay open for the peer's FIN.
-            d.write(Word.CONSUMED, d.word - control.peer_fin)
+            d.write(Word.CONSUMED, d.word, control.peer_fin.replicate(32))
             m.next = "VISIT_OVER"
         with m.Elif(~room):
             m.next = "VISIT_OVER"
@@ -122,13 +122,12 @@ def add_application(m: Module, d: TcpDatapath) -> Iterator[None]:
         d.look(Word.SND_END)
         m.next = "ANSWERED_END"
     with m.State("ANSWERED_END"):
-        end = (d.word + visit.stream.length)[:32]
-        d.write(Word.SND_END, end)
-        m.d.sync += d.end.eq(end)
+        d.write(Word.SND_END, d.word, visit.stream.length)
+        m.d.sync += d.end.eq(d.result)
         d.look(Word.CONSUMED)
         m.next = "ANSWERED_CONSUMED"
     with m.State("ANSWERED_CONSUMED"):
-        d.write(Word.CONSUMED, (d.word + visit.taken)[:32])
+        d.write(Word.CONSUMED, d.word, visit.taken)
         d.look(Word.SND_UNA)
         m.next = "ANSWERED_UNA"
     with m.State("ANSWERED_UNA"):

@@ -48,6 +48,10 @@ class TcpDatapath:
         self.control = Signal(CONTROL)
         self.looked, self.timer, self.rtt = CONTROL(self.word[: CONTROL.size]), TIMER(self.word), RTT(self.word)
         m.d.comb += self.write_address[4:].eq(self.place)
+        # The one adder of 32 bits; what is written comes of it.
+        self.left, self.right, self.carry = Signal(32), Signal(32), Signal()
+        self.result = Signal(32)
+        m.d.comb += [self.result.eq(self.left + self.right + self.carry), self.write_word.eq(self.result)]
         self.frees = Signal()
 
         self.now = Signal(32)
@@ -59,20 +63,29 @@ class TcpDatapath:
         self.tick_place = Signal(range(connections + 1), init=connections)
 
         # Sequence numbers, and what the next segment is.
-        self.seq, self.ack = Signal(32), Signal(32)
+        self.seq, self.ack, self.irs = Signal(32), Signal(32), Signal(32)
         self.una, self.end = Signal(11), Signal(11)
 
     def look(self, word: Word, place: Value | None = None) -> None:
         """Have the word there in the next clock."""
         self.m.d.comb += self.address.eq(Cat(C(word, 4), self.place if place is None else place))
 
-    def write(self, word: Word | Value, value: Value) -> None:
-        """Keep a word of the connection."""
-        self.m.d.comb += [self.writes.eq(1), self.write_address[:4].eq(word), self.write_word.eq(value)]
+    def add(self, left: Value, right: Value | int = 0, carry: Value | int = 0) -> None:
+        """Have `result` in this clock."""
+        self.m.d.comb += [self.left.eq(left), self.right.eq(right), self.carry.eq(carry)]
 
-    def write_timer(self, deadline: Value, timeout: Value) -> None:
+    def subtract(self, left: Value, right: Value) -> None:
+        """Have the difference as `result` in this clock."""
+        self.add(left, ~right, 1)
+
+    def write(self, word: Word | Value, left: Value, right: Value | int = 0, carry: Value | int = 0) -> None:
+        """Keep a word of the connection."""
+        self.m.d.comb += [self.writes.eq(1), self.write_address[:4].eq(word)]
+        self.add(left, right, carry)
+
+    def write_timer(self, timeout: Value) -> None:
         """Start the retransmission timer."""
-        self.write(Word.TIMER, Cat(deadline[:16], timeout[:16]))
+        self.write(Word.TIMER, Cat(C(0, 16), self.now[:16]), Cat(timeout[:16], timeout[:16]))
 
     def of(self, flags: Signal, place: Value | None = None) -> Value:
         """A connection's flag."""

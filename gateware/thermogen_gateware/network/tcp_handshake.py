@@ -44,22 +44,21 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
     limit = Signal(2)
     candidate, best, best_age = Signal(range(d.connections + 1)), Signal(range(d.connections)), Signal(32)
     available, evicts = Signal(), Signal()
-    age = Signal(32)
     index = Signal(range(len(_NEW)))
     m.d.comb += [
         completes.eq(ack & ~syn & ~fin),
         cookie.word0.eq(segment.peer.ip),
-        cookie.word1.eq(Mux(completes, segment.seq - 1, segment.seq)),
+        cookie.word1.eq(d.irs),
         cookie.word2.eq(Cat((d.now >> d.timing.cookie_shift)[:16] - earlier, segment.port)),
-        age.eq(d.now - d.word),
     ]
     is_preferred = Cat((d.word == address) & address.any() for address in preferred).any()
 
     yield
     with m.State("STRAY"):
+        d.add(segment.seq, segment.length, fin | syn)
         m.d.sync += [
             d.place.eq(REPLY),
-            d.ack.eq(segment.seq + segment.length + fin + syn),
+            d.ack.eq(d.result),
             d.seq.eq(Mux(ack, segment.ack, 0)),
             earlier.eq(0),
             candidate.eq(0),
@@ -70,25 +69,31 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
             control.eq(CONTROL.const({"reset": 1})),
             index.eq(0),
         ]
-        with m.If(rst):
+        with m.If(rst | (syn & fin)):
             m.d.sync += d.arrived.eq(0)
             m.next = "IDLE"
         with m.Elif((segment.local_port == MODBUS_PORT) & (completes | (syn & ~ack & ~fin))):
-            m.d.comb += cookie.start.eq(1)
-            m.next = "COOKIE"
+            m.next = "COOKIE_START"
         with m.Else():
             m.next = "NEW"
-    with m.State("COOKIE"), m.If(cookie.done):
-        with m.If(~completes):
-            m.next = "CANDIDATE"
-        with m.Elif((cookie.hash ^ (segment.ack - 1))[2:] == 0):
-            m.d.sync += limit.eq(segment.ack[:2] - 1)
-            m.next = "CANDIDATE"
-        with m.Elif(~earlier):
-            m.d.sync += earlier.eq(1)
-            m.next = "COOKIE_EARLIER"
-        with m.Else():
-            m.next = "NEW"
+    with m.State("COOKIE_START"):
+        d.add(segment.seq, completes.replicate(32))
+        m.d.sync += d.irs.eq(d.result)
+        m.d.comb += cookie.start.eq(1)
+        m.next = "COOKIE"
+    with m.State("COOKIE"):
+        d.add(segment.ack, C(0xFFFFFFFF, 32))
+        with m.If(cookie.done):
+            with m.If(~completes):
+                m.next = "CANDIDATE"
+            with m.Elif((cookie.hash ^ d.result)[2:] == 0):
+                m.d.sync += limit.eq(d.result)
+                m.next = "CANDIDATE"
+            with m.Elif(~earlier):
+                m.d.sync += earlier.eq(1)
+                m.next = "COOKIE_EARLIER"
+            with m.Else():
+                m.next = "NEW"
     with m.State("COOKIE_EARLIER"):
         m.d.comb += cookie.start.eq(1)
         m.next = "COOKIE"
@@ -109,9 +114,10 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
             m.d.sync += candidate.eq(candidate + 1)
             m.next = "CANDIDATE"
     with m.State("CANDIDATE_AGE"):
+        d.subtract(d.now, d.word)
         m.d.sync += candidate.eq(candidate + 1)
-        with m.If(~available | (age > best_age)):
-            m.d.sync += [best.eq(candidate), best_age.eq(age), available.eq(1)]
+        with m.If(~available | (d.result > best_age)):
+            m.d.sync += [best.eq(candidate), best_age.eq(d.result), available.eq(1)]
         m.next = "CANDIDATE"
     with m.State("CHOSEN"):
         m.next = "NEW"
@@ -165,7 +171,7 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
             Word.SND_NXT: d.seq,
             Word.SND_END: d.seq,
             Word.CONTROL: control,
-            Word.TIMER: Cat(C(0, 16), C(d.timing.first_timeout, 16)),
+            Word.TIMER: C(d.timing.first_timeout, 32),
             Word.HEARD: d.now,
             Word.ASKED: d.now,
         }

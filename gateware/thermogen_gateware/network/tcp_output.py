@@ -28,7 +28,7 @@ from .tcp_transmit import UNUSED_PLACE
 def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
     """From WORK to IDLE."""
     control, transmitter = d.control, d.transmitter
-    nxt, una, end, seq = Signal(32), d.una, d.end, d.seq
+    nxt, una, end, seq = Signal(11), d.una, d.end, d.seq
     outstanding, unsent, usable, limit, length = (Signal(11) for _ in range(5))
     fin, again, _sends = Signal(), Signal(), Signal()
     closed = Signal()
@@ -71,8 +71,8 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
         m.next = "WORK_END"
     with m.State("WORK_END"):
         m.d.sync += [
-            outstanding.eq(Mux(is_reply, 0, nxt[:11] - una)),
-            unsent.eq(Mux(control.fin_sent | is_reply, 0, d.word[:11] - nxt[:11])),
+            outstanding.eq(Mux(is_reply, 0, nxt - una)),
+            unsent.eq(Mux(control.fin_sent | is_reply, 0, d.word[:11] - nxt)),
             end.eq(d.word),
         ]
         d.look(Word.PORT)
@@ -85,9 +85,12 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
         again_now = control.resend & (outstanding != 0)
         m.d.sync += again.eq(again_now)
         with m.If(again_now):
-            m.d.sync += [usable.eq(outstanding - control.fin_sent), unsent.eq(outstanding - control.fin_sent), seq.eq(nxt - outstanding)]
+            m.d.sync += [usable.eq(outstanding - control.fin_sent), unsent.eq(outstanding - control.fin_sent)]
+        d.look(Word.SND_UNA)
         m.next = "WORK_LENGTH"
     with m.State("WORK_LENGTH"):
+        with m.If(again):
+            m.d.sync += seq.eq(d.word)
         fits = Mux(usable > limit, limit, usable)
         m.d.sync += length.eq(Mux(unsent > fits, fits, unsent))
         # A piece smaller than it could be waits for what is under way, and everything for what was lost.
@@ -96,6 +99,7 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
         m.next = "WORK_DECIDE"
     with m.State("WORK_DECIDE"):
         probes = control.resend & ~again
+        d.add(seq, -1)
         with m.If(control.reset):
             m.d.sync += length.eq(0)
         with m.Elif(probes & (length == 0)):
@@ -103,7 +107,7 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
             with m.If(unsent != 0):
                 m.d.sync += length.eq(1)
             with m.Else():
-                m.d.sync += seq.eq(nxt - 1)
+                m.d.sync += seq.eq(d.result)
         m.d.sync += [
             fin.eq(
                 Mux(again, control.fin_sent & (length == unsent), control.closing & ~control.fin_sent & (length == unsent))
@@ -114,7 +118,7 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
         ]
         m.next = "WORK_SENDS"
     with m.State("WORK_SENDS"):
-        more = Mux(again, (control.retries == 0) & ~control.fin_sent & (end != nxt[:11]), (length != 0) & (length != unsent))
+        more = Mux(again, (control.retries == 0) & ~control.fin_sent & (end != nxt), (length != 0) & (length != unsent))
         m.d.sync += d.of(d.work).eq(more & ~closed)
         with m.If((length != 0) | fin | control.acknowledge | control.resend | control.reset | control.syn | d.claimed):
             m.d.comb += transmitter.begin.eq(1)
@@ -202,17 +206,17 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
             m.next = "IDLE"
         with m.Else():
             with m.If(~again & ((length != 0) | fin)):
-                d.write(Word.SND_NXT, (seq + length + fin)[:32])
+                d.write(Word.SND_NXT, seq, length, fin)
             m.d.sync += control.fin_sent.eq(control.fin_sent | fin)
             d.look(Word.TIMER)
             m.next = "ARM"
     with m.State("ARM"):
         with m.If(((unsent != 0) | fin) & ~control.armed):
             m.d.sync += control.armed.eq(1)
-            d.write_timer(d.now[:16] + d.timer.timeout, d.timer.timeout)
+            d.write_timer(d.timer.timeout)
         m.next = "TIME"
     with m.State("TIME"):
-        d.write(Word.TIMED_SEQ, (seq + length + fin)[:32])
+        d.write(Word.TIMED_SEQ, seq, length, fin)
         m.next = "WORK_DONE"
         with m.If(again | control.timing | ((length == 0) & ~fin)):
             m.d.comb += d.writes.eq(0)

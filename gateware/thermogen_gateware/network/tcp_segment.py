@@ -84,6 +84,6 @@ CONTROL = data.StructLayout(
 """`closing`: our FIN follows the last answer. `armed`: the retransmission timer runs. `timing`: a segment's round trip is measured,
 `sampled`: one has been. `probes`: keep-alives not answered. `resend`, `reset`, `syn`: what the next segment is."""
 
-TIMER = data.StructLayout({"deadline": 16, "timeout": 16})
+TIMER = data.StructLayout({"timeout": 16, "deadline": 16})
 RTT = data.StructLayout({"smoothed": 16, "variation": 16})
 """In eighths and quarters of a tick."""

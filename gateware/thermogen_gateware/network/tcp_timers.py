@@ -38,7 +38,8 @@ def add_timers(m: Module, d: TcpDatapath) -> Iterator[None]:
         d.look(Word.HEARD)
         m.next = "TICK_HEARD"
     with m.State("TICK_HEARD"):
-        m.d.sync += age.eq(d.now - d.word)
+        d.subtract(d.now, d.word)
+        m.d.sync += age.eq(d.result)
         m.next = "TICK_DECIDE"
     with m.State("TICK_DECIDE"):
         doubled = Mux(timeout[:15] << 1 > d.timing.most_timeout, d.timing.most_timeout, timeout << 1)
@@ -48,7 +49,7 @@ def add_timers(m: Module, d: TcpDatapath) -> Iterator[None]:
                 m.d.sync += control.reset.eq(1)
             with m.Else():
                 m.d.sync += [control.retries.eq(control.retries + 1), control.resend.eq(1)]
-            d.write_timer(d.now[:16] + doubled, doubled)
+            d.write_timer(doubled)
         with m.Elif(~control.armed & (age >= patience)):
             m.d.sync += d.of(d.work).eq(1)
             with m.If((control.probes == 3) | control.fin_sent):

@@ -35,7 +35,7 @@ class MemoryRegisters(wiring.Component):
         m.submodules.staged = staged = Memory(shape=32, depth=_MOST_STAGED, init=[])
         coils = Array(Signal(name=f"coil{number}") for number in range(COILS))
         read, write, put, take = words.read_port(), words.write_port(), staged.write_port(), staged.read_port()
-        count, copied, copying, valid = Signal(8), Signal(8), Signal(), Signal()
+        count, total, copied, copying, valid = Signal(8), Signal(8), Signal(8), Signal(), Signal()
         holding, space, address = Signal(), Signal(2), Signal(16)
         m.d.sync += [space.eq(port.space), address.eq(port.address)]
         m.d.comb += [
@@ -64,15 +64,15 @@ class MemoryRegisters(wiring.Component):
             with m.If(port.address >= Mux(holding, WRITABLE, COILS)):
                 m.d.sync += port.refusal.eq(Refusal.ILLEGAL_ADDRESS)
         with m.If(port.end & (port.refusal == Refusal.NONE) & (count != 0)):
-            m.d.sync += [copying.eq(1), copied.eq(0), valid.eq(0)]
+            m.d.sync += [copying.eq(1), copied.eq(0), valid.eq(0), total.eq(count)]
         with m.If(copying):
             # The word that was asked for in the clock before is written.
             m.d.sync += [copied.eq(copied + 1), valid.eq(1)]
             with m.If(valid):
-                m.d.comb += write.en.eq(take.data[30])
-                with m.If(~take.data[30]):
+                m.d.comb += write.en.eq(take.data[28])
+                with m.If(~take.data[28]):
                     m.d.sync += coils[take.data[16:22]].eq(take.data[0])
-            with m.If(copied == count):
+            with m.If(copied == total):
                 m.d.sync += copying.eq(0)
         return m
 

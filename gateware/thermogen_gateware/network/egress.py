@@ -12,8 +12,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .egress_header import ARP_BYTES, IPV4_BYTES, EgressHeader
-from .ethernet_ingress import HEADER_BYTES
+from .egress_header import EgressHeader
 from .ipv4_ingress import ICMP, UDP
 from .peer_table import ALL_HOSTS, ANSWERED, ECHOED, KNOWN_PEERS, PEERS
 from .ports import IP_ADDRESS, MAC_ADDRESS, PEER, EgressSignature
@@ -109,10 +108,8 @@ class Egress(wiring.Component):
             self.wanted.eq(unreachable),
             self.start.eq(granted),
         ]
-        place = Signal.like(header.place)
         m.d.comb += [
             header.begin.eq(granted),
-            header.place.eq(place),
             header.mac.eq(self.mac),
             header.address.eq(self.address),
             header.peer.eq(peer),
@@ -134,7 +131,7 @@ class Egress(wiring.Component):
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += granted_to.eq(chosen)
-                m.d.sync += [place.eq(0), entry.eq(0)]
+                m.d.sync += entry.eq(0)
                 with m.If(self.idle & requests.any()):
                     m.d.sync += [
                         owner.eq(chosen),
@@ -175,14 +172,12 @@ class Egress(wiring.Component):
                     m.d.comb += unreachable.eq(1)
                     m.next = "IDLE"
             with m.State("HEADER"):
-                m.d.comb += [self.byte.eq(header.byte), self.last.eq(place == HEADER_BYTES + ARP_BYTES - 1)]
+                m.d.comb += [self.byte.eq(header.byte), self.last.eq(header.last & arp), header.take.eq(self.take)]
                 m.d.sync += left.eq(length)
-                with m.If(self.take):
-                    m.d.sync += place.eq(place + 1)
-                    with m.If(self.last):
+                with m.If(self.take & header.last):
+                    m.next = "PAYLOAD"
+                    with m.If(arp):
                         m.next = "IDLE"
-                    with m.If(~arp & (place == HEADER_BYTES + IPV4_BYTES - 1)):
-                        m.next = "PAYLOAD"
             with m.State("PAYLOAD"):
                 m.d.comb += self.last.eq(left == 1)
                 for layer, port in ((Layer.UPPER, upper), (Layer.ECHO, echo), (Layer.DHCP, dhcp)):

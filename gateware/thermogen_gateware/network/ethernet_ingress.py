@@ -46,10 +46,7 @@ class EthernetIngress(wiring.Component):
             self.arp.eq(self.valid & passed & is_arp & from_host & (for_us | self.broadcast)),
         ]
         own_byte = Signal(8)
-        with m.Switch(place):
-            for at in range(MAC_BYTES):
-                with m.Case(at):
-                    m.d.comb += own_byte.eq(self.mac.word_select(MAC_BYTES - 1 - at, 8))
+        m.d.comb += own_byte.eq(self.mac.word_select((MAC_BYTES - 1 - place)[:3], 8))
         shift_source = Signal()
         with m.If(self.valid & ~passed):
             m.d.sync += place.eq(place + 1)

@@ -329,7 +329,7 @@ class ModbusServer(wiring.Component):
             # Reads: an address a clock, its word in the next.
             with state("READ_WORDS"):
                 m.d.sync += [asked.eq(1), index.eq(index + 1)]
-                m.d.comb += [stream.offset.eq(offset), stream.word.eq(registers.data), stream.sure.eq(count - index <= LENGTH_CLOCKS - 5)]
+                m.d.comb += [stream.offset.eq(offset), stream.word.eq(registers.data), stream.sure.eq(count - index <= LENGTH_CLOCKS - 2)]
                 with m.If(asked):
                     m.d.comb += stream.write.eq(1)
                     m.d.sync += offset.eq(offset + 2)

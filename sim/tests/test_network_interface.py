@@ -113,6 +113,12 @@ class Bench:
     def alive(self):
         assert read_ipv4(self.network.exchange(with_fcs(echo_frame(b"alive", 77)))) == echo(b"alive", 77, kind=0)
 
+    def alive_after_announcement(self):
+        self.network.run(2000)
+        while self.network.sent():
+            pass
+        self.alive()
+
     def seen(self, wire):
         """Whether the layers above are handed anything, and the verdict."""
         seen = set()
@@ -387,3 +393,149 @@ def test_the_phy_is_found_and_its_link_followed(fresh):
     network.cable(True, partner=0x0061)
     network.run(400_000)
     assert not network["link"]
+
+
+SERVER = IPv4Address("192.0.2.1")
+OFFERED = IPv4Address("192.0.2.150")
+DISCOVER, OFFER, REQUEST, ACK, NAK = 1, 2, 3, 5, 6
+
+
+def dhcp_answer(kind, xid, *, mac=MAC, offered=OFFERED, lease=600, damage=0, ports=(67, 68), cookie=b"\x63\x82\x53\x63", to=EVERYBODY):
+    options = bytes((53, 1, kind, 54, 4)) + SERVER.packed + bytes((51, 4)) + struct.pack(">I", lease) + bytes((0, 0, 1, 4))
+    options += NETMASK.packed + bytes((6, 8)) + bytes(8) + bytes((3, 8)) + GATEWAY.packed + bytes(4) + b"\xff"
+    message = bytes((2, 1, 6, 0)) + xid + bytes(8) + offered.packed + bytes(8) + mac + bytes(10 + 192) + cookie + options
+    length = 8 + len(message)
+    head = struct.pack(">HHHH", *ports, length, 0)
+    total = checksum(SERVER.packed + to.packed + struct.pack(">HH", UDP, length) + head + message) or 0xFFFF
+    payload = head[:6] + struct.pack(">H", total ^ damage) + message
+    return ethernet(ipv4(payload, UDP, to=to, source=SERVER), 0x0800, ALL_MAC if to == EVERYBODY else MAC)
+
+
+def dhcp_question(frame):
+    """Its type, transaction, and what it asks for or has."""
+    message = read_ipv4(frame)[8:]
+    options, at = {}, 240
+    while message[at] != 255:
+        if message[at] == 0:
+            at += 1
+            continue
+        options[message[at]] = message[at + 2 : at + 2 + message[at + 1]]
+        at += 2 + message[at + 1]
+    assert message[28:34] == MAC
+    return options[53][0], message[4:8], options, IPv4Address(message[12:16])
+
+
+class DhcpBench(Bench):
+    """Asks for an address; `next` is its next question, as it comes."""
+
+    def __init__(self, library):
+        super().__init__(library)
+        self.network["dhcp"] = 1
+        self.network.run(10)
+
+    def next(self, seconds=70):
+        while True:
+            frame = self.network.wait_sent(seconds * CLOCKS_PER_SECOND)
+            assert frame is not None
+            if frame.frame[12:14] == b"\x08\x00":
+                return dhcp_question(frame), frame.frame
+
+    def answer(self, *arguments, **changes):
+        self.network.inject(with_fcs(dhcp_answer(*arguments, **changes)))
+
+    def bind(self):
+        (kind, xid, _, _), _ = self.next()
+        assert kind == DISCOVER
+        self.answer(OFFER, xid)
+        (kind, same, options, ours), frame = self.next()
+        assert (kind, same, ours) == (REQUEST, xid, NOBODY)
+        assert (options[50], options[54]) == (OFFERED.packed, SERVER.packed)
+        assert (frame[:6], frame[26:34]) == (ALL_MAC, NOBODY.packed + EVERYBODY.packed)
+        self.answer(ACK, xid)
+        self.network.run(5000)
+        assert self.network["address"] == int(OFFERED)
+        return xid
+
+
+@pytest.fixture
+def dhcp(library):
+    made = DhcpBench(library)
+    yield made
+    made.network.close()
+
+
+def test_an_address_is_offered_asked_for_and_used(dhcp):
+    dhcp.bind()
+    assert (dhcp.network["netmask"], dhcp.network["gateway"]) == (int(NETMASK), int(GATEWAY))
+    answer = dhcp.network.wait_sent(1000)
+    assert answer is None or answer.frame[12:14] == b"\x08\x06"  # the announcement
+    assert read_ipv4(dhcp.network.exchange(with_fcs(echo_frame(b"at the new address", to=OFFERED)))) == echo(b"at the new address", kind=0)
+    assert dhcp.network.exchange(with_fcs(echo_frame(b"at the fixed one")), 3000) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mac": PEER_MAC},
+        {"damage": 1},
+        {"damage": 0x0100},
+        {"ports": (67, 69)},
+        {"ports": (68, 68)},
+        {"cookie": b"\x63\x82\x53\x64"},
+    ],
+    ids=str,
+)
+def test_what_is_no_answer_to_us_changes_nothing(dhcp, changes):
+    (_, xid, _, _), _ = dhcp.next()
+    dhcp.answer(OFFER, xid, **changes)
+    dhcp.answer(OFFER, bytes((xid[0] ^ 1,)) + xid[1:])
+    dhcp.answer(ACK, xid)
+    assert dhcp.next()[0][0] == DISCOVER
+    assert dhcp.network["address"] == 0
+
+
+def test_a_refusal_begins_again(dhcp):
+    (_, xid, _, _), _ = dhcp.next()
+    dhcp.answer(OFFER, xid)
+    assert dhcp.next()[0][0] == REQUEST
+    dhcp.answer(NAK, xid)
+    assert dhcp.next()[0][0] == DISCOVER
+
+
+def test_a_lease_is_renewed_with_its_server_then_with_any_and_then_over(dhcp):
+    dhcp.bind()
+    bound = dhcp.network.clocks
+    while dhcp.network.sent():
+        pass
+    question = dhcp.network.wait_sent(310 * CLOCKS_PER_SECOND)
+    assert 298 <= (question.first_clock - bound) / CLOCKS_PER_SECOND <= 301
+    assert question.frame[12:14] == b"\x08\x06"  # the server's hardware address is not known
+    dhcp.network.inject(with_fcs(ethernet(arp(2, sender_ip=SERVER, target=MAC, target_ip=OFFERED), 0x0806)))
+    (kind, same, options, ours), frame = dhcp.next(3)
+    assert (kind, ours) == (REQUEST, OFFERED)
+    assert options.keys() == {53, 55}
+    assert (frame[:6], frame[26:34]) == (PEER_MAC, OFFERED.packed + SERVER.packed)
+    dhcp.answer(ACK, same, to=OFFERED)
+    renewed = dhcp.network.clocks
+    while dhcp.network.clocks - renewed < 524 * CLOCKS_PER_SECOND:
+        dhcp.network.run(CLOCKS_PER_SECOND)
+    while dhcp.network.sent():
+        pass
+    (kind, _, _, ours), frame = dhcp.next()
+    assert (kind, ours, frame[:6]) == (REQUEST, OFFERED, ALL_MAC)
+    assert dhcp.network["address"] == int(OFFERED)
+    dhcp.network.run(80 * CLOCKS_PER_SECOND)
+    assert dhcp.network["address"] == 0
+
+
+def test_without_a_server_the_fixed_address_is_used_until_one_answers(dhcp):
+    assert dhcp.network["address"] == 0
+    begun = dhcp.network.clocks
+    dhcp.until(lambda: dhcp.network["dhcp_silent"], 40 * CLOCKS_PER_SECOND)
+    assert 26 <= (dhcp.network.clocks - begun) / CLOCKS_PER_SECOND <= 30
+    assert dhcp.network["address"] == int(IP)
+    dhcp.alive_after_announcement()
+    while dhcp.network.sent():
+        pass
+    dhcp.bind()
+    assert not dhcp.network["dhcp_silent"]

@@ -2,7 +2,7 @@
 
 Reference: RFC 826; RFC 1122, 2.3.2; RFC 5227, 1.1 and 3. Only answers to what was asked are learnt, so that nobody can fill the table from
 outside; an entry lasts four minutes. Another host that says it has our address is counted. At most one question a second is asked; one
-about ourselves announces a new address. Latency: an answer is requested as the question's frame ends. Area, LIFCL: 200 COMB, 100 FF.
+about ourselves announces a new address. Latency: an answer is requested as the question's frame ends. Area, LIFCL: 234 COMB, 61 FF.
 """
 
 from amaranth.hdl import Array, Module, Signal

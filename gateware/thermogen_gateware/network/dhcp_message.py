@@ -2,12 +2,12 @@
 
 Reference: RFC 951, 3; RFC 2131, 2; RFC 2132, 9; RFC 768 (a checksum of 0 is none). All messages of the client have one length and one
 layout: an option that does not belong into one is filled with zeros, the pad option. Latency: a byte one clock after its place is known.
-Area, LIFCL: 110 COMB, 10 FF, 1 EBR.
+Area, LIFCL: 163 COMB, 9 FF, 1 EBR.
 """
 
 import enum
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -96,12 +96,9 @@ class DhcpMessage(wiring.Component):
         m.d.sync += place.eq(Mux(self.begin, 0, read.addr))
 
         value, shown = Signal(8), Signal()
-        row = [here.fixed, *_bytes(self.xid), *_bytes(self.mac), *_bytes(self.address), *_bytes(self.server)]
-        row.append(Mux(self.renews | self.selects, REQUEST, DISCOVER))
-        with m.Switch(here.column):
-            for column, source in enumerate(row):
-                with m.Case(column):
-                    m.d.comb += value.eq(source)
+        kind = Mux(self.renews | self.selects, Const(REQUEST, 8), Const(DISCOVER, 8))
+        row = Cat(here.fixed, *map(_reversed, (self.xid, self.mac, self.address, self.server)), kind)
+        m.d.comb += value.eq(row.word_select(here.column, 8))
         with m.Switch(here.when):
             for when, condition in zip(_When, (1, self.selects, self.renews, ~self.renews), strict=True):
                 with m.Case(when.value):
@@ -110,8 +107,9 @@ class DhcpMessage(wiring.Component):
         return m
 
 
-def _bytes(field):
-    return [field.word_select(place, 8) for place in reversed(range(len(field) // 8))]
+def _reversed(field):
+    """With the first byte on the wire, the uppermost, lowest."""
+    return Cat(field.word_select(place, 8) for place in reversed(range(len(field) // 8)))
 
 
 _CHECKED_NOT, _CHECKED_FIXED, _CHECKED_XID, _CHECKED_MAC = 0, 1, 2, 6
@@ -140,13 +138,9 @@ class DhcpExpectation(wiring.Component):
         m = Module()
         m.submodules.expected = expected = Memory(shape=_EXPECTED, depth=256, init=_expectations())
         read = expected.read_port()
-        right = Signal(8)
+        right = Cat(Const(0, 8), read.data.fixed, _reversed(self.xid), _reversed(self.mac)).word_select(read.data.column, 8)
         m.d.comb += [
             read.addr.eq(self.place),
             self.matches.eq((read.data.column == _CHECKED_NOT) | (self.byte == right)),
         ]
-        with m.Switch(read.data.column):
-            for column, source in enumerate([read.data.fixed, *_bytes(self.xid), *_bytes(self.mac)], _CHECKED_FIXED):
-                with m.Case(column):
-                    m.d.comb += right.eq(source)
         return m

@@ -4,7 +4,7 @@ it.
 Reference: IEEE 802.3, 3.2; RFC 894. Frames to our address go on, those to all hosts are marked; multicast, frames that we are not meant in
 and frames whose source is a group address end here. The sender's addresses are kept once, in shift registers: the hardware address of the
 Ethernet header, over which an ARP packet shifts its own, and the protocol address of either. Latency: none, bytes pass as they
-come. Area, LIFCL: 66 COMB, 101 FF.
+come. Area, LIFCL: 89 COMB, 90 FF.
 """
 
 from amaranth.hdl import Cat, Module, Signal
@@ -46,10 +46,7 @@ class EthernetIngress(wiring.Component):
             self.arp.eq(self.valid & passed & is_arp & from_host & (for_us | self.broadcast)),
         ]
         own_byte = Signal(8)
-        with m.Switch(place):
-            for at in range(MAC_BYTES):
-                with m.Case(at):
-                    m.d.comb += own_byte.eq(self.mac.word_select(MAC_BYTES - 1 - at, 8))
+        m.d.comb += own_byte.eq(self.mac.word_select((MAC_BYTES - 1 - place)[:3], 8))
         shift_source = Signal()
         with m.If(self.valid & ~passed):
             m.d.sync += place.eq(place + 1)

@@ -2,7 +2,7 @@
 
 Addresses come from registers or from DHCP; ARP and ICMP echo are answered here. Pins of RMII are meant for flip-flops in the I/O cells.
 Latency: `ingress.commit` two clocks after the last di-bit of the FCS at these ports, the preamble's first one clock after the grant.
-Area, LIFCL: see the parts.
+Area, LIFCL (synthesis): 1,791 LUT4, 235 WIDEFN9, 194 CCU2, 28 DPR16X4 (2,761 COMB together), 1,269 FF, 4 EBR.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Internet checksum's sum over bytes as they pass, eight bits at a time.
 
 Reference: RFC 1071, section 2. The halves of the sum change places with each byte, and the carry out of one is the carry into the other, so
-an adder of eight bits does. The last carries are in after two zeros more, which leave the halves as they were. Area, LIFCL: 26 COMB, 17 FF.
+an adder of eight bits does. The last carries are in after two zeros more, which leave the halves as they were. Area, LIFCL: 20 COMB, 17 FF.
 """
 
 from amaranth.hdl import Cat, Module, Signal

@@ -1,6 +1,6 @@
 """The hosts that the layers below TCP send to, in one small memory: those that ARP was told of, and whom an answer in progress is for.
 
-Latency: read in the same clock. Area, LIFCL: 20 DPR16X4 (80 COMB), as many for 16 entries as for one.
+Latency: read in the same clock. Area, LIFCL: 20 DPR16X4 (80 COMB).
 """
 
 from amaranth.hdl import Module

@@ -13,11 +13,12 @@ import enum
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from .comparison import exceeds
 from .modbus_identification import BASIC_OBJECTS, CONFORMITY, REGULAR_OBJECTS, Identification
 from .ports import Refusal, RegisterPortSignature
 from .tcp_segment import ADU_BYTES
@@ -79,14 +80,6 @@ COUNTED = (
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = 1, 2, 3, 4
 READ_DEVICE_IDENTIFICATION = 14
 COIL_ON = 0xFF00
-
-
-def _exceeds(value: Value, limit: int) -> Value:
-    """`value` > `limit`, bit by bit: for a constant that is less logic than a subtraction."""
-    result: Value = C(0)
-    for place in range(len(value)):
-        result = (value[place] & result) if limit >> place & 1 else (value[place] | result)
-    return result
 
 
 class ModbusServer(wiring.Component):
@@ -198,7 +191,7 @@ class ModbusServer(wiring.Component):
                             m.next = "CLOSE"
                         with m.Case(5):
                             m.d.sync += left.eq(pair)
-                            with m.If(_exceeds(pair, 254) | ~pair[1:].any()):
+                            with m.If(exceeds(pair, 254) | ~pair[1:].any()):
                                 m.next = "CLOSE"
                         with m.Case(6):
                             m.d.sync += [unit.eq(stream.byte), place.eq(0)]
@@ -287,14 +280,14 @@ class ModbusServer(wiring.Component):
                     with m.Case(Function.READ_COILS, Function.READ_DISCRETE_INPUTS):
                         m.d.sync += answer_bytes.eq(HEADER_BYTES + 2 + bit_bytes[:8])
                         m.next = "READ_BITS"
-                        with m.If(none | _exceeds(quantity, 2000)):
+                        with m.If(none | exceeds(quantity, 2000)):
                             refuse(ILLEGAL_VALUE)
                         with m.Elif(beyond):
                             refuse(ILLEGAL_ADDRESS)
                     with m.Case(Function.READ_HOLDING_REGISTERS, Function.READ_INPUT_REGISTERS):
                         m.d.sync += answer_bytes.eq(HEADER_BYTES + 2 + (quantity << 1)[:8])
                         m.next = "READ_WORDS"
-                        with m.If(none | _exceeds(quantity, 125)):
+                        with m.If(none | exceeds(quantity, 125)):
                             refuse(ILLEGAL_VALUE)
                         with m.Elif(beyond):
                             refuse(ILLEGAL_ADDRESS)
@@ -306,13 +299,13 @@ class ModbusServer(wiring.Component):
                         m.next = "STAGE_ONE"
                     with m.Case(Function.WRITE_COILS):
                         m.next = "WRITE_BITS"
-                        with m.If(none | _exceeds(quantity, 1968) | (bit_bytes != left)):
+                        with m.If(none | exceeds(quantity, 1968) | (bit_bytes != left)):
                             refuse(ILLEGAL_VALUE)
                         with m.Elif(beyond):
                             refuse(ILLEGAL_ADDRESS)
                     with m.Case(Function.WRITE_REGISTERS):
                         m.next = "WRITE_WORDS"
-                        with m.If(none | _exceeds(quantity, 123) | ((quantity << 1) != left)):
+                        with m.If(none | exceeds(quantity, 123) | ((quantity << 1) != left)):
                             refuse(ILLEGAL_VALUE)
                         with m.Elif(beyond):
                             refuse(ILLEGAL_ADDRESS)
@@ -322,7 +315,7 @@ class ModbusServer(wiring.Component):
                     with m.Case(Function.READ_WRITE_REGISTERS):
                         m.d.sync += answer_bytes.eq(HEADER_BYTES + 2 + (quantity << 1)[:8])
                         m.next = "JUDGE_WRITE"
-                        with m.If(none | _exceeds(quantity, 125) | (fourth == 0) | _exceeds(fourth, 121) | ((fourth << 1) != left)):
+                        with m.If(none | exceeds(quantity, 125) | (fourth == 0) | exceeds(fourth, 121) | ((fourth << 1) != left)):
                             refuse(ILLEGAL_VALUE)
                         with m.Elif(beyond):
                             refuse(ILLEGAL_ADDRESS)
@@ -336,7 +329,7 @@ class ModbusServer(wiring.Component):
             # Reads: an address a clock, its word in the next.
             with state("READ_WORDS"):
                 m.d.sync += [asked.eq(1), index.eq(index + 1)]
-                m.d.comb += [stream.offset.eq(offset), stream.word.eq(registers.data), stream.sure.eq(count - index <= LENGTH_CLOCKS - 5)]
+                m.d.comb += [stream.offset.eq(offset), stream.word.eq(registers.data), stream.sure.eq(count - index <= LENGTH_CLOCKS - 2)]
                 with m.If(asked):
                     m.d.comb += stream.write.eq(1)
                     m.d.sync += offset.eq(offset + 2)

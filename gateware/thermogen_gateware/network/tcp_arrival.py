@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 
+from .comparison import exceeds
 from .tcp_datapath import TcpDatapath
 from .tcp_segment import Flag, Word
 
@@ -65,7 +66,7 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
         m.next = "ELAPSED"
     with m.State("ELAPSED"):
         d.subtract(d.now, d.word)
-        m.d.sync += sample.eq(Mux(d.result > d.timing.longest_sample, d.timing.longest_sample, d.result))
+        m.d.sync += sample.eq(Mux(exceeds(d.result, d.timing.longest_sample), d.timing.longest_sample, d.result))
         m.next = "HEARD_NOW"
     with m.State("HEARD_NOW"):
         d.write(Word.HEARD, d.now)
@@ -92,9 +93,9 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
         m.d.comb += [estimate.eq(smoothed[3:] + variation), timeout.eq(estimate)]
         with m.If(~sampled):
             m.d.comb += timeout.eq(d.timer.timeout)
-        with m.Elif(estimate < d.timing.least_timeout):
+        with m.Elif(~exceeds(estimate, d.timing.least_timeout)):
             m.d.comb += timeout.eq(d.timing.least_timeout)
-        with m.Elif(estimate > d.timing.most_timeout):
+        with m.Elif(exceeds(estimate, d.timing.most_timeout)):
             m.d.comb += timeout.eq(d.timing.most_timeout)
         with m.If(segment.ack_new):
             d.write_timer(timeout)

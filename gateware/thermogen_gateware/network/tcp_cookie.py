@@ -1,7 +1,7 @@
 """HalfSipHash-2-4 of a connection attempt: the initial sequence number, and the proof that whoever completes the handshake has seen it.
 
 Reference: Aumasson and Bernstein, SipHash, in the 32-bit form of the authors' reference code; RFC 6528 and RFC 4987 section 3.6 for its
-use. Latency: 30 clocks from `start` to `done`.
+use. Latency: 30 clocks from `start` to `done`. Area, LIFCL: 540 COMB, 168 FF.
 """
 
 from amaranth.hdl import C, Module, Mux, Signal

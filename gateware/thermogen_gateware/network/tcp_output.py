@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal
 
+from .comparison import exceeds
 from .tcp_datapath import TcpDatapath
 from .tcp_segment import (
     HEADER_BYTES,
@@ -33,7 +34,7 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
     fin, again, _sends = Signal(), Signal(), Signal()
     closed = Signal()
     is_reply = d.place >= REPLY
-    window = Mux(control.window > TRANSMIT_BYTES, TRANSMIT_BYTES, control.window)
+    window = Mux(exceeds(control.window, TRANSMIT_BYTES), TRANSMIT_BYTES, control.window)
 
     received = Signal(10)
     flags = Signal(6)

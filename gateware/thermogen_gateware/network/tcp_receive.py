@@ -12,6 +12,7 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from .comparison import exceeds
 from .ports import PEER, IngressSignature
 from .tcp_segment import (
     ADU_BYTES,
@@ -106,9 +107,14 @@ class TcpReceiver(wiring.Component):
             takes.eq(begins | (ingress.valid & ~ingress.first & busy)),
             here.eq(Mux(ingress.first, 0, at)),
         ]
-        malformed = Signal()
+        # Whether the next byte is one of the options, or of the data.
+        malformed, in_options, in_data = Signal(), Signal(), Signal()
+        after = Signal(11)
+        m.d.comb += after.eq(here + 1)
         with m.If(takes):
-            m.d.sync += [at.eq(here + 1), header.eq(recent[:24])]
+            m.d.sync += [at.eq(after), header.eq(recent[:24])]
+            with m.If((after == HEADER_BYTES) | in_options):
+                m.d.sync += [in_options.eq(after != header_bytes), in_data.eq(after == header_bytes)]
             with m.Switch(here):
                 with m.Case(3):
                     m.d.sync += [segment.port.eq(recent[16:]), segment.local_port.eq(recent[:16])]
@@ -122,16 +128,24 @@ class TcpReceiver(wiring.Component):
                     m.d.sync += [
                         segment.flags.eq(ingress.byte),
                         segment.length.eq(ingress.length - header_bytes),
-                        malformed.eq((header_bytes < HEADER_BYTES) | (ingress.length < header_bytes)),
+                        malformed.eq(~exceeds(header_bytes, HEADER_BYTES - 1) | (ingress.length < header_bytes)),
                     ]
                 with m.Case(15):
                     m.d.sync += segment.window.eq(recent[:16])
         with m.If(begins):
-            m.d.sync += [busy.eq(1), poisoned.eq(0), malformed.eq(1), segment.peer.eq(ingress.peer), segment.limit.eq(3)]
+            m.d.sync += [
+                busy.eq(1),
+                poisoned.eq(0),
+                malformed.eq(1),
+                in_options.eq(0),
+                in_data.eq(0),
+                segment.peer.eq(ingress.peer),
+                segment.limit.eq(3),
+            ]
         with m.If(self.stale):
             m.d.sync += poisoned.eq(1)
 
-        self._read_options(m, takes, here, header_bytes)
+        self._read_options(m, takes, in_options)
 
         verdict = Signal()
         m.d.comb += verdict.eq(busy & (ingress.commit | ingress.drop))
@@ -143,25 +157,25 @@ class TcpReceiver(wiring.Component):
             with m.Else():
                 m.d.sync += self.dropped.eq(1)
 
-        known = self._find(m, takes & (here == 7), at, begins)
-        self._take_data(m, takes, here, header_bytes, known)
+        known = self._find(m, takes & (here == 7), at, begins, in_data | in_options)
+        self._take_data(m, takes, begins, in_data, known)
         return m
 
-    def _read_options(self, m: Module, takes: Signal, here: Signal, header_bytes: Signal) -> None:
+    def _read_options(self, m: Module, takes: Signal, in_options: Signal) -> None:
         """The maximum segment size; all other options are passed over."""
         ingress, segment = self.ingress, self.segment
         kind, left, upper = Signal(8), Signal(8), Signal(8)
         # 1: a kind is next, 0: the list has ended, another: that option's length or data.
-        with m.If(takes & (here < HEADER_BYTES)):
+        with m.If(takes & ~in_options):
             m.d.sync += [kind.eq(1), left.eq(0)]
-        with m.Elif(takes & (here < header_bytes)):
+        with m.Elif(takes):
             with m.If(left != 0):
                 m.d.sync += [left.eq(left - 1), upper.eq(ingress.byte)]
                 with m.If(left == 1):
                     m.d.sync += kind.eq(1)
                     with m.If(kind == 2):
                         size = Cat(ingress.byte, upper)
-                        m.d.sync += segment.limit.eq(Mux(size >= 536, 3, Mux(size >= 256, 2, size >= 128)))
+                        m.d.sync += segment.limit.eq(Mux(exceeds(size, 535), 3, Mux(exceeds(size, 255), 2, exceeds(size, 127))))
             with m.Elif(kind > 1):
                 m.d.sync += left.eq(ingress.byte - 2)
                 with m.If((kind == 2) & (ingress.byte != 4)):
@@ -171,7 +185,7 @@ class TcpReceiver(wiring.Component):
             with m.Elif(kind == 1):
                 m.d.sync += kind.eq(ingress.byte)
 
-    def _find(self, m: Module, starts, at: Signal, begins: Signal) -> Signal:
+    def _find(self, m: Module, starts, at: Signal, begins: Signal, beyond) -> Signal:
         """Look for the connection and compare its words; the signal returned is high when `segment` is complete but for its data."""
         segment = self.segment
         place = Signal(range(2 * self._connections + 2))
@@ -235,7 +249,7 @@ class TcpReceiver(wiring.Component):
                 anew()
             with m.State("ACK"):
                 look(Word.SND_UNA)
-                with m.If(at >= 12):
+                with m.If(exceeds(at, 11)):
                     m.next = "SND_NXT"
                 anew()
             with m.State("SND_NXT"):
@@ -266,7 +280,7 @@ class TcpReceiver(wiring.Component):
                 m.next = "LIVE"
                 anew()
             with m.State("LIVE"):
-                with m.If(at >= HEADER_BYTES):
+                with m.If(beyond):
                     plain = (segment.flags & ~Flag.PSH) == Flag.ACK
                     m.d.comb += self.expects.eq(
                         plain
@@ -280,16 +294,16 @@ class TcpReceiver(wiring.Component):
                     )
                     m.next = "WAIT"
                 anew()
-        m.d.comb += self.simple.eq(segment.ack_all & drained & (segment.window >= ADU_BYTES))
+        m.d.comb += self.simple.eq(segment.ack_all & drained & exceeds(segment.window, ADU_BYTES - 1))
         return known
 
-    def _take_data(self, m: Module, takes: Signal, here: Signal, header_bytes: Signal, known: Signal) -> None:
+    def _take_data(self, m: Module, takes: Signal, begins: Signal, in_data: Signal, known: Signal) -> None:
         """Write what lies between RCV.NXT and the window's end."""
         ingress, segment = self.ingress, self.segment
         offset, free = self._offset, self._free
         data, writes = Signal(), Signal()
         m.d.comb += [
-            data.eq(known & takes & (here >= header_bytes) & (here >= HEADER_BYTES)),
+            data.eq(known & takes & in_data & ~begins),
             writes.eq(data & ~self._ahead & ~offset[16] & (offset[:16] < free)),
             self.store.eq(writes),
             self.store_byte.eq(ingress.byte),
@@ -297,7 +311,7 @@ class TcpReceiver(wiring.Component):
             segment.complete.eq(offset == segment.taken),
             segment.in_window.eq(self._ahead & ~offset[16] & (offset[:16] < free)),
         ]
-        with m.If(takes & (here == 0)):
+        with m.If(begins):
             m.d.sync += segment.taken.eq(0)
         with m.If(data):
             m.d.sync += offset.eq(offset + 1)

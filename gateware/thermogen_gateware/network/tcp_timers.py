@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from amaranth.hdl import Module, Mux, Signal
 
+from .comparison import exceeds
 from .tcp_datapath import MOST_RETRIES, TcpDatapath
 from .tcp_segment import Word
 
@@ -42,7 +43,7 @@ def add_timers(m: Module, d: TcpDatapath) -> Iterator[None]:
         m.d.sync += age.eq(d.result)
         m.next = "TICK_DECIDE"
     with m.State("TICK_DECIDE"):
-        doubled = Mux(timeout[:15] << 1 > d.timing.most_timeout, d.timing.most_timeout, timeout << 1)
+        doubled = Mux(exceeds(timeout, d.timing.most_timeout // 2), d.timing.most_timeout, timeout << 1)
         with m.If(control.armed & ~deadline[15]):
             m.d.sync += [d.of(d.work).eq(1), control.timing.eq(0)]
             with m.If(control.retries == MOST_RETRIES):

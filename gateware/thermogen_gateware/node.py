@@ -74,7 +74,8 @@ class Node(wiring.Component):
     built on each module, `modules` the power modules on the module link. Out of reset `module_run` is 0 until the host enables it.
     `power_path` stands in for PowerPath where only the record is of interest. `source_hash` (64 bits) says what the gateware was made from.
     The link light is on while the daemon's heartbeat is heard. With `network` the node has the registers that SCADA sees and the ports of
-    the stack that serves them; `panel_enable` (asynchronous) lets everybody write.
+    the stack that serves them; `panel_enable` (asynchronous) lets everybody write. `clocks_per_second` is what the network side's timers
+    count as a second: CLOCK_HZ, and fewer in simulation.
     """
 
     def __init__(
@@ -85,7 +86,9 @@ class Node(wiring.Component):
         power_path: wiring.Component | None = None,
         source_hash: int = 0,
         network: bool = False,
+        clocks_per_second: int = CLOCK_HZ,
     ):
+        self.clocks_per_second = clocks_per_second
         self._clocks_per_site_second = clocks_per_site_second
         self._channels = channels * modules
         self._modules = modules
@@ -306,7 +309,7 @@ class Node(wiring.Component):
         clock: SiteClock,
     ) -> None:
         """SCADA's registers beside the host's; what both ask for meets here, and the lower limit goes to the power path."""
-        m.submodules.scada = scada = ScadaRegisters(CLOCK_HZ, self._channels, self._source_hash)
+        m.submodules.scada = scada = ScadaRegisters(self.clocks_per_second, self._channels, self._source_hash)
         m.submodules.network_registers = host = NetworkRegisters()
         m.submodules.bus_split = split = BusSplit()
         wiring.connect(m, host_link.registers, split.bus)

@@ -6,10 +6,12 @@ import time
 
 import pytest
 from amaranth.back import rtlil
-from thermogen_gateware.network.network_interface import NetworkCounter, NetworkInterface
+from thermogen_gateware.network.network_interface import NetworkEvent
 from thermogen_sim.network_harness import CompiledNetwork
 from thermogen_sim.network_library import TOP, network_library
 from thermogen_sim.tap import DEVICE, available, tap_namespace
+
+from .counted_interface import CountedInterface
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not available(), reason="a TAP device needs root and /dev/net/tun")]
 
@@ -19,7 +21,7 @@ MAC = "02:00:c0:00:02:02"
 
 @pytest.fixture(scope="module")
 def library():
-    return network_library(rtlil.convert(NetworkInterface(CLOCKS_PER_SECOND), name=TOP, emit_src=False))
+    return network_library(rtlil.convert(CountedInterface(CLOCKS_PER_SECOND), name=TOP, emit_src=False))
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_the_kernel_knows_us_by_arp(served):
 def test_fragments_are_not_answered_and_counted(served, network):
     with pytest.raises(subprocess.CalledProcessError):
         served.run("ping", "-c", "2", "-i", "0.1", "-s", "3000", "-W", "1", "192.0.2.2")
-    network["counter"] = NetworkCounter.IPV4_FRAGMENTS
+    network["counter"] = NetworkEvent.IPV4_FRAGMENTS
     until(lambda: network["count"] >= 4, 10)
     assert statistics(served.run("ping", "-c", "1", "-W", "5", "192.0.2.2")) == (1, 1)
 

@@ -7,9 +7,11 @@ import pytest
 from amaranth.back import rtlil
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from thermogen_gateware.network.network_interface import NetworkCounter, NetworkInterface
+from thermogen_gateware.network.network_interface import NetworkEvent
 from thermogen_sim.network_harness import CompiledNetwork, with_fcs
 from thermogen_sim.network_library import TOP, network_library
+
+from .counted_interface import CountedInterface
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +76,7 @@ def read_ipv4(frame):
 
 @pytest.fixture(scope="module")
 def library():
-    return network_library(rtlil.convert(NetworkInterface(CLOCKS_PER_SECOND), name=TOP, emit_src=False))
+    return network_library(rtlil.convert(CountedInterface(CLOCKS_PER_SECOND), name=TOP, emit_src=False))
 
 
 class Bench:
@@ -180,7 +182,7 @@ def test_other_arp_packets_are_not_answered(bench, packet):
 
 def test_another_host_with_our_address_is_counted(fresh):
     fresh.silent(with_fcs(ethernet(arp(sender_ip=IP), 0x0806, ALL_MAC)))
-    assert fresh.count(NetworkCounter.ADDRESS_CONFLICTS) == 1
+    assert fresh.count(NetworkEvent.ADDRESS_CONFLICTS) == 1
 
 
 def test_the_answer_begins_six_clocks_after_the_request_ends(fresh):
@@ -220,29 +222,29 @@ def test_a_frame_with_a_bit_wrong_is_not_believed(bench, at, bit, data):
 @pytest.mark.parametrize(
     ("kind", "wire", "flaws"),
     [
-        (NetworkCounter.FCS_ERRORS, with_fcs(echo_frame(b"x" * 30))[:-1] + b"\0", {}),
-        (NetworkCounter.RUNTS, with_fcs(echo_frame(b"x" * 30))[:63], {}),
-        (NetworkCounter.RUNTS, b"\x55", {}),
-        (NetworkCounter.GIANTS, with_fcs(echo_frame(b"x" * 1473)), {}),
-        (NetworkCounter.GIANTS, with_fcs(echo_frame(b"x" * 2500)), {}),
-        (NetworkCounter.LINE_ERRORS, with_fcs(echo_frame(b"x" * 30)), {"error_at_byte": 20}),
-        (NetworkCounter.IPV4_HEADER_ERRORS, with_fcs(echo_frame(b"", damage=1)), {}),
-        (NetworkCounter.IPV4_HEADER_ERRORS, with_fcs(echo_frame(b"", version=6)), {}),
-        (NetworkCounter.IPV4_HEADER_ERRORS, with_fcs(echo_frame(b"", words=4)), {}),
-        (NetworkCounter.IPV4_HEADER_ERRORS, with_fcs(echo_frame(b"", words=15)), {}),
-        (NetworkCounter.IPV4_HEADER_ERRORS, with_fcs(echo_frame(b"", length=19)), {}),
-        (NetworkCounter.IPV4_HEADER_ERRORS, with_fcs(echo_frame(b"x" * 40, length=100)), {}),
-        (NetworkCounter.IPV4_HEADER_ERRORS, with_fcs(echo_frame(b"x" * 40, length=0x8024)), {}),
-        (NetworkCounter.IPV4_FRAGMENTS, with_fcs(echo_frame(b"", fragment=0x2000)), {}),
-        (NetworkCounter.IPV4_FRAGMENTS, with_fcs(echo_frame(b"", fragment=0x0001)), {}),
-        (NetworkCounter.IPV4_FRAGMENTS, with_fcs(echo_frame(b"", fragment=0x0100)), {}),
+        (NetworkEvent.FCS_ERRORS, with_fcs(echo_frame(b"x" * 30))[:-1] + b"\0", {}),
+        (NetworkEvent.RUNTS, with_fcs(echo_frame(b"x" * 30))[:63], {}),
+        (NetworkEvent.RUNTS, b"\x55", {}),
+        (NetworkEvent.GIANTS, with_fcs(echo_frame(b"x" * 1473)), {}),
+        (NetworkEvent.GIANTS, with_fcs(echo_frame(b"x" * 2500)), {}),
+        (NetworkEvent.LINE_ERRORS, with_fcs(echo_frame(b"x" * 30)), {"error_at_byte": 20}),
+        (NetworkEvent.IPV4_HEADER_ERRORS, with_fcs(echo_frame(b"", damage=1)), {}),
+        (NetworkEvent.IPV4_HEADER_ERRORS, with_fcs(echo_frame(b"", version=6)), {}),
+        (NetworkEvent.IPV4_HEADER_ERRORS, with_fcs(echo_frame(b"", words=4)), {}),
+        (NetworkEvent.IPV4_HEADER_ERRORS, with_fcs(echo_frame(b"", words=15)), {}),
+        (NetworkEvent.IPV4_HEADER_ERRORS, with_fcs(echo_frame(b"", length=19)), {}),
+        (NetworkEvent.IPV4_HEADER_ERRORS, with_fcs(echo_frame(b"x" * 40, length=100)), {}),
+        (NetworkEvent.IPV4_HEADER_ERRORS, with_fcs(echo_frame(b"x" * 40, length=0x8024)), {}),
+        (NetworkEvent.IPV4_FRAGMENTS, with_fcs(echo_frame(b"", fragment=0x2000)), {}),
+        (NetworkEvent.IPV4_FRAGMENTS, with_fcs(echo_frame(b"", fragment=0x0001)), {}),
+        (NetworkEvent.IPV4_FRAGMENTS, with_fcs(echo_frame(b"", fragment=0x0100)), {}),
     ],
     ids=str,
 )
 def test_what_is_wrong_is_dropped_and_counted(fresh, kind, wire, flaws):
     fresh.silent(wire, **flaws)
-    counts = {each: fresh.count(each) for each in NetworkCounter}
-    wrong = {each: count for each, count in counts.items() if each not in (NetworkCounter.FRAMES_RECEIVED, NetworkCounter.FRAMES_SENT)}
+    counts = {each: fresh.count(each) for each in NetworkEvent}
+    wrong = {each: count for each, count in counts.items() if each not in (NetworkEvent.FRAMES_RECEIVED, NetworkEvent.FRAMES_SENT)}
     assert {each for each, count in wrong.items() if count} == {kind}
     assert wrong[kind] == 1
 
@@ -279,7 +281,7 @@ def test_echoes_that_follow_each_other_closely_are_all_answered(fresh):
         frame = fresh.network.wait_sent(2000)
         assert read_ipv4(frame) == echo(each, number, kind=0)
         assert frame.frame[33] == 100 + number
-    assert fresh.count(NetworkCounter.ECHOES_MISSED) == 0
+    assert fresh.count(NetworkEvent.ECHOES_MISSED) == 0
 
 
 def test_an_echo_that_finds_no_buffer_is_counted_and_harms_no_other(fresh):
@@ -293,7 +295,7 @@ def test_an_echo_that_finds_no_buffer_is_counted_and_harms_no_other(fresh):
     expected = [echo(data, number, kind=0) for data, number in requests]
     assert answers[:2] == expected[:2]
     assert answers == [answer for answer in expected if answer in answers]
-    assert len(answers) + fresh.count(NetworkCounter.ECHOES_MISSED) == len(requests)
+    assert len(answers) + fresh.count(NetworkEvent.ECHOES_MISSED) == len(requests)
     assert len(answers) < len(requests)
 
 

@@ -37,7 +37,8 @@ class DhcpState(enum.Enum):
 
 class DhcpClient(wiring.Component):
     """`enable` is the setting, `link` the PHY's. `bound` says that `address`, `netmask` and `gateway` are ours (`netmask` and `gateway` 0
-    if the server did not say). `egress` sends to all while `to_all`, from nobody while `unnamed`, and otherwise to `server`."""
+    if the server did not say), for `left_s` more seconds. `egress` sends to all while
+    `to_all`, from nobody while `unnamed`, and otherwise to `server`."""
 
     ingress: In(IngressSignature())
     checksum_good: In(1)
@@ -55,6 +56,7 @@ class DhcpClient(wiring.Component):
 
     state: Out(DhcpState)
     bound: Out(1)
+    left_s: Out(32)
     silent: Out(1)
     address: Out(IP_ADDRESS)
     netmask: Out(IP_ADDRESS)
@@ -71,7 +73,8 @@ class DhcpClient(wiring.Component):
         wait_s = Signal(range(LONGEST_WAIT_S + 1))
         next_wait_s = Signal(range(LONGEST_WAIT_S + 1))
         tries = Signal(2)
-        lease_s, left_s, turn_s = Signal(32), Signal(32), Signal(32)
+        lease_s, turn_s = Signal(32), Signal(32)
+        left_s = self.left_s
         send, again, start, offered = Signal(), Signal(), Signal(), Signal()
         link_before = Signal()
         m.d.sync += link_before.eq(self.link)

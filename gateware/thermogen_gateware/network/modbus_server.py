@@ -83,11 +83,13 @@ COIL_ON = 0xFF00
 
 
 class ModbusServer(wiring.Component):
-    """From a TCP connection's bytes to the registers and back."""
+    """From a TCP connection's bytes to the registers and back. `answered` strobes for each answer, `refused` beside for an exception."""
 
     def __init__(self, identification: Identification):
         self._identification = identification
-        super().__init__({"stream": In(TcpStreamSignature()), "registers": Out(RegisterPortSignature())})
+        super().__init__(
+            {"stream": In(TcpStreamSignature()), "registers": Out(RegisterPortSignature()), "answered": Out(1), "refused": Out(1)}
+        )
 
     def elaborate(self, _platform):
         m = Module()
@@ -587,7 +589,7 @@ class ModbusServer(wiring.Component):
                     m.d.sync += place.eq(0)
                     m.next = "COUNT_MESSAGE"
             with state("COUNT_MESSAGE"):
-                m.d.comb += [counter.eq(0), counting.eq(1)]
+                m.d.comb += [counter.eq(0), counting.eq(1), self.answered.eq(1), self.refused.eq(exception != 0)]
                 m.next = "HEADER"
                 with m.If(exception != 0):
                     m.next = "COUNT_EXCEPTION"

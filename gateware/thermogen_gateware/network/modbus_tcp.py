@@ -6,7 +6,9 @@ Reference: those of tcp.py and modbus_server.py. Area, LIFCL (synthesis): 5,753 
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+import enum
+
+from amaranth.hdl import Cat, Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,8 +19,22 @@ from .tcp import CONNECTIONS, TcpServer
 from .tcp_handshake import MOST_PREFERRED
 
 
+class ModbusTcpEvent(enum.IntEnum):
+    """What can be counted, by its place in `events`."""
+
+    ACCEPTED = 0
+    """Connections."""
+    REFUSED = 1
+    """Segments of no connection that got a reset, a SYN that found no place among them."""
+    RETRANSMITTED = 2
+    """Segments with what had been sent before."""
+    REQUESTS = 3
+    """Answered, with an exception or not."""
+    EXCEPTIONS = 4
+
+
 class ModbusTcp(wiring.Component):
-    """For the parameters and ports see `TcpServer` and `ModbusServer`."""
+    """For the parameters and ports see `TcpServer` and `ModbusServer`; `events` has a strobe for each ModbusTcpEvent."""
 
     def __init__(self, clocks_per_tick: int, identification: Identification, keep_alive_s: float = 30):
         self._tcp = TcpServer(clocks_per_tick, keep_alive_s)
@@ -33,6 +49,7 @@ class ModbusTcp(wiring.Component):
                 "isn_key": In(64),
                 "preferred": In(data.ArrayLayout(32, MOST_PREFERRED)),
                 "used": Out(CONNECTIONS),
+                "events": Out(len(ModbusTcpEvent)),
             }
         )
 
@@ -50,5 +67,6 @@ class ModbusTcp(wiring.Component):
             tcp.isn_key.eq(self.isn_key),
             tcp.preferred.eq(self.preferred),
             self.used.eq(tcp.used),
+            self.events.eq(Cat(tcp.accepted, tcp.refused, tcp.retransmitted, modbus.answered, modbus.refused)),
         ]
         return m

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,7 +17,6 @@ from .arp import Arp
 from .dhcp import DhcpClient, DhcpState
 from .egress import Egress
 from .ethernet_ingress import EthernetIngress
-from .event_counters import COUNT_BITS, EventCounters
 from .icmp_echo import IcmpEcho
 from .ipv4_ingress import Ipv4Ingress
 from .mdio import PhyManagement
@@ -27,8 +26,8 @@ from .rmii_receiver import RmiiReceiver
 from .rmii_transmitter import RmiiTransmitter
 
 
-class NetworkCounter(enum.IntEnum):
-    """What is counted, by its place."""
+class NetworkEvent(enum.IntEnum):
+    """What can be counted, by its place in `events`."""
 
     FRAMES_RECEIVED = 0
     """With a right FCS and length, whoever they were for."""
@@ -47,8 +46,9 @@ class NetworkCounter(enum.IntEnum):
 
 class NetworkInterface(wiring.Component):
     """`mac`, `dhcp` and the `fixed_` addresses are the settings; a `fixed_address` of 0 is none. With `dhcp` the fixed address is used
-    when no server answers (`dhcp_silent`). `address`, `netmask` and `gateway` are what is in force. `clocks_per_second` is what timers
-    count as a second. `counter` → `count` one clock later.
+    when no server answers (`dhcp_silent`); `dhcp_bound` says that a server gave the address, for `lease_s` more seconds (else 0).
+    `address`, `netmask` and `gateway` are what is in force. `clocks_per_second` is what timers count as a second. `events` has a strobe
+    for each NetworkEvent.
 
     `ingress` has all IPv4 payloads for us; `checksum_good` is right with its `commit` for protocols with TCP's pseudo header. `egress` is
     for the layers above.
@@ -73,13 +73,14 @@ class NetworkInterface(wiring.Component):
                 "fixed_address": In(IP_ADDRESS),
                 "fixed_netmask": In(IP_ADDRESS),
                 "fixed_gateway": In(IP_ADDRESS),
-                "counter": In(range(len(NetworkCounter))),
-                "count": Out(COUNT_BITS),
+                "events": Out(len(NetworkEvent)),
                 "address": Out(IP_ADDRESS),
                 "netmask": Out(IP_ADDRESS),
                 "gateway": Out(IP_ADDRESS),
                 "dhcp_state": Out(DhcpState),
                 "dhcp_silent": Out(1),
+                "dhcp_bound": Out(1),
+                "lease_s": Out(32),
                 "phy_identified": Out(1),
                 "link": Out(1),
                 "speed_100": Out(1),
@@ -102,7 +103,6 @@ class NetworkInterface(wiring.Component):
         m.submodules.dhcp = dhcp = DhcpClient()
         m.submodules.sender = sender = Egress()
         m.submodules.management = management = PhyManagement()
-        m.submodules.counters = counters = EventCounters(len(NetworkCounter))
 
         # Time.
         prescaler = Signal(range(self._clocks_per_second))
@@ -210,6 +210,8 @@ class NetworkInterface(wiring.Component):
             dhcp.minute.eq(minute),
             self.dhcp_state.eq(dhcp.state),
             self.dhcp_silent.eq(dhcp.silent),
+            self.dhcp_bound.eq(dhcp.bound),
+            self.lease_s.eq(Mux(dhcp.bound, dhcp.left_s, 0)),
             management.mdio_i.eq(self.mdio_i),
             self.phy_identified.eq(management.identified),
             self.txd.eq(transmitter.txd),
@@ -220,20 +222,16 @@ class NetworkInterface(wiring.Component):
             m.d.comb += getattr(self, name).eq(getattr(management, name))
 
         events = {
-            NetworkCounter.FRAMES_RECEIVED: receiver.end & receiver.good,
-            NetworkCounter.FCS_ERRORS: receiver.fcs_error,
-            NetworkCounter.RUNTS: receiver.runt,
-            NetworkCounter.GIANTS: receiver.giant,
-            NetworkCounter.LINE_ERRORS: receiver.line_error,
-            NetworkCounter.IPV4_HEADER_ERRORS: ipv4.header_error,
-            NetworkCounter.IPV4_FRAGMENTS: ipv4.fragment,
-            NetworkCounter.ADDRESS_CONFLICTS: arp.conflict,
-            NetworkCounter.ECHOES_MISSED: echo.missed,
-            NetworkCounter.FRAMES_SENT: sender.start,
+            NetworkEvent.FRAMES_RECEIVED: receiver.end & receiver.good,
+            NetworkEvent.FCS_ERRORS: receiver.fcs_error,
+            NetworkEvent.RUNTS: receiver.runt,
+            NetworkEvent.GIANTS: receiver.giant,
+            NetworkEvent.LINE_ERRORS: receiver.line_error,
+            NetworkEvent.IPV4_HEADER_ERRORS: ipv4.header_error,
+            NetworkEvent.IPV4_FRAGMENTS: ipv4.fragment,
+            NetworkEvent.ADDRESS_CONFLICTS: arp.conflict,
+            NetworkEvent.ECHOES_MISSED: echo.missed,
+            NetworkEvent.FRAMES_SENT: sender.start,
         }
-        m.d.comb += [
-            counters.events.eq(Cat(events[kind] for kind in NetworkCounter)),
-            counters.kind.eq(self.counter),
-            self.count.eq(counters.value),
-        ]
+        m.d.comb += self.events.eq(Cat(events[kind] for kind in NetworkEvent))
         return m

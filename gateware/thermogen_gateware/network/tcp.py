@@ -31,7 +31,7 @@ class TcpServer(wiring.Component):
 
     `checksum_good` is right with `ingress.commit`. `clocks_per_tick` is what all times are counted in: with 500,000 a tick is a hundredth
     of a second. `isn_key` is random since power-up and does not change. `preferred` are the addresses of clients that never give way (0:
-    none). `used` shows the connections.
+    none). `used` shows the connections; `accepted`, `refused` and `retransmitted` are strobes for each that was.
     """
 
     def __init__(self, clocks_per_tick: int, keep_alive_s: float = 30, connections: int = CONNECTIONS):
@@ -48,6 +48,9 @@ class TcpServer(wiring.Component):
                 "isn_key": In(64),
                 "preferred": In(data.ArrayLayout(32, MOST_PREFERRED)),
                 "used": Out(connections),
+                "accepted": Out(1),
+                "refused": Out(1),
+                "retransmitted": Out(1),
             }
         )
 
@@ -77,6 +80,9 @@ class TcpServer(wiring.Component):
             d.own_ip.eq(self.own_ip),
             d.cookie.key.eq(self.isn_key),
             self.used.eq(d.used),
+            self.accepted.eq(d.accepted),
+            self.refused.eq(d.refused),
+            self.retransmitted.eq(d.retransmitted),
             visit.store.eq(receiver.store),
             visit.store_address.eq(receiver.store_address),
             visit.store_byte.eq(receiver.store_byte),

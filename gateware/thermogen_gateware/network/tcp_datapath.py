@@ -53,6 +53,7 @@ class TcpDatapath:
         self.result = Signal(32)
         m.d.comb += [self.result.eq(self.left + self.right + self.carry), self.write_word.eq(self.result)]
         self.frees = Signal()
+        self.accepted, self.refused, self.retransmitted = Signal(), Signal(), Signal()
 
         self.now = Signal(32)
         self.used = Signal(connections)

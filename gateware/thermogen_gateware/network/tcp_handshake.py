@@ -31,7 +31,7 @@ _NEW = (
     Word.ASKED,
 )
 _MOVED = (Word.IP, Word.PORT, Word.MAC_LOW, Word.MAC_HIGH, Word.SND_NXT, Word.RCV_NXT)
-MOST_PREFERRED = 4
+MOST_PREFERRED = 8
 
 
 def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
@@ -184,7 +184,8 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
             m.d.sync += d.arrived.eq(0)
             with m.If(d.place == REPLY):
                 m.d.sync += d.of(d.work).eq(1)
+                m.d.comb += d.refused.eq(control.reset)
             with m.Else():
-                m.d.comb += d.stale.eq(1)
+                m.d.comb += [d.stale.eq(1), d.accepted.eq(1)]
                 m.d.sync += [d.of(d.used).eq(1), d.of(d.unread).eq(0), d.of(d.work).eq(0)]
             m.next = "IDLE"

@@ -198,7 +198,7 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
         put(11, MAXIMUM_SEGMENT)
         m.next = "SEGMENT_GO"
     with m.State("SEGMENT_GO"):
-        m.d.comb += transmitter.go.eq(1)
+        m.d.comb += [transmitter.go.eq(1), d.retransmitted.eq(again)]
         m.d.sync += [d.claimed.eq(0), control.acknowledge.eq(0), control.resend.eq(0)]
         with m.If(is_reply):
             m.next = "IDLE"

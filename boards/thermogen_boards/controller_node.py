@@ -73,6 +73,37 @@ def module_pins(number: int, bank: int, cs_n: str, copi: str, cipo: str, run: st
     ]
 
 
+def ethernet_pins() -> list[Pin]:
+    """The wires to the Ethernet PHY, a LAN8720A that gets `clk50` as its reference (REF_CLK In mode).
+
+    Its data lines are straps while it is in reset: RXD0, RXD1 and CRS_DV high choose negotiation of all modes, RX_ER low is address 0. It
+    stays in reset until the node drives `reset_n`, whatever an unconfigured pin pulls.
+
+    Timing at 50 MHz, 20 ns, of the PHY (DS00002165, RMII with REF_CLK in) against flip-flops in the I/O cells, with oscillator branches of
+    equal length (0.3 ns) and wires below 50 mm (0.4 ns):
+
+    | way | PHY | left for the FPGA at its pins |
+    | --- | --- | --- |
+    | RXD, CRS_DV, RX_ER, set-up | valid 14 ns after the edge at the latest | 20 - 14 - 0.4 - 0.3 = 5.3 ns |
+    | the same, hold | held for 3 ns | 3 - 0.3 = 2.7 ns |
+    | TXD, TX_EN, set-up | wants 4 ns | clock to pin at most 20 - 4 - 0.4 - 0.3 = 15.3 ns |
+    | the same, hold | wants 1.5 ns | clock to pin at least 1.5 + 0.3 = 1.8 ns |
+    """
+    where, bank = "ethernet", 7
+    return [
+        Pin(f"{where}.rxd", "i", "E10", bank, "bit 0; the PHY's pins leave to the left as one group, above the host link", "10 kohm up"),
+        Pin(f"{where}.rxd", "i", "E9", bank, "bit 1, pair of E10, so that both bits have equal length", "10 kohm up"),
+        Pin(f"{where}.crs_dv", "i", "E7", bank, "next to the data that it is valid for", "10 kohm up"),
+        Pin(f"{where}.rx_er", "i", "E8", bank, "pair of E7; with a strap: the PHY's address is 0", "10 kohm down"),
+        Pin(f"{where}.txd", "o", "D7", bank, "bit 0; from here on what the node drives"),
+        Pin(f"{where}.txd", "o", "D8", bank, "bit 1, pair of D7, so that both bits have equal length"),
+        Pin(f"{where}.tx_en", "o", "D6", bank, "next to its data; nothing is sent while nobody drives", "10 kohm down"),
+        Pin(f"{where}.mdc", "o", "D5", bank, "pair of D6; slow, between the fast wires and the reset"),
+        Pin(f"{where}.mdio", "io", "D4", bank, "next to its clock; both sides drive it, in turns", "1.5 kohm up"),
+        Pin(f"{where}.reset_n", "o", "D3", bank, "pair of D4; in reset until the node has been configured", GATE_PULL_DOWN),
+    ]
+
+
 PINS: tuple[Pin, ...] = (
     Pin(
         "clk50",
@@ -103,6 +134,7 @@ PINS: tuple[Pin, ...] = (
     *module_pins(0, 2, "M19", "M18", "M20", "N19"),
     *module_pins(1, 2, "N20", "R18", "P19", "P20"),
     *module_pins(2, 2, "P17", "T20", "P18", "R17"),
+    *ethernet_pins(),
     Pin("led_link", "o", "E17", 1, "link lamp, lit by a low level; where the evaluation board has one too", active_low=True),
     Pin("led_trip", "o", "F13", 1, "trip lamp, lit by a low level; next free ball to E17", active_low=True),
 )
@@ -135,7 +167,7 @@ CONVERTERS: tuple[Converter, ...] = (
 def attributes(pin: Pin) -> dict[str, str]:
     """Nexus names: I/O type by bank voltage, and an internal pull that agrees with the resistor on the board."""
     settings = {"IO_TYPE": "LVCMOS33"}
-    if pin.direction == "i" and not pin.clock_hz:
+    if pin.direction != "o" and not pin.clock_hz:
         settings["PULLMODE"] = "UP" if pin.pull.endswith("up") else "DOWN"
     return settings
 

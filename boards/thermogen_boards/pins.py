@@ -34,7 +34,7 @@ class Pin:
     signal: str
     """`resource` or `resource.subsignal`, with `#n` after the resource where there are several: `module#1.cs_n`."""
     direction: str
-    """`i` into the FPGA, `o` out of it."""
+    """`i` into the FPGA, `o` out of it, `io` both."""
     ball: str
     bank: int
     reason: str
@@ -113,11 +113,13 @@ def _entries(subsignal: str, bits: list[Pin], attributes: Callable[[Pin], Mappin
     return [Subsignal(subsignal, *entries)] if subsignal else entries
 
 
+_DIRECTIONS = {"i": "in", "o": "out", "io": "in and out"}
+
+
 def markdown_table(pins: Iterable[Pin]) -> str:
     """The table as the README shows it."""
     lines = ["| signal | in/out | ball | bank | resistor | reason |", "| --- | --- | --- | --- | --- | --- |"]
     lines += [
-        f"| `{pin.signal}` | {'in' if pin.direction == 'i' else 'out'} | {pin.ball} | {pin.bank} | {pin.pull or '–'} | {pin.reason} |"
-        for pin in pins
+        f"| `{pin.signal}` | {_DIRECTIONS[pin.direction]} | {pin.ball} | {pin.bank} | {pin.pull or '–'} | {pin.reason} |" for pin in pins
     ]
     return "\n".join(lines) + "\n"

@@ -13,6 +13,7 @@ from thermogen_esf.evidence.approval import Approval, Decision
 from thermogen_esf.evidence.bundle import Bundle
 from thermogen_esf.evidence.trust import TrustList
 from thermogen_esf.points import TimeQuality
+from thermogen_esf.scada import WRITABLE, WriteEvent, WriteKind, event_bytes, event_words
 from thermogen_esf.signatures import SigningKey
 
 
@@ -90,6 +91,25 @@ def test_batches_are_asked_for_again_by_a_signed_numbered_command_in_site_time(c
     cloud.intake.acknowledgement(site.name, frames.encode(answer))
     assert [row["results"] for row in client.get(f"{path}/commands").json()] == [[], ["done: 3 batches"]]
     assert client.post("/api/v1/sites/nowhere/resend", json={"first_epoch": 7, "last_epoch": 9}).status_code == 404
+
+
+def test_what_scada_did_is_listed_newest_first(cloud, site, client):
+    client_ip, address = 0xC0A8_5414, WRITABLE["site_power_limit"].address
+    told = [
+        WriteEvent(1_000, client_ip, address, 1_200, 60, WriteKind.WRITE, 1),
+        WriteEvent(1_060, client_ip, 0, 0, 0, WriteKind.EXPIRED, 1),
+    ]
+    header = frames.Header(site.identity, 0, 1_000, TimeQuality.PULSE)
+    writes = frames.Writes(header, 1, 0, tuple(event_bytes(event_words(event)) for event in told))
+    cloud.intake.writes(site.name, frames.encode(frames.sign_frame(writes, site.key)))
+    shown = client.get(f"/api/v1/sites/{site.name}/writes").json()
+    assert [(each["kind"], each["written"], each["client"], each["old"], each["new"]) for each in shown] == [
+        ("expired", "", "192.168.84.20", 0, 0),
+        ("write", "site_power_limit", "192.168.84.20", 1_200, 60),
+    ]
+    assert client.get(f"/api/v1/sites/{site.name}").json()["writes"] == shown
+    page = client.get("/").text
+    assert "site power limit from 1200 to 60 by 192.168.84.20" in page and "override by 192.168.84.20 ended by itself" in page
 
 
 def test_a_command_is_not_dated_by_a_batch_that_others_sent_in_the_sites_name(cloud, site, client):

@@ -16,9 +16,10 @@ from thermogen_cloud.errors import StorageFullError
 from thermogen_cloud.initialise import read_key
 from thermogen_cloud.intake import Intake
 from thermogen_cloud.receiver import Link, Receiver
-from thermogen_cloud.registry import Acknowledgement, Alert, Batch, LiveFrame, Quarantined, Receipt
+from thermogen_cloud.registry import Acknowledgement, Alert, Batch, LiveFrame, Quarantined, Receipt, ScadaWrite
 from thermogen_esf import frames
 from thermogen_esf.points import TimeQuality
+from thermogen_esf.scada import WRITABLE, WriteEvent, WriteKind, event_bytes, event_words
 from thermogen_esf.signatures import SigningKey
 
 ALPHA, BETA = "tz-wellpad-alpha-01", "tz-wellpad-beta-02"
@@ -204,6 +205,37 @@ def test_only_the_sites_own_key_acknowledges_a_command(cloud, site):
     for _ in range(2):
         cloud.intake.acknowledgement(ALPHA, frames.encode(frames.sign_frame(answer, site.key)))
     assert rows(cloud, Acknowledgement) == 1
+
+
+def writes_of(site, number=0, first_event=0, events=2):
+    """A frame of SCADA's writes, not signed yet."""
+    told = [
+        WriteEvent(1_000 + n, 0xC0A8_5414, WRITABLE["site_power_limit"].address, 1_200, 60 + n, WriteKind.WRITE, 1) for n in range(events)
+    ]
+    header = frames.Header(site.identity, number, 1_000, TimeQuality.PULSE)
+    return frames.Writes(header, 1, first_event, tuple(event_bytes(event_words(event)) for event in told))
+
+
+def test_what_scada_wrote_is_stored_and_receipted_once_an_event(cloud, site):
+    message = frames.encode(frames.sign_frame(writes_of(site), site.key))
+    receipt = cloud.intake.writes(ALPHA, message)
+    assert cloud.intake.writes(ALPHA, message) == receipt
+    decoded = frames.decode(receipt)
+    assert decoded.batch_hash == frames.frame_hash(message) and frames.verify_frame(decoded, cloud.key.public_key)
+    assert rows(cloud, ScadaWrite) == 2
+    overlapping = frames.encode(frames.sign_frame(writes_of(site, 1, first_event=1), site.key))
+    assert cloud.intake.writes(ALPHA, overlapping) not in (None, receipt)
+    assert rows(cloud, ScadaWrite) == 3
+
+
+def test_writes_that_the_site_did_not_sign_are_put_aside_and_not_receipted(cloud, site):
+    for message in (
+        frames.encode(frames.sign_frame(writes_of(site), SigningKey.generate())),
+        frames.encode(site.alert()),
+        b"nonsense",
+    ):
+        assert cloud.intake.writes(ALPHA, message) is None
+    assert (rows(cloud, ScadaWrite), len(quarantined(cloud))) == (0, 3)
 
 
 @pytest.mark.slow

@@ -35,12 +35,14 @@ from .views import (
     CreditView,
     MintView,
     SiteView,
+    WriteView,
     batch_detail,
     batch_summary,
     command_views,
     credit_views,
     mint_view,
     site_views,
+    write_views,
 )
 
 HASH_HEX = "^[0-9a-f]{64}$"
@@ -213,6 +215,12 @@ def _evidence(services: Services) -> APIRouter:
         """Commands to a site, newest first, with what it answered."""
         with registry.reading() as session:
             return command_views(session, name)
+
+    @api.get("/sites/{name}/writes", tags=["sites"])
+    def writes(name: SiteName) -> list[WriteView]:
+        """What SCADA wrote to a site over MODBUS, newest first, as the site signed it."""
+        with registry.reading() as session:
+            return write_views(session, name)
 
     @api.get("/batches", tags=["batches"])
     def batches(

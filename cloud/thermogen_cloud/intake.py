@@ -15,9 +15,10 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 from thermogen_esf import frames
 from thermogen_esf.points import TimeQuality
+from thermogen_esf.scada import event_of
 from thermogen_esf.signatures import SigningKey
 
-from .registry import Acknowledgement, Alert, Batch, BatchStatus, LiveFrame, Quarantined, Receipt, Registry, Site
+from .registry import Acknowledgement, Alert, Batch, BatchStatus, LiveFrame, Quarantined, Receipt, Registry, ScadaFrame, ScadaWrite, Site
 from .trust_file import TrustFile
 
 KEPT_A_SITE = 1_000
@@ -109,9 +110,7 @@ class Intake:
         try:
             answer = _decoded(message, frames.Acknowledgement)
             _own(sender, answer.header)
-            keys = self._trust.current().sites_named(answer.header.site)
-            if not any(frames.verify_frame(answer, key.public_key, message) for key in keys):
-                raise _UnreadableError(f"not signed by a key of {sender} that the trust list names")
+            self._signed(sender, answer, message)
         except _UnreadableError as error:
             return self._refuse(sender, "ack", message, str(error))
         row = {
@@ -126,6 +125,50 @@ class Intake:
             self._seen(session, sender)
             session.execute(insert(Acknowledgement).values(**row).on_conflict_do_nothing())
         return None
+
+    def writes(self, sender: str, message: bytes) -> bytes | None:
+        """Stores what SCADA wrote to a site and returns the receipt for it: the same one on a repeat. None where the site did not sign
+        it."""
+        digest = frames.frame_hash(message)
+        try:
+            writes = _decoded(message, frames.Writes)
+            _own(sender, writes.header)
+            self._signed(sender, writes, message)
+        except _UnreadableError as error:
+            self._refuse(sender, "writes", message, str(error))
+            return None
+        with self._registry.writing() as session:
+            given = _receipt(session, sender, digest)
+            if given is not None:
+                return given
+            self._seen(session, sender)
+            session.execute(insert(ScadaFrame).values(hash=digest, site=sender, frame=message).on_conflict_do_nothing())
+            for place, data in enumerate(writes.events):
+                event = event_of(data)
+                row = {
+                    "site": sender,
+                    "boot_count": writes.boot_count,
+                    "event": writes.first_event + place,
+                    "time": event.time_s,
+                    "client": event.ip,
+                    "address": event.address,
+                    "old": event.old,
+                    "new": event.new,
+                    "kind": int(event.kind),
+                    "count": event.count,
+                    "received_at": self._clock(),
+                    "frame": digest,
+                }
+                session.execute(insert(ScadaWrite).values(**row).on_conflict_do_nothing())
+            number = 1 + (session.scalar(select(func.max(Receipt.number))) or 0)
+            frame = self._sign(sender, number, digest, None)
+            session.add(Receipt(number=number, site=sender, batch_hash=digest, frame=frame))
+            return frame
+
+    def _signed(self, sender: str, frame: frames.Acknowledgement | frames.Writes, message: bytes) -> None:
+        keys = self._trust.current().sites_named(frame.header.site)
+        if not any(frames.verify_frame(frame, key.public_key, message) for key in keys):
+            raise _UnreadableError(f"not signed by a key of {sender} that the trust list names")
 
     def _row(self, sender: str, message: bytes, batch: frames.Batch) -> dict[str, object]:
         return {
@@ -198,7 +241,7 @@ def store_alert(session: Session, site: str, alert: frames.Alert, received_at: i
     session.execute(insert(Alert).values(**row).on_conflict_do_nothing())
 
 
-_Kind = TypeVar("_Kind", frames.Batch, frames.Telemetry, frames.Alert, frames.Acknowledgement)
+_Kind = TypeVar("_Kind", frames.Batch, frames.Telemetry, frames.Alert, frames.Acknowledgement, frames.Writes)
 
 
 def _decoded(message: bytes, kind: type[_Kind]) -> _Kind:

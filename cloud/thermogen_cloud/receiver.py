@@ -93,6 +93,7 @@ class Receiver:
             "live": intake.live,
             "alert": intake.alert,
             "ack": intake.acknowledgement,
+            "writes": intake.writes,
         }
 
     @property

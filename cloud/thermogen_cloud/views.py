@@ -9,20 +9,24 @@ from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from thermogen_esf import frames
+from thermogen_esf.describing import ip_text
 from thermogen_esf.evidence import mint as rules
 from thermogen_esf.evidence.trust import SiteKey, TrustList
 from thermogen_esf.hostlink import EPOCH_S
 from thermogen_esf.layout import FIELD, LEAF_BYTES
 from thermogen_esf.points import ChannelState, Kind, Point
+from thermogen_esf.scada import WRITABLE_BY_ADDRESS, WriteKind
 
 from .ledger import Holding
 from .minting import unminted
-from .registry import Acknowledgement, Alert, Approval, Batch, BatchStatus, Command, Credit, LiveFrame, MintRequest, Site
+from .registry import Acknowledgement, Alert, Approval, Batch, BatchStatus, Command, Credit, LiveFrame, MintRequest, ScadaWrite, Site
 
 STALE_S = 120
 """Wall seconds without a live frame after which a site counts as silent."""
 ALERTS_SHOWN = 5
 COMMANDS_SHOWN = 100
+WRITES_SHOWN = 100
+WRITES_ON_PAGE = 3
 
 
 class CheckView(BaseModel):
@@ -122,6 +126,20 @@ class CommandView(BaseModel):
     results: list[str] = Field(description="the site's signed answers, in order; empty until it answers")
 
 
+class WriteView(BaseModel):
+    """Something that SCADA did at a site, signed by the site."""
+
+    boot_count: int
+    event: int = Field(description="number since the boot")
+    time: int = Field(description="site time, Unix seconds")
+    client: str = Field(description="IPv4 address")
+    kind: str
+    written: str = Field(description="identifier of the register, or the address where it has none; empty for an override's end")
+    old: int = Field(description="raw")
+    new: int = Field(description="raw")
+    count: int = Field(description="writes that the event stands for")
+
+
 class SiteView(BaseModel):
     """A site, enrolled or only heard of."""
 
@@ -137,6 +155,7 @@ class SiteView(BaseModel):
     unminted: Unminted
     live: LiveView | None
     alerts: list[AlertView]
+    writes: list[WriteView]
 
 
 class ApprovalView(BaseModel):
@@ -252,6 +271,7 @@ def _site(session: Session, name: str, key: SiteKey | None, seen: Site | None, n
         unminted=Unminted(count=count, first=first, last=last),
         live=None if live is None else live_view(live, now),
         alerts=[_alert(alert) for alert in alerts],
+        writes=write_views(session, name, WRITES_ON_PAGE),
     )
 
 
@@ -312,6 +332,33 @@ def command_views(session: Session, site: str) -> list[CommandView]:
         )
         for row in rows
     ]
+
+
+def write_views(session: Session, site: str, limit: int = WRITES_SHOWN) -> list[WriteView]:
+    """What SCADA did at a site, newest first."""
+    newest = (ScadaWrite.boot_count.desc(), ScadaWrite.event.desc())
+    rows = session.scalars(select(ScadaWrite).where(ScadaWrite.site == site).order_by(*newest).limit(limit))
+    return [
+        WriteView(
+            boot_count=row.boot_count,
+            event=row.event,
+            time=row.time,
+            client=ip_text(row.client),
+            kind=WriteKind(row.kind).name.lower(),
+            written=_register(row),
+            old=row.old,
+            new=row.new,
+            count=row.count,
+        )
+        for row in rows
+    ]
+
+
+def _register(row: ScadaWrite) -> str:
+    if row.kind == WriteKind.EXPIRED:
+        return ""
+    written = WRITABLE_BY_ADDRESS.get(row.address)
+    return written.identifier if written else str(row.address)
 
 
 def mint_view(session: Session, row: MintRequest) -> MintView:

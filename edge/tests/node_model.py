@@ -43,9 +43,20 @@ from thermogen_esf.hostlink import (
     Status,
 )
 from thermogen_esf.hostlink_codec import Request, RequestError, build_request, build_response, parse_request
+from thermogen_esf.hostlink_network import (
+    EVENT_ACK,
+    EVENT_BASE,
+    EVENT_END,
+    NETWORK_BASE,
+    NETWORK_SETTINGS,
+    NETWORK_SETTINGS_WORDS,
+    NETWORK_STATUS,
+    NETWORK_STATUS_BASE,
+)
 from thermogen_esf.layout import FIELD, HEADER_OFFSET, LEAF_BYTES, MAGIC, TELEMETRY_BYTES
 from thermogen_esf.merkle import root
 from thermogen_esf.points import POINT, TimeQuality
+from thermogen_esf.scada import EVENT_RING, EVENT_WORDS, WriteEvent, event_words
 
 CHANNELS = 12
 CLOCKS_PER_SITE_SECOND = 10_000
@@ -76,12 +87,19 @@ class NodeModel:
             "hot_flow": 52.0,
             "cold_flow": 26.0,
         }
+        self.isn_keys: list[tuple[int, ...]] = []
+        self.settings_written = 0
+        """Entries of the network's settings that were written, ever."""
+        self.has_network = False
+        """Whether the node has an Ethernet port; takes effect at the next power-up."""
         self.power_cycle()
 
     def power_cycle(self) -> None:
         """All registers and leaves are gone."""
         with self.lock:
             self.flags = NodeFlag.PULSE_GOOD | NodeFlag.MODULE_PRESENT
+            if self.has_network:
+                self.flags |= NodeFlag.NETWORK
             self.time_s = self.uptime_s = self.energy_mj = 0
             self.leaf_next = self.leaf_oldest = self.leaves_lost = 0
             self.epochs_sealed = 0
@@ -103,6 +121,10 @@ class NodeModel:
             self.running: list[bytes] = []
             self.writes.clear()
             self.power_ups += 1
+            self.network_words = dict.fromkeys(range(NETWORK_BASE, NETWORK_BASE + NETWORK_SETTINGS_WORDS), 0)
+            self.scada_events: list[WriteEvent] = []
+            """Every event of this boot, from number 0 on."""
+            self.events_oldest = 0
 
     def tick(self, seconds: int = 1) -> None:
         """Lives `seconds` of site time."""
@@ -211,12 +233,14 @@ class NodeModel:
         if EPOCH_BASE <= address < EPOCH_END:
             slot, word = divmod(address - EPOCH_BASE, EPOCH_RECORD_WORDS)
             return int.from_bytes(self.records[slot][2 * word : 2 * word + 2], "big")
+        if NodeFlag.NETWORK in self.flags and address >= NETWORK_BASE:
+            return self._network_word(address)
         return 0 if STATUS_BASE <= address < EPOCH_END else None
 
     def _status(self) -> Mapping[str, int]:
         return {
             "magic": MAGIC,
-            "map_version": 2,
+            "map_version": 3,
             "gateware_version": 0x00010000,
             "clocks_per_site_second": CLOCKS_PER_SITE_SECOND,
             "channels": CHANNELS,
@@ -233,6 +257,36 @@ class NodeModel:
             "lifetime_bus_energy": self._restored(4, 4),
             "lifetime_gas": self._restored(8, 3),
         }
+
+    def _network_word(self, address: int) -> int | None:
+        if address in self.network_words:
+            return self.network_words[address]
+        if EVENT_BASE <= address < EVENT_END:
+            slot, word = divmod(address - EVENT_BASE, EVENT_WORDS)
+            kept = {n % EVENT_RING: event for n, event in enumerate(self.scada_events) if n >= self.events_oldest}
+            return event_words(kept[slot])[word] if slot in kept else 0
+        status = {"events_next": len(self.scada_events), "events_oldest": self.events_oldest}
+        for name, (start, size) in NETWORK_STATUS.items():
+            if start <= address < start + size:
+                return status.get(name, 0) >> 16 * (start + size - 1 - address) & 0xFFFF
+        return None
+
+    def _write_network(self, address: int, words: tuple[int, ...]) -> Status:
+        if address == EVENT_ACK[0] and len(words) == EVENT_ACK[1]:
+            number = words[0] << 16 | words[1]
+            if not self.events_oldest <= number <= len(self.scada_events):
+                return Status.REFUSED
+            self.events_oldest = number
+            return Status.OK
+        entries = {start + n * size: size for start, size, count in NETWORK_SETTINGS.values() for n in range(count)}
+        if entries.get(address) != len(words):
+            return Status.REFUSED
+        self.settings_written += 1
+        if address == NETWORK_SETTINGS["isn_key"][0]:
+            self.isn_keys.append(words)
+        else:
+            self.network_words |= {address + place: word for place, word in enumerate(words)}
+        return Status.OK
 
     def _restored(self, start: int, size: int) -> int:
         return int.from_bytes(struct.pack(f">{size}H", *self.restored[start : start + size]), "big")
@@ -268,6 +322,8 @@ class NodeModel:
             if place == address and len(words) == 1:
                 self.parameters[name] = words[0]
                 return Status.OK
+        if NodeFlag.NETWORK in self.flags and NETWORK_BASE <= address < NETWORK_STATUS_BASE:
+            return self._write_network(address, words)
         if not CONTROL_BASE <= address < CONTROL_BASE + CONTROL_WORDS:
             return Status.BAD_ADDRESS
         for name, place in CONTROL_REGISTERS.items():

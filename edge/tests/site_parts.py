@@ -14,6 +14,9 @@ from thermogen_edge.leaf_collector import LeafCollector
 from thermogen_edge.node import Node
 from thermogen_edge.node_session import NodeSession, Seen
 from thermogen_edge.profile import default_profile, parse_profile
+from thermogen_edge.scada_settings import ScadaSettings
+from thermogen_edge.scada_writes import ScadaWrites
+from thermogen_edge.settings import DEFAULT_SCADA
 from thermogen_edge.site_controller import SiteController
 from thermogen_esf.frames import Alert, Batch, decode, site_identity
 from thermogen_esf.signatures import SigningKey
@@ -44,7 +47,14 @@ class ModelClock:
 class SiteParts:
     """One life of a daemon's node side; a new one over the same directory is the daemon started again."""
 
-    def __init__(self, model: NodeModel, directory: Path, transport: Transport | None = None, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(
+        self,
+        model: NodeModel,
+        directory: Path,
+        transport: Transport | None = None,
+        limit_bytes: int = LIMIT_BYTES,
+        scada: ScadaSettings = DEFAULT_SCADA,
+    ) -> None:
         self.buffer: Buffer = open_buffer(directory / "buffer.sqlite", limit_bytes)
         self.node = Node(HostLinkClient(transport or DirectTransport(model)))
         self.clock = ModelClock(model)
@@ -56,7 +66,8 @@ class SiteParts:
         collector = LeafCollector(self.node, self.buffer, site, KEY, self.alerts)
         boot = Boot(self.node, self.buffer, self.clock, collector, profile, site, self.alerts)
         self.controller = SiteController(self.node, self.buffer, profile, self.alerts)
-        self.session = NodeSession(self.node, boot, collector, self.controller, self.alerts, self._supplied, self.live.append)
+        self.writes = ScadaWrites(self.node.network, scada, self.buffer, site, KEY)
+        self.session = NodeSession(self.node, boot, collector, self.controller, self.alerts, self._supplied, self.live.append, self.writes)
 
     def look(self) -> Seen:
         """Once round, until the node has nothing more."""

@@ -18,7 +18,19 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from thermogen_esf.frames import Acknowledgement, Batch, Command, Header, Receipt, decode, encode, frame_hash, sign_frame, site_identity
+from thermogen_esf.frames import (
+    Acknowledgement,
+    Batch,
+    Command,
+    Header,
+    Receipt,
+    Writes,
+    decode,
+    encode,
+    frame_hash,
+    sign_frame,
+    site_identity,
+)
 from thermogen_esf.points import TimeQuality
 from thermogen_esf.signatures import SigningKey
 
@@ -165,11 +177,12 @@ class CloudStub:
         return [decode(data) for data in self.of_kind("ack")]  # type: ignore[misc]
 
     def receipt_for(self, data: bytes, key: SigningKey | None = None) -> bytes:
-        """A signed receipt for a batch's bytes."""
+        """A signed receipt for a batch's bytes, or those of a frame of writes."""
         batch = decode(data)
-        assert isinstance(batch, Batch)
+        assert isinstance(batch, Batch | Writes)
         header = Header(batch.header.site, next(self._numbers), batch.header.time, TimeQuality.PULSE)
-        receipt = Receipt(header, frame_hash(data), batch.epoch, batch.first_sequence, batch.last_sequence)
+        named = (batch.epoch, batch.first_sequence, batch.last_sequence) if isinstance(batch, Batch) else (0, 0, 0)
+        receipt = Receipt(header, frame_hash(data), *named)
         return encode(sign_frame(receipt, key or self.key))
 
     def command(
@@ -183,7 +196,7 @@ class CloudStub:
         self._client.publish(f"{PREFIX}/{self.site}/{kind}", payload, 1)
 
     def _on_connect(self, client: Client, *_: object) -> None:
-        client.subscribe([(f"{PREFIX}/{self.site}/{kind}", 1) for kind in ("batch", "live", "alert", "ack")])
+        client.subscribe([(f"{PREFIX}/{self.site}/{kind}", 1) for kind in ("batch", "live", "alert", "ack", "writes")])
 
     def _on_subscribe(self, *_: object) -> None:
         self.subscriptions += 1
@@ -192,7 +205,7 @@ class CloudStub:
         kind = message.topic.rpartition("/")[2]
         with self._lock:
             self.received.append((kind, bytes(message.payload)))
-        if kind == "batch" and self.receipting:
+        if kind in ("batch", "writes") and self.receipting:
             self.send("receipt", self.receipt_for(bytes(message.payload)))
 
 

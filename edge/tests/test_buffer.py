@@ -217,7 +217,7 @@ def test_receipted_batches_make_room_oldest_first_and_others_never(tmp_path: Pat
     assert buffer.depth().hours_left == 0
     before = (buffer.next_sequence, buffer.depth().frames)
     with pytest.raises(BufferFullError):
-        buffer.store_leaves([leaf(buffer.next_sequence, START_S + 900 * 60)])
+        buffer.store_leaves([leaf(buffer.next_sequence + n, START_S + 900 * 60 + 10 * n) for n in range(90)])
     assert (buffer.next_sequence, buffer.depth().frames) == before
     for batch in buffer.wanted(2):
         buffer.mark_receipted(batch)

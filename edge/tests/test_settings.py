@@ -40,6 +40,18 @@ def test_three_settings_are_enough() -> None:
         ("THERMOGEN_POLL_S", "nan"),
         ("THERMOGEN_RETRY_S", "soon"),
         ("THERMOGEN_BUFFER_MB", "-1"),
+        ("THERMOGEN_NODE_MODE", "static"),
+        ("THERMOGEN_NODE_ADDRESS", "192.168.1.5"),
+        ("THERMOGEN_NODE_ADDRESS", "192.168.1.5/31"),
+        ("THERMOGEN_NODE_GATEWAY", "router"),
+        ("THERMOGEN_NODE_MAC", "03:54:5a:00:00:01"),
+        ("THERMOGEN_NODE_MAC", "02:54:5a:00:01"),
+        ("THERMOGEN_SCADA_PREFERRED", ",".join(["10.0.0.1"] * 9)),
+        ("THERMOGEN_SCADA_WRITERS", "0.0.0.0/0"),
+        ("THERMOGEN_SCADA_WRITERS", "10.0.0.1/24"),
+        ("THERMOGEN_SCADA_WRITERS", "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4,10.0.0.5"),
+        ("THERMOGEN_SCADA_WRITABLE", "site_power_limit,hot_fatal"),
+        ("THERMOGEN_SCADA_WORD_ORDER", "big"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_to_give(variable: str, value: str) -> None:

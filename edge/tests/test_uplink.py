@@ -9,6 +9,7 @@ import pytest
 from thermogen_edge.alerts import Alerts
 from thermogen_edge.batches import batch_frame, root_of
 from thermogen_edge.buffer import Buffer, CommandLog
+from thermogen_edge.buffer.write_log import WriteLog
 from thermogen_edge.cloud_keys import CloudKeys
 from thermogen_edge.commands import Commands
 from thermogen_edge.mqtt_link import MqttLink
@@ -24,6 +25,7 @@ from thermogen_esf.frames import (
     Header,
     Result,
     Telemetry,
+    Writes,
     decode,
     encode,
     sign_frame,
@@ -31,6 +33,7 @@ from thermogen_esf.frames import (
     verify_frame,
 )
 from thermogen_esf.points import TimeQuality
+from thermogen_esf.scada import WRITABLE, WriteEvent, WriteKind, event_bytes, event_words
 from thermogen_esf.signatures import SigningKey
 
 from .conftest import SITE, START_S
@@ -97,6 +100,21 @@ def harness(
     wait_until(lambda: made.link.connected, "the site is connected")
     yield made
     made.link.stop()
+
+
+def test_what_scada_wrote_goes_up_until_it_is_receipted(harness: Harness, site_key: SigningKey) -> None:
+    event = WriteEvent(START_S, 0x0A00_0005, WRITABLE["site_power_limit"].address, 1_200, 60, WriteKind.WRITE, 1)
+    log = WriteLog(harness.buffer.database)
+    log.store(1, 0, [event_bytes(event_words(event))])
+    header = Header(IDENTITY, 0, START_S, TimeQuality.PULSE)
+    log.seal(lambda draft: encode(sign_frame(Writes(header, draft.boot_count, draft.first_event, draft.events), site_key)))
+    harness.cloud.receipting = False
+    harness.until(lambda: len(harness.cloud.of_kind("writes")) >= 2, "the frame is sent again without a receipt")
+    assert log.frames(1), "a broker's acknowledgement is no receipt"
+    harness.cloud.receipting = True
+    harness.until(lambda: not log.frames(1), "the receipt lets it go")
+    assert verify_frame(decode(harness.cloud.of_kind("writes")[0]), site_key.public_key)
+    assert harness.alerts == []
 
 
 def test_batches_go_in_order_and_are_let_go_by_receipts_only(harness: Harness) -> None:

@@ -140,6 +140,7 @@ def run(settings: Settings) -> None:
             link=MqttLink(settings.broker, password, settings.site, settings.topic_prefix, settings.retry_s),
             poll_s=settings.poll_s,
             retry_s=settings.retry_s,
+            scada=settings.scada,
         ).run()
 
 

@@ -32,6 +32,9 @@ from .node import Node
 from .node_session import NodeSession
 from .profile import Profile
 from .receipts import Receipts
+from .scada_settings import ScadaSettings
+from .scada_writes import ScadaWrites
+from .settings import DEFAULT_SCADA
 from .site_controller import SiteController
 from .site_sensors import SiteSensors
 from .site_time import SiteTime
@@ -63,6 +66,7 @@ class Daemon:
         link: MqttLink,
         poll_s: float,
         retry_s: float,
+        scada: ScadaSettings = DEFAULT_SCADA,
     ) -> None:
         site = site_identity(profile.site)
         self._buffer = buffer
@@ -77,7 +81,10 @@ class Daemon:
         collector = LeafCollector(node, buffer, site, key, self._alerts)
         boot = Boot(node, buffer, clock, collector, profile, site, self._alerts)
         self._controller = SiteController(node, buffer, profile, self._alerts)
-        self._session = NodeSession(node, boot, collector, self._controller, self._alerts, self._supplied, self._uplink.publish_live)
+        writes = ScadaWrites(node.network, scada, buffer, site, key)
+        self._session = NodeSession(
+            node, boot, collector, self._controller, self._alerts, self._supplied, self._uplink.publish_live, writes
+        )
         self._node_retry_at_s = 0.0
         self._node_retry_s = SHORTEST_NODE_RETRY_S
         self._full = False

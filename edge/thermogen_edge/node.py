@@ -31,12 +31,13 @@ from thermogen_esf.points import POINT, Fault, Kind, Source
 
 from .host_link.client import HostLinkClient
 from .host_link.transport import HostLinkError
+from .node_network import NodeNetwork
 from .profile import Profile
 
 _CLEAR_READINGS = 20
 """Of the status after the keys: channels are let go with the tracker's next pass but one, 0.2 ms later."""
 
-MAP_VERSION = 2
+MAP_VERSION = 3
 
 _READ_FIELDS = tuple(placed for placed in TELEMETRY_FIELDS if placed.point.source in (Source.MEASURED, Source.DERIVED))
 _READ_WORDS = range(_READ_FIELDS[0].offset // 2, (_READ_FIELDS[-1].offset + _READ_FIELDS[-1].size + 1) // 2)
@@ -132,6 +133,8 @@ class Node:
 
     def __init__(self, link: HostLinkClient) -> None:
         self._link = link
+        self.network = NodeNetwork(link)
+        """The network side, where the node's flags say that it has one."""
 
     def status(self) -> NodeStatus:
         """All status registers; WrongNodeError where they are another thing's."""

@@ -15,6 +15,7 @@ from .buffer import BufferFullError
 from .leaf_collector import LeafCollector
 from .node import Node, NodeStatus
 from .readings import Readings
+from .scada_writes import ScadaWrites
 from .site_controller import SiteController
 from .site_time import SiteTime
 
@@ -47,6 +48,7 @@ class NodeSession:
         alerts: Alerts,
         supplied: Callable[[int], dict[str, int]],
         publish_live: Callable[[bytes], None],
+        scada: ScadaWrites | None = None,
     ) -> None:
         self._node = node
         self._boot = boot
@@ -55,6 +57,7 @@ class NodeSession:
         self._alerts = alerts
         self._supplied = supplied
         self._publish_live = publish_live
+        self._scada = scada
         self._recognised = False
         self._followed_at_s = -1
         self._supplied_at_s = -SUPPLY_PERIOD_S
@@ -68,6 +71,8 @@ class NodeSession:
         self._followed_at_s = -1
         self._supplied_at_s = -SUPPLY_PERIOD_S
         self._controller.forget()
+        if self._scada is not None:
+            self._scada.forget()
 
     def look(self) -> Seen:
         """Once round. HostLinkError, ClockError or BufferError where it did not work."""
@@ -89,6 +94,8 @@ class NodeSession:
         self._controller.attend_trip(status)
         self._follow(status)
         self._boot.checkpoint(status)
+        if self._scada is not None and now is not None:
+            self._scada.attend(status, now)
         full = None
         more = False
         try:

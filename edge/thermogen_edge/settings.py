@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import EdgeError
+from .scada_settings import ScadaSettings, read_scada_settings
 
 MEGABYTE = 1_000_000
 _SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -47,6 +48,14 @@ SETTINGS: tuple[Setting, ...] = (
         "THERMOGEN_RETRY_S", "30", "wall seconds until a batch without receipt is sent again; longest wait before reconnecting, 1 to 3600"
     ),
     Setting("THERMOGEN_BUFFER_MB", "256", "size that the buffer may grow to, 1 to 1000000; 256 hold 52 days of batches"),
+    Setting("THERMOGEN_NODE_MODE", "dhcp", "where the node's own address comes from: `dhcp` or `fixed`"),
+    Setting("THERMOGEN_NODE_ADDRESS", "192.168.84.90/24", "the node's fixed address and prefix; with `dhcp`, until there is an answer"),
+    Setting("THERMOGEN_NODE_GATEWAY", "", "the fixed address's gateway; empty: none"),
+    Setting("THERMOGEN_NODE_MAC", "", "the node's MAC, `02:54:5a:…`; empty: one that follows from the site's name"),
+    Setting("THERMOGEN_SCADA_PREFERRED", "", "addresses of MODBUS clients whose connections never give way, 8 at most"),
+    Setting("THERMOGEN_SCADA_WRITERS", "", "addresses or networks of MODBUS clients that may write, 4 at most; empty: writes are off"),
+    Setting("THERMOGEN_SCADA_WRITABLE", "", "names of the registers that they may write, parted by commas; empty: all but `trip_clear`"),
+    Setting("THERMOGEN_SCADA_WORD_ORDER", "high-first", "first word of wider MODBUS values: `high-first` or `low-first`"),
 )
 
 
@@ -92,6 +101,7 @@ class Settings:
     poll_s: float
     retry_s: float
     buffer_bytes: int
+    scada: ScadaSettings
 
     @property
     def buffer_path(self) -> Path:
@@ -175,6 +185,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         poll_s=_number("THERMOGEN_POLL_S", text("THERMOGEN_POLL_S"), 0.01, 10),
         retry_s=_number("THERMOGEN_RETRY_S", text("THERMOGEN_RETRY_S"), 1, 3600),
         buffer_bytes=int(_number("THERMOGEN_BUFFER_MB", text("THERMOGEN_BUFFER_MB"), 1, 1_000_000) * MEGABYTE),
+        scada=read_scada_settings(text, SettingError),
     )
 
 
@@ -220,3 +231,7 @@ def _broker(value: str) -> BrokerAddress:
         )
     parts, host, port = _split("THERMOGEN_BROKER", value, ("mqtt", "mqtts"), advice)
     return BrokerAddress(host, port, parts.username or "", parts.scheme == "mqtts")
+
+
+DEFAULT_SCADA = read_scada_settings(lambda variable: text_of(variable, {}), SettingError)
+"""What nothing else was said of: nobody may write."""

@@ -55,15 +55,21 @@ class SiteController:
     def attend_trip(self, status: NodeStatus) -> None:
         """Says and remembers what is latched, a trip or single channels; ends it where a command has asked for just that; HostLinkError."""
         latched = status.latched_trip or status.latched_channels
-        if latched != self._commands.latched_trip:
+        before = self._commands.latched_trip
+        if latched != before:
             self._commands.set_latched_trip(latched)
-            if latched is not None and status.latched_trip is not None:
+            if status.latched_trip is None and before is not None and before.time_s:
+                # Another hand than ours: SCADA's, where it may. The node's power would have shown as a boot; channels have no time.
+                self._machine.trip_cleared()
+                self._remember()
+            elif latched is not None and status.latched_trip is not None:
                 text = f"the gateware has switched everything off: {_causes(latched)}"
                 self._alerts.raise_(Alarm(AlertCode.TRIP_LATCHED, Severity.FATAL, text, value=latched.cause, threshold=latched.time_s))
         if latched is None or self._commands.take_trip_to_clear() != latched:
             return
         if self._node.clear_trip():
             _log.info("the trip of %d is cleared (%s)", latched.time_s, _causes(latched))
+            self._commands.set_latched_trip(None)
             if status.latched_trip is not None:
                 self._machine.trip_cleared()
                 self._remember()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from paho.mqtt.client import MQTTMessageInfo
 
 from .buffer import Buffer, BufferError, CommandLog
+from .buffer.write_log import WriteLog
 from .commands import Commands
 from .mqtt_link import Incoming, MqttLink
 from .receipts import Receipts
@@ -45,6 +46,8 @@ class Uplink:
         self._retry_s = retry_s
         self._batches: dict[int, _Sent] = {}
         self._answers: dict[int, _Sent] = {}
+        self._write_log = WriteLog(buffer.database)
+        self._writes: dict[int, _Sent] = {}
         self._waiting: deque[Incoming] = deque()
 
     def step(self, now: SiteTime | None) -> None:
@@ -67,6 +70,7 @@ class Uplink:
         if self._link.connected:
             self._send_answers()
             self._send_batches()
+            self._send_writes()
 
     def publish_live(self, frame: bytes) -> None:
         """Sends the newest frame for display; lost where there is no link."""
@@ -98,20 +102,31 @@ class Uplink:
         numbers = {batch.number for batch in wanted}
         self._batches = {number: sent for number, sent in self._batches.items() if number in numbers}
         for batch in wanted:
-            now_s = time.monotonic()
-            sent = self._batches.get(batch.number)
-            if sent is None:
-                retry_s = self._retry_s
-            elif not sent.info.is_published():
-                continue  # the network has it, and gives it to the next connection if this one breaks
-            elif sent.connection != self._link.connections:
-                sent.connection, sent.at_s, sent.retry_s = self._link.connections, now_s, self._retry_s
-                continue
-            elif now_s - sent.at_s < sent.retry_s:
-                continue
-            else:
-                retry_s = min(2 * sent.retry_s, LONGEST_RETRY_FACTOR * self._retry_s)
-                _log.info("batch %d has no receipt after %.0f s and is sent again", batch.number, sent.retry_s)
-            frame = self._buffer.frame(batch)
-            if frame is not None and (info := self._link.publish("batch", frame, 1)) is not None:
-                self._batches[batch.number] = _Sent(info, self._link.connections, now_s, retry_s)
+            retry_s = self._due(self._batches.get(batch.number), f"batch {batch.number}")
+            frame = None if retry_s is None else self._buffer.frame(batch)
+            if retry_s is not None and frame is not None and (info := self._link.publish("batch", frame, 1)) is not None:
+                self._batches[batch.number] = _Sent(info, self._link.connections, time.monotonic(), retry_s)
+
+    def _send_writes(self) -> None:
+        waiting = self._write_log.frames(WINDOW)
+        numbers = {number for number, _ in waiting}
+        self._writes = {number: sent for number, sent in self._writes.items() if number in numbers}
+        for number, frame in waiting:
+            retry_s = self._due(self._writes.get(number), f"SCADA's writes {number}")
+            if retry_s is not None and (info := self._link.publish("writes", frame, 1)) is not None:
+                self._writes[number] = _Sent(info, self._link.connections, time.monotonic(), retry_s)
+
+    def _due(self, sent: _Sent | None, what: str) -> float | None:
+        """How long to wait for the receipt of what is sent now; None where it is not to be sent now."""
+        now_s = time.monotonic()
+        if sent is None:
+            return self._retry_s
+        if not sent.info.is_published():
+            return None  # the network has it, and gives it to the next connection if this one breaks
+        if sent.connection != self._link.connections:
+            sent.connection, sent.at_s, sent.retry_s = self._link.connections, now_s, self._retry_s
+            return None
+        if now_s - sent.at_s < sent.retry_s:
+            return None
+        _log.info("%s has no receipt after %.0f s and is sent again", what, sent.retry_s)
+        return min(2 * sent.retry_s, LONGEST_RETRY_FACTOR * self._retry_s)

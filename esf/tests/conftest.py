@@ -19,9 +19,11 @@ from thermogen_esf.frames import (
     RootSource,
     Severity,
     Telemetry,
+    Writes,
 )
 from thermogen_esf.layout import TELEMETRY_FIELDS
 from thermogen_esf.points import TimeQuality
+from thermogen_esf.scada import WriteKind
 from thermogen_esf.signatures import KEY_ID_BYTES, SIGNATURE_BYTES
 
 _U16, _U32, _I64 = st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1), st.integers(-(2**63), 2**63 - 1)
@@ -59,6 +61,11 @@ _BATCH = st.builds(
 _COMMAND = st.builds(Command, _HEADER, _U16, _U32, st.tuples(_I64, _I64), **_SIGNED)
 _RECEIPT = st.builds(Receipt, _HEADER, _HASH, _U32, _U32, _U32, **_SIGNED)
 _ACKNOWLEDGEMENT = st.builds(Acknowledgement, _HEADER, _U32, st.sampled_from(Result), _TEXT, **_SIGNED)
+_EVENT = st.builds(
+    lambda start, kind, rest: start + bytes([kind << 4 | rest[0] >> 4, rest[1]]),
+    *(st.binary(min_size=14, max_size=14), st.sampled_from(WriteKind), st.binary(min_size=2, max_size=2)),
+)
+_WRITES = st.builds(Writes, _HEADER, _U16, _U32, st.lists(_EVENT, min_size=1, max_size=128).map(tuple), **_SIGNED)
 _BY_NAME: dict[str, st.SearchStrategy[Frame]] = {
     "telemetry": _TELEMETRY,
     "command": _COMMAND,
@@ -66,6 +73,7 @@ _BY_NAME: dict[str, st.SearchStrategy[Frame]] = {
     "batch": _BATCH,
     "receipt": _RECEIPT,
     "acknowledgement": _ACKNOWLEDGEMENT,
+    "writes": _WRITES,
 }
 
 

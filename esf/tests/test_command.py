@@ -77,7 +77,7 @@ def test_the_fields_shown_are_all_the_bytes(name: str, capsys: pytest.CaptureFix
 
 def test_json_is_one_object_a_line_with_exact_raw_values(capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["decode", "--json", str(capture)]) == 0
-    telemetry, command, alert, batch, receipt, _ = map(json.loads, capsys.readouterr().out.splitlines())
+    telemetry, command, alert, batch, receipt, *_ = map(json.loads, capsys.readouterr().out.splitlines())
     assert telemetry["fields"]["bus_voltage"] == {"offset": 350, "bytes": 2, "raw": 50112, "value": 50.112, "unit": "V"}
     assert telemetry["fields"]["site_state"] == {"offset": 439, "bytes": 1, "raw": 2, "text": "PRODUCING"}
     assert len([field for field in telemetry["fields"] if field.endswith(".state")]) == 108

@@ -386,7 +386,7 @@ def test_the_last_sequence_of_a_batch_follows_from_its_leaves() -> None:
     assert replace(batch, leaves=batch.leaves * 90).last_sequence == batch.first_sequence + 89
 
 
-@pytest.mark.parametrize("name", ["command", "batch", "receipt", "acknowledgement"])
+@pytest.mark.parametrize("name", ["command", "batch", "receipt", "acknowledgement", "writes"])
 def test_a_signature_covers_every_byte_before_it_and_the_type(name: str) -> None:
     key, other = SigningKey.generate(), SigningKey.generate()
     signed = sign_frame(WORKED[name], key)

@@ -4,7 +4,7 @@ import enum
 import itertools
 
 import pytest
-from thermogen_esf import hostlink, layout, points
+from thermogen_esf import hostlink, hostlink_network, layout, points, scada
 from thermogen_esf.frames import AlertCode, CommandCode, FrameFlag, FrameType, Result, RootSource, Severity
 from thermogen_esf.points import POINT, POINT_BY_NUMBER, POINTS, SITE_INPUTS, Kind, Point, Source
 
@@ -146,6 +146,24 @@ control 0x14c  1 hot_fatal
 restore 0x168  4 lifetime_energy
 restore 0x16c  4 lifetime_bus_energy
 restore 0x170  3 lifetime_gas
+network 0x340  1 network_mode
+network 0x341  2 ip
+network 0x343  2 mask
+network 0x345  2 gateway
+network 0x347  3 mac
+network 0x34a  1 word_order
+network 0x34b  1 writable
+network 0x34c  8 isn_key
+network 0x354 16 preferred
+network 0x364 16 writers
+netstat 0x380  1 link_flags
+netstat 0x381  1 connections
+netstat 0x382  2 live_ip
+netstat 0x384  1 override_flags
+netstat 0x385  1 override_remaining_s
+netstat 0x386  2 override_ip
+netstat 0x388  2 events_next
+netstat 0x38a  2 events_oldest
 epoch   0x000  2 epoch
 epoch   0x002  2 first_sequence
 epoch   0x004  1 count
@@ -182,7 +200,7 @@ PUBLISHED_CODES = {
     },
     points.BurnerFlag: {"RUNNING": 1, "FLAME": 2, "GAS_VALVE_OPEN": 4},
     points.SiteAlarm: {"GAS_LEAK": 1, "SMOKE": 2, "HOT_ZONE_DOOR_OPEN": 4, "HOT_PUMP_FAILED": 8, "COLD_PUMP_FAILED": 16},
-    FrameType: {"TELEMETRY": 1, "COMMAND": 2, "ALERT": 3, "BATCH": 4, "RECEIPT": 5, "ACKNOWLEDGEMENT": 6},
+    FrameType: {"TELEMETRY": 1, "COMMAND": 2, "ALERT": 3, "BATCH": 4, "RECEIPT": 5, "ACKNOWLEDGEMENT": 6, "WRITES": 7},
     FrameFlag: {"LIVE": 128},
     CommandCode: {"RESEND_BATCHES": 1, "SET_CURRENT_LIMIT": 2, "SET_ENABLE": 3, "CLEAR_TRIP": 4},
     Result: {"DONE": 0, "EXPIRED": 1, "REFUSED": 2, "UNKNOWN": 3, "REPEATED": 4},
@@ -239,6 +257,7 @@ PUBLISHED_CODES = {
         "PULSE_GOOD": 16,
         "AUTONOMOUS": 32,
         "COUNTER_SATURATED": 64,
+        "NETWORK": 128,
     },
 }
 
@@ -297,6 +316,8 @@ def test_a_published_register_never_moves() -> None:
         "status": hostlink.STATUS_REGISTERS,
         "control": hostlink.CONTROL_REGISTERS,
         "restore": hostlink.RESTORE_REGISTERS,
+        "network": {name: (address, size * entries) for name, (address, size, entries) in hostlink_network.NETWORK_SETTINGS.items()},
+        "netstat": hostlink_network.NETWORK_STATUS,
         "epoch": hostlink.EPOCH_RECORD,
     }
     now = [
@@ -311,8 +332,9 @@ def test_a_published_register_never_moves() -> None:
         (hostlink.STATUS_BASE, hostlink.STATUS_WORDS, hostlink.STATUS_REGISTERS),
         (hostlink.CONTROL_BASE, hostlink.CONTROL_WORDS, hostlink.CONTROL_REGISTERS),
         (hostlink.RESTORE_BASE, hostlink.RESTORE_WORDS, hostlink.RESTORE_REGISTERS),
+        (hostlink_network.NETWORK_STATUS_BASE, hostlink_network.NETWORK_STATUS_WORDS, hostlink_network.NETWORK_STATUS),
     ],
-    ids=["status", "control", "restore"],
+    ids=["status", "control", "restore", "network"],
 )
 def test_registers_fill_their_block(base: int, words: int, registers: dict[str, tuple[int, int]]) -> None:
     position = base
@@ -369,3 +391,21 @@ def test_identifiers_and_numbers_are_unique() -> None:
 def test_the_converter_has_twelve_inputs() -> None:
     assert len(SITE_INPUTS) == 12
     assert all(POINT[identifier].source is Source.MEASURED and POINT[identifier].width == 16 for identifier in SITE_INPUTS)
+
+
+PUBLISHED_WRITABLES = """
+heartbeat          700 -
+override_timeout_s 701 -
+enable             702 0
+current_limit_ma   703 -
+site_power_limit   704 -
+trip_clear         705 1
+override_release   706 2
+"""
+"""identifier, holding register, coil; in the order of their bits in `writable`"""
+
+
+def test_what_scada_may_write_never_moves() -> None:
+    now = [[each.identifier, str(each.address), "-" if each.coil is None else str(each.coil)] for each in scada.WRITABLES]
+    assert now == rows(PUBLISHED_WRITABLES)
+    assert {kind.name: int(kind) for kind in scada.WriteKind} == {"WRITE": 1, "HEARTBEATS": 2, "EXPIRED": 3}

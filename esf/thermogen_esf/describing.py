@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
-from .frames import Alert, AlertCode, CommandCode, Frame, FrameFlag, FrameType, Result, RootSource, Severity, Telemetry
+from .frames import Alert, AlertCode, CommandCode, Frame, FrameFlag, FrameType, Result, RootSource, Severity, Telemetry, Writes
 from .frames.declared import BODIES, CRC, CRC_BYTES, HEADER
 from .frames.reading import read_fields
 from .layout import CHANNEL_BYTES, CHANNEL_OFFSET, FIELD, HEADER_BYTES
 from .points import POINT, POINT_BY_NUMBER, ChannelState, Kind, Point, TimeQuality
+from .scada import WRITABLE_BY_ADDRESS, WriteKind, event_of
 
 _MOST_DECIMALS = 6
 _ROUNDED_DECIMALS = 4
@@ -60,6 +61,8 @@ def describe(frame: Frame, data: bytes) -> Iterator[Line]:
         for (name, value), after in zip(values.items(), ends, strict=True):
             if name == "channels" and isinstance(frame, Telemetry):
                 yield from _channels(frame)
+            elif name == "events" and isinstance(frame, Writes):
+                yield from _events(frame, offsets[name])
             elif name not in skipped:
                 yield _line(frame, name, value, offsets[name], after - offsets[name])
     stated = data[-CRC_BYTES:]
@@ -109,6 +112,16 @@ def point_text(point: Point, raw: int) -> str:
     return physical_text(point, raw)
 
 
+def moment_text(unix_s: int) -> str:
+    """Unix seconds as a date and time, UTC."""
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def ip_text(raw: int) -> str:
+    """An IPv4 address."""
+    return ".".join(str(byte) for byte in raw.to_bytes(4, "big"))
+
+
 def version_text(raw: int) -> str:
     """A version of 32 bits: major and minor 8 bits each, patch 16."""
     return f"{raw >> 24}.{raw >> 16 & 0xFF}.{raw & 0xFFFF}"
@@ -121,6 +134,16 @@ def _channels(frame: Telemetry) -> Iterator[Line]:
         for point, name, raw in ((current, "current", channel.current), (duty, "duty", channel.duty)):
             yield Line(offset, CHANNEL_BYTES, f"{field}.{name}", raw, point_text(point, raw), point.unit, point.physical(raw))
         yield Line(offset, CHANNEL_BYTES, f"{field}.state", channel.state, symbol(ChannelState, channel.state))
+
+
+def _events(frame: Writes, offset: int) -> Iterator[Line]:
+    for number, data in enumerate(frame.events):
+        event = event_of(data)
+        written = WRITABLE_BY_ADDRESS.get(event.address)
+        what = f" {written.identifier} {event.old} to {event.new}" if written else ""
+        times = f", {event.count} times" if event.kind is WriteKind.HEARTBEATS else ""
+        shown = f"{moment_text(event.time_s)} {ip_text(event.ip)} {event.kind.name.lower()}{what}{times}"
+        yield Line(offset + number * len(data), len(data), f"events[{number}]", data.hex(), shown)
 
 
 def _line(frame: Frame, name: str, value: Any, offset: int, size: int) -> Line:
@@ -159,6 +182,6 @@ def _point_name(number: int) -> str:
 _CODES: dict[FrameType, type[enum.IntEnum]] = {FrameType.COMMAND: CommandCode, FrameType.ALERT: AlertCode}
 _SPECIAL: dict[str, Callable[[int], str]] = {
     "magic": lambda value: value.to_bytes(2, "big").decode("ascii"),
-    "time": lambda value: f"{datetime.fromtimestamp(value, UTC):%Y-%m-%dT%H:%M:%SZ}",
+    "time": moment_text,
     "point": _point_name,
 }

@@ -69,6 +69,8 @@ class NodeFlag(enum.IntFlag):
     PULSE_GOOD = 1 << 4
     AUTONOMOUS = 1 << 5
     COUNTER_SATURATED = 1 << 6
+    NETWORK = 1 << 7
+    """The node has an Ethernet port of its own: the registers of `hostlink_network` are there."""
 
 
 STATUS_BASE = 0x100

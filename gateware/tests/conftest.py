@@ -5,9 +5,15 @@ from __future__ import annotations
 import struct
 
 import pytest
+from amaranth.hdl import Module, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
 from thermogen_esf import hostlink
 from thermogen_esf.crc import crc32c
+from thermogen_esf.hostlink import NO_CHANNEL
 from thermogen_esf.layout import LEAF_BYTES
+from thermogen_esf.points import SITE_INPUTS, Fault
+from thermogen_gateware.tracker import PARAMETERS_LAYOUT
 
 CLOCK_PERIOD_S = 20e-9
 
@@ -144,3 +150,53 @@ def spi_host() -> type[SpiHost]:
 @pytest.fixture
 def requests() -> type[Requests]:
     return Requests
+
+
+class StillPowerPath(wiring.Component):
+    """Stands in for the power path, with values that never move: the record is what is looked at here."""
+
+    def __init__(self):
+        orders = {
+            "pulse": 1,
+            "enable": 1,
+            "calibration_addr": 4,
+            "calibration_gain": 16,
+            "calibration_offset": signed(16),
+            "calibration_we": 1,
+        }
+        orders |= {"trip_clear": 1, "channel_index": 7, "adc_cipo": 1, "module_cipo": 1, "ov_comparator": 1, "autonomous": 1}
+        orders |= {"parameters": PARAMETERS_LAYOUT, "channel_gain_addr": 7, "channel_gain": 16, "channel_gain_we": 1}
+        orders |= {"hot_throttle": signed(16), "hot_fatal": signed(16)}
+        results = {"ready": 1, "site_inputs": data.ArrayLayout(16, len(SITE_INPUTS)), "channel_word": 24, "faults": 32}
+        results |= {"electrical_energy": 64, "bus_energy": 64, "gas_volume": 48, "channel_power": 32, "module_link_errors": 16}
+        results |= {"module_present": 1, "tripped": 1, "trip_cause": 32, "trip_bus_mv": 16, "trip_strobe": 1, "module_run": 1}
+        results |= {"trip_bus_current": 16, "trip_hot_supply": 16, "trip_ground_fault": 16, "trip_channel": 16, "trip_clocks": 64}
+        results |= {"clocks": 64, "conservative": 1, "counter_saturated": 1, "module_heard": 1}
+        results |= {name: data.ArrayLayout(8, 1) for name in ("module_status", "module_type", "module_version")}
+        results |= {"bootstrap_pulses": data.ArrayLayout(16, 1)}
+        results |= {"adc_sclk": 1, "adc_cs_n": 1, "adc_copi": 1, "module_sclk": 1, "module_cs_n": 1, "module_copi": 1}
+        super().__init__({name: In(shape) for name, shape in orders.items()} | {name: Out(shape) for name, shape in results.items()})
+
+    def elaborate(self, _platform):
+        m = Module()
+        m.d.sync += [self.ready.eq(self.pulse), self.channel_word.eq(0x800F03 + self.channel_index)]
+        m.d.comb += [
+            self.electrical_energy.eq(123_456_789_012),
+            self.module_present.eq(1),
+            self.module_heard.eq(1),
+            self.module_status[0].eq(0x0B),
+            self.module_type[0].eq(1),
+            self.module_version[0].eq(2),
+            self.bootstrap_pulses[0].eq(77),
+            self.conservative.eq(self.autonomous),
+            self.trip_channel.eq(NO_CHANNEL),
+            self.faults.eq(Fault.BUS_WARNING),
+        ]
+        for channel in range(len(SITE_INPUTS)):
+            m.d.comb += self.site_inputs[channel].eq(100 * channel)
+        return m
+
+
+@pytest.fixture
+def still_power_path() -> StillPowerPath:
+    return StillPowerPath()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module, Signal
+from amaranth.lib import io
 from thermogen_boards import ControllerNode, CrossLinkNxEvn, controller_node
 from thermogen_gateware.build import flow, workarounds
 from thermogen_gateware.build.design import ClockTarget, Design
@@ -170,3 +171,28 @@ def test_canary_g_the_placer_still_crashes_on_a_pll_without_analogue_parameters(
         assert error.tool == "nextpnr-nexus"
     else:
         mended("G")
+
+
+class RegisteredOutput(Elaboratable):
+    """A flip-flop in the I/O cell of one output, as Amaranth asks for it."""
+
+    def elaborate(self, platform):
+        m = Module()
+        pins = BoardPins(m, platform)
+        m.domains += timed_domain("sync", reset_less=True)
+        m.d.comb += ClockSignal("sync").eq(pins.input(platform.default_clk))
+        lit = Signal()
+        m.d.sync += lit.eq(~lit)
+        m.submodules.registered = registered = io.FFBuffer("o", pins.port("led_link"))
+        m.d.comb += registered.o.eq(lit)
+        return m
+
+
+@pytest.mark.slow
+def test_canary_h_the_placer_still_refuses_a_flip_flop_in_an_io_cell(tmp_path):
+    try:
+        build(Design("registered", ControllerNode, RegisteredOutput, (ClockTarget("clk", controller_node.CLOCK_HZ),)), tmp_path)
+    except (ToolCrashedError, ToolFailedError) as error:
+        assert "OFD1P3DX" in str(error)
+    else:
+        mended("H")

@@ -5,9 +5,6 @@ from __future__ import annotations
 import struct
 
 import pytest
-from amaranth.hdl import Module, signed
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 from thermogen_esf import merkle
 from thermogen_esf.frames import Telemetry
@@ -28,9 +25,8 @@ from thermogen_esf.hostlink import (
     Status,
 )
 from thermogen_esf.layout import FIELD, MAGIC
-from thermogen_esf.points import SITE_INPUTS, Fault, TimeQuality
+from thermogen_esf.points import Fault, TimeQuality
 from thermogen_gateware.node import Node
-from thermogen_gateware.tracker import PARAMETERS_LAYOUT
 
 CLOCKS_PER_SITE_SECOND = 2_500
 CLOCK_PERIOD_S = 20e-9
@@ -40,56 +36,11 @@ SITE = bytes(range(0xA1, 0xA9))
 LAST_SECOND_OF_AN_EPOCH = 900 * 1_988_888
 
 
-class StillPowerPath(wiring.Component):
-    """Stands in for the power path, with values that never move: the record is what is looked at here."""
-
-    def __init__(self):
-        orders = {
-            "pulse": 1,
-            "enable": 1,
-            "calibration_addr": 4,
-            "calibration_gain": 16,
-            "calibration_offset": signed(16),
-            "calibration_we": 1,
-        }
-        orders |= {"trip_clear": 1, "channel_index": 7, "adc_cipo": 1, "module_cipo": 1, "ov_comparator": 1, "autonomous": 1}
-        orders |= {"parameters": PARAMETERS_LAYOUT, "channel_gain_addr": 7, "channel_gain": 16, "channel_gain_we": 1}
-        orders |= {"hot_throttle": signed(16), "hot_fatal": signed(16)}
-        results = {"ready": 1, "site_inputs": data.ArrayLayout(16, len(SITE_INPUTS)), "channel_word": 24, "faults": 32}
-        results |= {"electrical_energy": 64, "bus_energy": 64, "gas_volume": 48, "channel_power": 32, "module_link_errors": 16}
-        results |= {"module_present": 1, "tripped": 1, "trip_cause": 32, "trip_bus_mv": 16, "trip_strobe": 1, "module_run": 1}
-        results |= {"trip_bus_current": 16, "trip_hot_supply": 16, "trip_ground_fault": 16, "trip_channel": 16, "trip_clocks": 64}
-        results |= {"clocks": 64, "conservative": 1, "counter_saturated": 1, "module_heard": 1}
-        results |= {name: data.ArrayLayout(8, 1) for name in ("module_status", "module_type", "module_version")}
-        results |= {"bootstrap_pulses": data.ArrayLayout(16, 1)}
-        results |= {"adc_sclk": 1, "adc_cs_n": 1, "adc_copi": 1, "module_sclk": 1, "module_cs_n": 1, "module_copi": 1}
-        super().__init__({name: In(shape) for name, shape in orders.items()} | {name: Out(shape) for name, shape in results.items()})
-
-    def elaborate(self, _platform):
-        m = Module()
-        m.d.sync += [self.ready.eq(self.pulse), self.channel_word.eq(0x800F03 + self.channel_index)]
-        m.d.comb += [
-            self.electrical_energy.eq(123_456_789_012),
-            self.module_present.eq(1),
-            self.module_heard.eq(1),
-            self.module_status[0].eq(0x0B),
-            self.module_type[0].eq(1),
-            self.module_version[0].eq(2),
-            self.bootstrap_pulses[0].eq(77),
-            self.conservative.eq(self.autonomous),
-            self.trip_channel.eq(NO_CHANNEL),
-            self.faults.eq(Fault.BUS_WARNING),
-        ]
-        for channel in range(len(SITE_INPUTS)):
-            m.d.comb += self.site_inputs[channel].eq(100 * channel)
-        return m
-
-
 class Bench:
     """A node, its pulse, and the daemon's side of its host link."""
 
-    def __init__(self, spi_host, requests):
-        self.dut = Node(CLOCKS_PER_SITE_SECOND, channels=2, power_path=StillPowerPath(), source_hash=SOURCE_HASH)
+    def __init__(self, spi_host, requests, power_path):
+        self.dut = Node(CLOCKS_PER_SITE_SECOND, channels=2, power_path=power_path, source_hash=SOURCE_HASH)
         self.spi_host, self.requests = spi_host, requests
 
     def run(self, script):
@@ -129,14 +80,14 @@ class Bench:
 
 
 @pytest.fixture
-def bench(spi_host, requests):
-    return Bench(spi_host, requests)
+def bench(spi_host, requests, still_power_path):
+    return Bench(spi_host, requests, still_power_path)
 
 
 def test_a_node_out_of_reset_says_what_it_is_and_switches_nothing(bench):
     async def script(bench):
         status = await bench.status()
-        assert (status["magic"], status["map_version"], status["channels"]) == (MAGIC, 2, 2)
+        assert (status["magic"], status["map_version"], status["channels"]) == (MAGIC, 3, 2)
         assert status["source_hash"] == SOURCE_HASH and status["trip_channel"] == NO_CHANNEL
         assert status["module_identity"] == 0x0102_0000_0000 and status["module_bootstraps"] == 77 << 32
         assert status["module_status"] == (MODULE_PRESENT | MODULE_HEARD | 0x0B) << 32

@@ -10,18 +10,25 @@ Area, LIFCL (synthesis), 36 channels on each of three modules: 4,709 LUT4, 1,512
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
+from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
-from thermogen_esf.hostlink import MODULE_HEARD, MODULE_PRESENT, MODULE_RUN, MODULE_SLOTS
+from thermogen_esf.hostlink import MODULE_HEARD, MODULE_PRESENT, MODULE_RUN, MODULE_SLOTS, RESTORE_REGISTERS
+from thermogen_esf.hostlink_network import PREFERRED_CLIENTS, STACK_STATUS
 from thermogen_esf.points import SITE_INPUTS, Fault, TimeQuality
 
+from .bus_split import BusSplit
 from .daemon_watch import DaemonWatch
 from .epoch_calendar import EpochCalendar
 from .host_link import HostLink
 from .leaf import LeafRecorder, LeafStore
 from .merkle import MerkleTree
+from .network.ports import RegisterPortSignature
 from .power_path import PowerPath
 from .register_file import RegisterFile
+from .scada.host_registers import NetworkRegisters
+from .scada.image import SECOND_LAYOUT
+from .scada.registers import COUNTED, ScadaRegisters
 from .sha3 import Sha3
 from .site_clock import SiteClock
 from .snapshot import Snapshot
@@ -41,6 +48,23 @@ _POWER_PATH_PINS = (
     "module_run",
     "ov_comparator",
 )
+_SCADA_PORTS = {
+    "scada": In(RegisterPortSignature()),
+    "stack": In(data.StructLayout({name: SECOND_LAYOUT[name].shape for name in STACK_STATUS})),
+    "stack_changed": In(1),
+    "stack_count": In(len(COUNTED)),
+    "panel_enable": In(1),
+    "dhcp": Out(1),
+    "ip": Out(32),
+    "mask": Out(32),
+    "gateway": Out(32),
+    "mac": Out(48),
+    "address_changed": Out(1),
+    "preferred": Out(data.ArrayLayout(32, PREFERRED_CLIENTS)),
+    "isn_key": Out(128),
+}
+_SETTINGS = tuple(name for name, member in _SCADA_PORTS.items() if member.flow == Out)
+"""What the network stack has of the node: the registers, its own state to show, and its settings."""
 
 
 class Node(wiring.Component):
@@ -49,7 +73,9 @@ class Node(wiring.Component):
     `clocks_per_site_second` is 50,000,000 in products and fewer in simulation (at least 10,000), `channels` the power channels that are
     built on each module, `modules` the power modules on the module link. Out of reset `module_run` is 0 until the host enables it.
     `power_path` stands in for PowerPath where only the record is of interest. `source_hash` (64 bits) says what the gateware was made from.
-    The link light is on while the daemon's heartbeat is heard.
+    The link light is on while the daemon's heartbeat is heard. With `network` the node has the registers that SCADA sees and the ports of
+    the stack that serves them; `panel_enable` (asynchronous) lets everybody write. `clocks_per_second` is what the network side's timers
+    count as a second: CLOCK_HZ, and fewer in simulation.
     """
 
     def __init__(
@@ -59,11 +85,15 @@ class Node(wiring.Component):
         modules: int = 1,
         power_path: wiring.Component | None = None,
         source_hash: int = 0,
+        network: bool = False,
+        clocks_per_second: int = CLOCK_HZ,
     ):
+        self.clocks_per_second = clocks_per_second
         self._clocks_per_site_second = clocks_per_site_second
         self._channels = channels * modules
         self._modules = modules
         self._source_hash = source_hash
+        self._network = network
         self._power_path = power_path or PowerPath(CLOCK_HZ, channels, modules, clocks_per_site_second)
         super().__init__(
             {
@@ -75,6 +105,7 @@ class Node(wiring.Component):
                 "led_link": Out(1),
                 "led_trip": Out(1),
                 **{name: self._power_path.signature.members[name] for name in _POWER_PATH_PINS},
+                **(_SCADA_PORTS if network else {}),
             }
         )
 
@@ -114,8 +145,6 @@ class Node(wiring.Component):
             recorder.value.eq(registers.value),
             recorder.set_next.eq(registers.sequence_start),
             recorder.acknowledge.eq(registers.leaf_ack),
-            power.enable.eq(registers.enable),
-            power.parameters.eq(registers.parameters),
             power.hot_throttle.eq(registers.hot_throttle),
             power.hot_fatal.eq(registers.hot_fatal),
             power.channel_gain_addr.eq(registers.channel_gain_addr),
@@ -123,7 +152,6 @@ class Node(wiring.Component):
             power.channel_gain_we.eq(registers.channel_gain_we),
             daemon.heartbeat.eq(registers.heartbeat),
             power.autonomous.eq(daemon.autonomous),
-            power.trip_clear.eq(registers.trip_clear),
             power.calibration_addr.eq(registers.calibration_addr),
             power.calibration_gain.eq(registers.calibration_gain),
             power.calibration_offset.eq(registers.calibration_offset),
@@ -211,7 +239,16 @@ class Node(wiring.Component):
             registers.record_write.eq(recorder.record_write),
         ]
 
-        wiring.connect(m, host_link.registers, registers.bus)
+        m.d.comb += registers.flag_network.eq(self._network)
+        if self._network:
+            self._serve_scada(m, host_link, registers, snapshot, power, clock)
+        else:
+            wiring.connect(m, host_link.registers, registers.bus)
+            m.d.comb += [
+                power.enable.eq(registers.enable),
+                power.parameters.eq(registers.parameters),
+                power.trip_clear.eq(registers.trip_clear),
+            ]
         m.d.comb += [
             store.host_fetch.eq(host_link.leaves.fetch),
             store.host_address.eq(Cat(host_link.leaves.word, host_link.leaves.slot)),
@@ -261,3 +298,57 @@ class Node(wiring.Component):
             }
             for name, word in words.items():
                 m.d.comb += getattr(registers, name).word_select(MODULE_SLOTS - 1 - slot, 16).eq(word)
+
+    def _serve_scada(
+        self,
+        m: Module,
+        host_link: HostLink,
+        registers: RegisterFile,
+        snapshot: Snapshot,
+        power: wiring.Component,
+        clock: SiteClock,
+    ) -> None:
+        """SCADA's registers beside the host's; what both ask for meets here, and the lower limit goes to the power path."""
+        m.submodules.scada = scada = ScadaRegisters(self.clocks_per_second, self._channels, self._source_hash)
+        m.submodules.network_registers = host = NetworkRegisters()
+        m.submodules.bus_split = split = BusSplit()
+        wiring.connect(m, host_link.registers, split.bus)
+        wiring.connect(m, split.first, registers.bus)
+        wiring.connect(m, split.second, host.bus)
+        wiring.connect(m, wiring.flipped(self.scada), scada.port)
+        panel_enable = Signal()
+        m.submodules.panel_synchroniser = FFSynchronizer(self.panel_enable, panel_enable)
+
+        trip_record = ("trip_cause", "trip_time", "trip_bus_mv", "trip_bus_current", "trip_hot_supply", "trip_ground_fault", "trip_channel")
+        shown = (*trip_record, *RESTORE_REGISTERS, "module_identity", "module_status", "module_bootstraps")
+        m.d.comb += [scada.second[name].eq(getattr(registers, name)) for name in shown]
+        m.d.comb += [scada.second[name].eq(self.stack[name]) for name in STACK_STATUS]
+        m.d.comb += [getattr(scada, name).eq(getattr(snapshot, name)) for name in ("image_address", "image_data", "image_write", "busy")]
+        m.d.comb += [getattr(scada, name).eq(getattr(host, name)) for name in ("word_swap", "writers", "writable")]
+        m.d.comb += [getattr(self, name).eq(getattr(host, name)) for name in _SETTINGS]
+        m.d.comb += [getattr(host, name).eq(self.stack[name]) for name in ("link_flags", "connections", "live_ip")]
+        for name in ("override_flags", "override_remaining_s", "override_ip", "events_next", "events_oldest", "events_data"):
+            m.d.comb += getattr(host, name).eq(getattr(scada, name))
+        m.d.comb += [
+            split.to_second.eq(host.here),
+            scada.image_show.eq(snapshot.done),
+            scada.channel_index.eq(snapshot.channel_index),
+            scada.channel_word.eq(power.channel_word),
+            scada.changed.eq(power.trip_strobe | self.stack_changed),
+            scada.count.eq(self.stack_count),
+            scada.time.eq(clock.time),
+            scada.faults.eq(registers.faults),
+            scada.flags.eq(registers.flags),
+            scada.panel_enable.eq(panel_enable),
+            scada.own_enable.eq(registers.enable),
+            scada.own_current_limit_ma.eq(registers.parameters.current_limit_ma),
+            scada.own_site_power_limit.eq(registers.parameters.site_power_limit),
+            scada.events_acknowledge.eq(host.events_acknowledge),
+            scada.events_stored.eq(host.events_stored),
+            scada.events_address.eq(host.events_address),
+            power.parameters.eq(registers.parameters),
+            power.parameters.current_limit_ma.eq(scada.current_limit_ma),
+            power.parameters.site_power_limit.eq(scada.site_power_limit),
+            power.enable.eq(scada.enable),
+            power.trip_clear.eq(registers.trip_clear | scada.trip_clear),
+        ]

@@ -53,7 +53,7 @@ from .membership import is_one_of
 from .tracker import PARAMETERS_LAYOUT
 from .trip_causes import HOT_FATAL_RAW, HOT_THROTTLE_RAW
 
-MAP_VERSION = 2
+MAP_VERSION = 3
 IMAGE_ADDRESS_BITS = 8
 WORD_BITS = 16
 CURRENT_LIMIT = TRACKER_PARAMETER["current_limit_ma"]
@@ -94,7 +94,7 @@ class RegisterFile(wiring.Component):
     The snapshot writes words of the image with `image_write` and shows them with `image_show`, reads host-supplied words through
     `supplied_*`, and is `busy` meanwhile; while `committing`, it must not begin. The leaf is read from the newest image through
     `newest_*`. Both give their word one clock after its address. `record_*` writes epoch records: that of the n-th sealed epoch, n from 0,
-    at (n mod 8) × 32.
+    at (n mod 8) × 32. `flags` and `lifetime_*` go out live, for who else shows them.
 
     Out go the control registers: levels, and a strobe where a register is an order. `calibration_*` writes one input's scaling,
     `channel_gain_*` one channel's. `electrical_energy`, `bus_energy` and `gas_volume` are what this boot has counted; the lifetime totals
@@ -129,6 +129,8 @@ class RegisterFile(wiring.Component):
                 "record_address": In(RECORD_ADDRESS_BITS),
                 "record_data": In(WORD_BITS),
                 "record_write": In(1),
+                **{name: Out(_COUNTED[name][1]) for name in RESTORE_REGISTERS},
+                "flags": Out(WORD_BITS),
                 "armed": Out(1),
                 "enable": Out(1),
                 "parameters": Out(PARAMETERS_LAYOUT, init={parameter.identifier: parameter.default for parameter in TRACKER_PARAMETERS}),
@@ -249,12 +251,11 @@ class RegisterFile(wiring.Component):
 
     def _frozen_status(self, m: Module) -> dict[str, Signal]:
         """The live status registers as they were when the present request was complete."""
-        flags = Signal(WORD_BITS)
         for flag in NodeFlag:
             live = self.armed if flag is NodeFlag.ARMED else getattr(self, f"flag_{flag.name.lower()}")
-            m.d.comb += flags[flag.bit_length() - 1].eq(live)
+            m.d.comb += self.flags[flag.bit_length() - 1].eq(live)
         frozen = {}
-        live_status = [("flags", flags), *((name, getattr(self, name)) for name in _LIVE_STATUS), *self._lifetimes(m)]
+        live_status = [("flags", self.flags), *((name, getattr(self, name)) for name in _LIVE_STATUS), *self._lifetimes(m)]
         for name, live in live_status:
             frozen[name] = Signal.like(live, name=f"frozen_{name}")
             with m.If(self.bus.freeze):
@@ -267,7 +268,7 @@ class RegisterFile(wiring.Component):
         lifetimes = []
         for name, (address, size) in RESTORE_REGISTERS.items():
             counter, width = _COUNTED[name]
-            restored, total = Signal(width, name=f"restored_{name}"), Signal(width, name=name)
+            restored, total = Signal(width, name=f"restored_{name}"), getattr(self, name)
             for place in range(size):
                 with m.If(bus.offered & bus.commit & (bus.address == address + place)):
                     m.d.sync += restored.word_select(size - 1 - place, WORD_BITS).eq(bus.write_data)

@@ -12,7 +12,7 @@ from .settings import CLOUD_USER
 
 MOSQUITTO = Path("/usr/sbin/mosquitto")
 
-SITE_WRITES = ("batch", "live", "alert", "ack")
+SITE_WRITES = ("batch", "live", "alert", "ack", "writes")
 CLOUD_WRITES = ("receipt", "command")
 MAX_MESSAGE_BYTES = 1_048_576
 

@@ -10,22 +10,26 @@ from pathlib import Path
 from thermogen_edge import state_document
 from thermogen_esf import documents as esf_documents
 from thermogen_gateware import register_map_document
+from thermogen_gateware.scada import published as scada_published
 
 DIRECTORY = Path(__file__).parents[2] / "docs"
 
-DOCUMENTS: dict[str, Callable[[], str]] = {
+DOCUMENTS: dict[str, Callable[[], str | bytes]] = {
     **esf_documents.DOCUMENTS,
     "register-map.md": register_map_document.document,
     "site-states.md": state_document.document,
+    **scada_published.FILES,
 }
 
 
 def main() -> int:
     """Writes those that changed, and says which."""
     for name, text in DOCUMENTS.items():
-        path, fresh = DIRECTORY / name, text()
-        if not path.exists() or path.read_text(encoding="utf-8") != fresh:
-            path.write_text(fresh, encoding="utf-8")
+        path, made = DIRECTORY / name, text()
+        fresh = made.encode("utf-8") if isinstance(made, str) else made
+        if not path.exists() or path.read_bytes() != fresh:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(fresh)
             print(f"written: docs/{name}")
     from thermogen_sim.validation import document as plant  # slow to import, and needs what only tests need
 

@@ -15,6 +15,8 @@ from .tables import (
     MintState,
     Quarantined,
     Receipt,
+    ScadaFrame,
+    ScadaWrite,
     Site,
 )
 
@@ -33,5 +35,7 @@ __all__ = [
     "Quarantined",
     "Receipt",
     "Registry",
+    "ScadaFrame",
+    "ScadaWrite",
     "Site",
 ]

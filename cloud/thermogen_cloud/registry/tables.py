@@ -210,6 +210,38 @@ class Acknowledgement(Base):
     frame: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class ScadaFrame(Base):
+    """A signed frame of SCADA's writes, as it came."""
+
+    __tablename__ = "scada_frames"
+
+    hash: Mapped[bytes] = mapped_column(HASH, primary_key=True)
+    site: Mapped[str] = mapped_column(String(128), index=True)
+    frame: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ScadaWrite(Base):
+    """One event of SCADA at a site, from a frame that the site signed: the first one that came with its number."""
+
+    __tablename__ = "scada_writes"
+
+    site: Mapped[str] = mapped_column(String(128), primary_key=True)
+    boot_count: Mapped[int] = mapped_column(primary_key=True)
+    event: Mapped[int] = mapped_column(primary_key=True)
+    time: Mapped[int]
+    client: Mapped[int]
+    """IPv4 address."""
+    address: Mapped[int]
+    old: Mapped[int]
+    new: Mapped[int]
+    kind: Mapped[int]
+    count: Mapped[int]
+    received_at: Mapped[int]
+    frame: Mapped[bytes] = mapped_column(HASH)
+
+    __table_args__ = (Index("ix_scada_writes_site_time", "site", "time"),)
+
+
 class MintRequest(Base):
     """A request to mint, and how far it has come."""
 

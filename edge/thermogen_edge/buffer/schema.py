@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 
-TABLES = ("counters", "leaves", "batches", "batch_frames", "alerts", "commands", "acknowledgements", "set_aside")
+TABLES = (
+    "counters",
+    "leaves",
+    "batches",
+    "batch_frames",
+    "alerts",
+    "commands",
+    "acknowledgements",
+    "write_events",
+    "write_frames",
+    "set_aside",
+)
 
 CREATE = """
 CREATE TABLE counters (
@@ -25,7 +36,9 @@ CREATE TABLE counters (
     clear_time INTEGER,
     lifetime_energy INTEGER NOT NULL DEFAULT 0,
     lifetime_bus_energy INTEGER NOT NULL DEFAULT 0,
-    lifetime_gas INTEGER NOT NULL DEFAULT 0
+    lifetime_gas INTEGER NOT NULL DEFAULT 0,
+    next_writes INTEGER NOT NULL DEFAULT 0,
+    told_event INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 INSERT INTO counters (id) VALUES (1);
 CREATE TABLE leaves (
@@ -60,6 +73,8 @@ CREATE TABLE commands (
     PRIMARY KEY (key_id, sequence)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE acknowledgements (number INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT;
+CREATE TABLE write_events (key INTEGER PRIMARY KEY, event BLOB NOT NULL) STRICT;
+CREATE TABLE write_frames (number INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, frame BLOB NOT NULL) STRICT;
 CREATE TABLE set_aside (
     id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -78,6 +93,12 @@ ALTER TABLE counters ADD COLUMN clear_time INTEGER;
 ALTER TABLE counters ADD COLUMN lifetime_energy INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE counters ADD COLUMN lifetime_bus_energy INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE counters ADD COLUMN lifetime_gas INTEGER NOT NULL DEFAULT 0;
+""",
+    2: """
+ALTER TABLE counters ADD COLUMN next_writes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE counters ADD COLUMN told_event INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE write_events (key INTEGER PRIMARY KEY, event BLOB NOT NULL) STRICT;
+CREATE TABLE write_frames (number INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, frame BLOB NOT NULL) STRICT;
 """,
 }
 """What leads from a version to the next."""

@@ -21,12 +21,14 @@ from ..frames import (
     RootSource,
     Severity,
     Telemetry,
+    Writes,
     encode,
     frame_hash,
     site_identity,
 )
 from ..frames.messages import SignedFrame
 from ..points import POINT, BurnerFlag, ChannelState, SiteState, TimeQuality, UplinkState
+from ..scada import WRITABLE, WriteEvent, WriteKind, event_bytes, event_words
 from ..signatures import SIGNATURE_BYTES, SigningKey
 
 SITE = "well-pad-7"
@@ -95,7 +97,7 @@ def _unsigned(frame: SignedFrame, key_id: bytes) -> Frame:
 
 
 def examples() -> list[Frame]:
-    """Telemetry, command, alert, batch, receipt, acknowledgement."""
+    """Telemetry, command, alert, batch, receipt, acknowledgement, writes."""
     raw = {**_RAW, **{identifier: POINT[identifier].raw(value) for identifier, value in _PHYSICAL.items()}}
     channels = [Channel(2048 + 897 + number, 353 + number % 3, ChannelState.TRACK) for number in range(12)]
     telemetry = Telemetry.of(_header(70_213, _TIME), raw, channels)
@@ -118,6 +120,13 @@ def examples() -> list[Frame]:
     receipt = Receipt(_header(30_117, _SEALED + 2), frame_hash(encode(signed_batch)), _EPOCH, 70_213, 70_213)
     command = Command(_header(5, _SEALED + 60), CommandCode.RESEND_BATCHES, 3600, (_EPOCH - 4, _EPOCH))
     acknowledgement = Acknowledgement(_header(5, _SEALED + 63), 5, Result.DONE, "5 batches queued")
+    client, cap = 0xC0A8_5414, WRITABLE["site_power_limit"]
+    told = [
+        WriteEvent(_SEALED + 70, client, cap.address, 1_200, 60, WriteKind.WRITE, 1),
+        WriteEvent(_SEALED + 75, client, WRITABLE["heartbeat"].address, 0, 12, WriteKind.HEARTBEATS, 12),
+        WriteEvent(_SEALED + 190, client, 0, 0, 0, WriteKind.EXPIRED, 1),
+    ]
+    writes = Writes(_header(2, _SEALED + 200), 4, 17, tuple(event_bytes(event_words(event)) for event in told))
     return [
         telemetry,
         _unsigned(command, _CLOUD_KEY),
@@ -125,4 +134,5 @@ def examples() -> list[Frame]:
         signed_batch,
         _unsigned(receipt, _CLOUD_KEY),
         _unsigned(acknowledgement, _SITE_KEY),
+        _unsigned(writes, _SITE_KEY),
     ]

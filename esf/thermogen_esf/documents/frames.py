@@ -24,7 +24,7 @@ from ..frames import (
     frame_context,
     frame_hash,
 )
-from ..frames.declared import BODIES, CRC, CRC_BYTES, FRAME_BYTES, HEADER
+from ..frames.declared import BODIES, CRC, CRC_BYTES, EVENT_BYTES, FRAME_BYTES, HEADER
 from ..layout import (
     CHANNEL_BYTES,
     CHANNEL_OFFSET,
@@ -37,6 +37,7 @@ from ..layout import (
     TELEMETRY_FIELDS,
 )
 from ..points import CHANNELS_PER_SITE, PWM_COUNTS, ChannelState, Kind, Source
+from ..scada import EVENT_RING, WriteKind
 from ..signatures import KEY_ID_BYTES, PUBLIC_KEY_BYTES, SEED_BYTES, SIGNATURE_BYTES
 from .examples import CLOUD_SEED, SITE, SITE_SEED, examples
 from .markdown import annotated_bytes, table
@@ -64,6 +65,13 @@ The cloud's word that it has stored a batch durably. It does not say that the ba
 number.""",
     FrameType.ACKNOWLEDGEMENT: """
 A site's answer to a command.""",
+    FrameType.WRITES: f"""
+What SCADA wrote to the site over MODBUS TCP, recorded by the gateware and signed by the site; up to {EVENT_RING} events a frame. An event
+is {EVENT_BYTES} bytes: site time u32, the client's IPv4 address u32, the holding register's address u16 (for a coil too), its value
+before u16 and after u16, and one u16 with the kind in its upper 4 bits ({
+        ", ".join(f"{kind.value} {kind.name.lower()}" for kind in WriteKind)
+    }) and in its lower 12 how many writes it stands for: writes of the heartbeat that follow each other from one client are one
+event, 4,095 or more of them as 4,095. Addresses are in [scada-map.md](scada-map.md).""",
 }
 
 
@@ -189,6 +197,7 @@ _FORMS = {
     "text": "u8, UTF-8",
     "leaves": f"each {LEAF_BYTES} bytes",
     "alerts": "each u16, frame",
+    "events": f"each {EVENT_BYTES} bytes",
 }
 
 

@@ -1,6 +1,6 @@
 """Frames: what crosses between a site and the cloud.
 
-`decode` and `encode` turn bytes into one of six frozen values and back; every declaration is in `declared`, every byte is specified in
+`decode` and `encode` turn bytes into one of seven frozen values and back; every declaration is in `declared`, every byte is specified in
 the generated document.
 """
 
@@ -22,7 +22,7 @@ from .errors import (
     VersionError,
 )
 from .header import Header, site_identity
-from .messages import Acknowledgement, Alert, Batch, Command, Frame, Receipt, SignedFrame
+from .messages import Acknowledgement, Alert, Batch, Command, Frame, Receipt, SignedFrame, Writes
 from .signing import frame_context, sign_frame, signing_context, verify_frame
 from .telemetry import Channel, Telemetry
 
@@ -61,6 +61,7 @@ __all__ = [
     "TrailingBytesError",
     "TruncatedError",
     "VersionError",
+    "Writes",
     "decode",
     "decode_batch_columns",
     "encode",

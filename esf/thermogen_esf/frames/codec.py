@@ -20,7 +20,7 @@ from .codes import FrameType, Result, RootSource, Severity
 from .declared import BODIES, CRC_BYTES, FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES
 from .errors import ChecksumError, EncodeError, FrameError, FrameTypeError, MagicError, OversizedError, TrailingBytesError, TruncatedError
 from .header import Header, build_header, parse_header
-from .messages import Acknowledgement, Alert, Batch, Command, Frame, Receipt
+from .messages import Acknowledgement, Alert, Batch, Command, Frame, Receipt, Writes
 from .reading import read_fields
 from .telemetry import Telemetry
 
@@ -81,6 +81,8 @@ def encode(frame: Frame) -> bytes:
     values = {field.name: getattr(frame, field.name) for field in fields(frame) if field.name != "header"}
     if isinstance(frame, Batch):
         values.update(count=len(frame.leaves), alert_count=len(frame.alerts), alerts=[encode(alert) for alert in frame.alerts])
+    if isinstance(frame, Writes):
+        values.update(count=len(frame.events))
     if "signature" in values and (len(frame.key_id) != KEY_ID_BYTES or len(frame.signature) != SIGNATURE_BYTES):  # type: ignore[union-attr]
         raise EncodeError("signature", "the frame is not signed yet; use sign_frame")
     body = build_body(frame.type, values)
@@ -121,6 +123,10 @@ def _frame(frame_type: FrameType, header: Header, values: dict[str, Any], offset
         return Command(header=header, **values)
     if frame_type is FrameType.RECEIPT:
         return Receipt(header=header, **values)
+    if frame_type is FrameType.WRITES:
+        del values["count"]
+        values["events"] = tuple(values["events"])
+        return Writes(header=header, **values)
     values["result"] = Result(values["result"])
     return Acknowledgement(header=header, **values)
 

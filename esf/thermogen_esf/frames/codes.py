@@ -14,6 +14,7 @@ class FrameType(enum.IntEnum):
     BATCH = 4
     RECEIPT = 5
     ACKNOWLEDGEMENT = 6
+    WRITES = 7
 
 
 class FrameFlag(enum.IntFlag):

@@ -35,6 +35,7 @@ from construct import (
 from ..layout import CHANNEL_OFFSET, HEADER_BYTES, LEAF_BYTES, MAGIC, RESERVED_BYTES, RESERVED_OFFSET, TELEMETRY_BYTES, TELEMETRY_FIELDS
 from ..merkle import HASH_BYTES
 from ..points import CHANNELS_PER_SITE, POINT, Kind, Point, TimeQuality
+from ..scada import EVENT_RING, EVENT_WORDS, WriteKind
 from ..signatures import KEY_ID_BYTES, SIGNATURE_BYTES
 from .codes import FrameFlag, FrameType, Result, RootSource, Severity
 
@@ -45,6 +46,7 @@ MAX_LEAVES = 90
 """Leaves of one epoch: 900 s, one each 10 s."""
 MAX_ALERTS = 64
 MAX_TEXT_BYTES = 120
+EVENT_BYTES = 2 * EVENT_WORDS
 
 
 def _at_most(subcon: Any, limit: int) -> Any:
@@ -148,6 +150,19 @@ ACKNOWLEDGEMENT = Struct(
     *_SIGNATURE,
 )
 
+
+def _is_event(data: bytes, _context: Any) -> bool:
+    return data[-2] >> 4 in frozenset(WriteKind)
+
+
+WRITES = Struct(
+    "boot_count" / Int16ub * "boots of the node",
+    "first_event" / Int32ub * "number of the first event since the boot",
+    "count" / ExprValidator(Int16ub, lambda value, _context: 1 <= value <= EVENT_RING) * f"events, 1 to {EVENT_RING}",
+    "events" / Array(this.count, ExprValidator(Bytes(EVENT_BYTES), _is_event)) * "`count` events as the node kept them, see below",
+    *_SIGNATURE,
+)
+
 CRC = "crc" / Int32ub * "CRC-32C of all bytes before it"
 
 BODIES: dict[FrameType, Struct] = {
@@ -157,10 +172,15 @@ BODIES: dict[FrameType, Struct] = {
     FrameType.BATCH: BATCH,
     FrameType.RECEIPT: RECEIPT,
     FrameType.ACKNOWLEDGEMENT: ACKNOWLEDGEMENT,
+    FrameType.WRITES: WRITES,
 }
 
 
-_VARIABLE = {"text": (1, 1 + MAX_TEXT_BYTES), "leaves": (LEAF_BYTES, MAX_LEAVES * LEAF_BYTES)}
+_VARIABLE = {
+    "text": (1, 1 + MAX_TEXT_BYTES),
+    "leaves": (LEAF_BYTES, MAX_LEAVES * LEAF_BYTES),
+    "events": (EVENT_BYTES, EVENT_RING * EVENT_BYTES),
+}
 """Least and greatest bytes of the fields whose size varies; the alerts of a batch follow below."""
 
 

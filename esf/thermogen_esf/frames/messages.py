@@ -99,5 +99,20 @@ class Acknowledgement:
     signature: bytes = b""
 
 
-SignedFrame: TypeAlias = Batch | Command | Receipt | Acknowledgement
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """What SCADA wrote to a site over MODBUS. The header's sequence is the frame's number; the events follow each other from
+    `first_event` on, numbered since the boot."""
+
+    type: ClassVar[FrameType] = FrameType.WRITES
+    header: Header
+    boot_count: int
+    first_event: int
+    events: tuple[bytes, ...]
+    """1 to 128 events as the node kept them: `scada.read_event` reads one."""
+    key_id: bytes = b""
+    signature: bytes = b""
+
+
+SignedFrame: TypeAlias = Batch | Command | Receipt | Acknowledgement | Writes
 Frame: TypeAlias = Telemetry | Alert | SignedFrame

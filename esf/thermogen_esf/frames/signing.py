@@ -9,10 +9,10 @@ from ..signatures import SIGNATURE_BYTES, SigningKey, key_id, verify
 from .codec import encode
 from .codes import FrameType
 from .declared import CRC_BYTES
-from .messages import Acknowledgement, Batch, Command, Receipt, SignedFrame
+from .messages import Acknowledgement, Batch, Command, Receipt, SignedFrame, Writes
 
 _AFTER = SIGNATURE_BYTES + CRC_BYTES
-_Signed = TypeVar("_Signed", Batch, Command, Receipt, Acknowledgement)
+_Signed = TypeVar("_Signed", Batch, Command, Receipt, Acknowledgement, Writes)
 
 
 def signing_context(name: str) -> bytes:

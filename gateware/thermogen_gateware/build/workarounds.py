@@ -92,6 +92,15 @@ WORKAROUNDS = (
         ("NEXUS_PLL_PARAMETERS",),
         "neither is about the crash: the first is where the placer got its defaults, the second how the values are computed",
     ),
+    Workaround(
+        "H",
+        "flip-flops in I/O cells (LIFCL)",
+        "nextpnr-nexus has no way to place Amaranth's `io.FFBuffer`",
+        (),
+        "test_canary_h_the_placer_still_refuses_a_flip_flop_in_an_io_cell",
+        ("NEXUS_INPUT_REGISTER", "NEXUS_OUTPUT_REGISTER"),
+        "no issue found; nextpnr's nexus/ has no packing for the cells IFD1P3DX and OFD1P3DX that Amaranth makes of it",
+    ),
 )
 
 CARRY_TECHMAP_FILE = "lifcl_carry.vmap"
@@ -167,6 +176,12 @@ NEXUS_PLL_PARAMETERS = {
 }
 """G. What the vendor's generator adds to the dividers; the loop filter by the transfer function that LiteX published for this PLL, not yet
 tried on a bench. The feedback divider is output CLKOS5, which nothing else uses.
+"""
+
+NEXUS_INPUT_REGISTER, NEXUS_OUTPUT_REGISTER = "IDDRX1", "ODDRX1"
+"""H. The cells of double data rate are known: what they take at the rising edge, and the same twice in a period.
+
+The output's pin needs an enable that comes of a flip-flop.
 """
 
 AFTER_SYNTHESIS_ICE40 = "tee -q -o stat.json stat -json"

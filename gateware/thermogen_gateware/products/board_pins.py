@@ -18,25 +18,28 @@ class BoardPins:
 
     def input(self, resource: str, subsignal: str = "", number: int = 0) -> Value:
         """The logic side of an input, as wide as the board has it."""
-        port = self._port(resource, subsignal, number)
+        port = self.port(resource, subsignal, number)
         buffer = io.Buffer("i", port)
         self._m.submodules[f"pin_{_name(resource, subsignal, number)}"] = buffer
         return buffer.i
 
     def pad(self, resource: str) -> IOValue:
         """The bare pad of a single pin, for a primitive that has the buffer in it."""
-        return self._port(resource, "", 0).io
+        return self.port(resource, "", 0).io
 
-    def output(self, value: Value, resource: str, subsignal: str = "", number: int = 0) -> None:
-        """Drive an output; `value` is as wide as the board has it, or the pins above it are driven to 0."""
-        port = self._port(resource, subsignal, number)
+    def output(self, value: Value, resource: str, subsignal: str = "", number: int = 0, enable: Value | None = None) -> None:
+        """Drive an output, while `enable` is 1; `value` is as wide as the board has it, or the pins above it are driven to 0."""
+        port = self.port(resource, subsignal, number)
         if len(value) > len(port):
             raise ValueError(f"{_name(resource, subsignal, number)}: {len(value)} bits for {len(port)} pins")
         buffer = io.Buffer("o", port)
         self._m.submodules[f"pin_{_name(resource, subsignal, number)}"] = buffer
         self._m.d.comb += buffer.o.eq(value)
+        if enable is not None:
+            self._m.d.comb += buffer.oe.eq(enable)
 
-    def _port(self, resource: str, subsignal: str, number: int) -> Any:
+    def port(self, resource: str, subsignal: str = "", number: int = 0) -> Any:
+        """The port itself, for a buffer of another kind."""
         # A resource with subsignals is requested once, whichever of them is asked for first.
         key = (resource, number)
         if key not in self._resources:

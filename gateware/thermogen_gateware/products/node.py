@@ -1,8 +1,9 @@
-"""The controller node as it is flashed: `Node` on the pins of a board, at the product's clock.
+"""The controller node as it is flashed: `NetworkedNode` on the pins of a board, at the product's clock.
 
 Clock: the 50 MHz oscillator straight from its pin; on the evaluation board, which has none, the PLL makes it of 12 MHz. Power: the
 modules' `run` wires are 0 until the node has left reset, and fall within 12 µs when the oscillator stops, seen by the FPGA's own one,
-or at once when the PLL loses its lock. Wires of modules that the product does not use say "stop".
+or at once when the PLL loses its lock. Wires of modules that the product does not use say "stop". A core without a network leaves
+the Ethernet PHY in reset. No board has a switch for writes by everybody yet: who may write is the daemon's allow-list.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from thermogen_boards.controller_node import CLOCK_HZ, MODULES
 
 from ..build.design import ClockTarget, Design
 from ..build.sources import register_value, source_hash
+from ..networked_node import NetworkedNode
 from ..node import Node
 from ..power_on import PowerOn
 from .board_pins import BoardPins
 from .clock_sources import InternalOscillator, Oscillator50, Pll50, timed_domain
 from .clock_watch import ClockWatch, Heartbeat
+from .ethernet_pins import SENT, InputRegisters, OutputRegisters, connect_ethernet
 
 CLOCKS_PER_SITE_SECOND = CLOCK_HZ
 CHANNELS = 36
@@ -32,7 +35,8 @@ HOLD_CLOCKS = 64
 
 
 class NodeTop(Elaboratable):
-    """The node on its board. `core` has the ports of `Node`, `oscillator` the port `clk`; `clock` makes what has `clk` and `lock`.
+    """The node on its board. `core` has the ports of `Node` or of `NetworkedNode`, `oscillator` the port `clk`; `clock` makes what has
+    `clk` and `lock`, `inputs` and `outputs` make flip-flops in I/O cells.
 
     The core decides how many modules are used: as many as it has `module_run` wires.
     """
@@ -42,8 +46,13 @@ class NodeTop(Elaboratable):
         core: wiring.Component | None = None,
         oscillator: wiring.Component | None = None,
         clock: Callable[[BoardPins], wiring.Component] = Oscillator50,
+        inputs: type[wiring.Component] = InputRegisters,
+        outputs: type[wiring.Component] = OutputRegisters,
     ) -> None:
-        self._core = core or Node(CLOCKS_PER_SITE_SECOND, CHANNELS, MODULES, source_hash=register_value(source_hash(__name__)))
+        self._core = core or NetworkedNode(
+            Node(CLOCKS_PER_SITE_SECOND, CHANNELS, MODULES, source_hash=register_value(source_hash(__name__)), network=True)
+        )
+        self._inputs, self._outputs = inputs, outputs
         self._oscillator = oscillator or InternalOscillator()
         self._clock = clock
 
@@ -90,6 +99,11 @@ class NodeTop(Elaboratable):
             if used:
                 m.d.comb += may_run.eq(node.module_run[number] & power_on.permit & clock_watch.alive)
             pins.output(may_run, "module", "run", number)
+        if "rxd" in node.signature.members:
+            connect_ethernet(m, pins, node, self._inputs, self._outputs)
+        else:
+            for name in (*SENT, "mdc", "reset_n"):
+                pins.output(C(0), "ethernet", name)
         return m
 
 

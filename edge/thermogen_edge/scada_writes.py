@@ -1,0 +1,79 @@
+"""SCADA's side of the node, as the daemon sees to it: the network's settings, and what was written, stored, signed and uploaded.
+
+An event is acknowledged to the node only when it is on disk. What changed something is signed at once; heartbeats alone wait until
+enough of them have come together, for a signature is 300 times as long as an event.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from thermogen_esf.describing import ip_text
+from thermogen_esf.frames import Header, Writes, encode, sign_frame
+from thermogen_esf.hostlink import NodeFlag
+from thermogen_esf.scada import WRITABLE_BY_ADDRESS, WriteKind, event_of
+from thermogen_esf.signatures import SigningKey
+
+from .buffer import Buffer
+from .buffer.write_log import WriteLog, WritesDraft
+from .node import NodeStatus
+from .node_network import NodeNetwork
+from .scada_settings import ScadaSettings
+from .site_time import SiteTime
+
+MOST_HEARTBEATS_WAITING = 64
+"""Events of nothing but heartbeats that wait for a signature: about an hour of them."""
+_log = logging.getLogger(__name__)
+
+
+class ScadaWrites:
+    """Sets the node's network once a session, and takes its events."""
+
+    def __init__(self, network: NodeNetwork, settings: ScadaSettings, buffer: Buffer, site: bytes, key: SigningKey) -> None:
+        self._network = network
+        self._registers = settings.registers(site)
+        self._buffer = buffer
+        self._writes = WriteLog(buffer.database)
+        self._site = site
+        self._key = key
+        self._set = False
+
+    def forget(self) -> None:
+        """The link was lost: what the node holds is unknown."""
+        self._set = False
+
+    def attend(self, status: NodeStatus, now: SiteTime) -> None:
+        """Once a look. HostLinkError or BufferError where it did not work."""
+        if NodeFlag.NETWORK not in status.flags:
+            return
+        if not self._set:
+            written = self._network.set(self._registers)
+            if "mac" in written:  # it has lost its power: until now it answered under a name that every node has
+                self._network.set_key()
+            if written:
+                _log.info("set the node's network: %s", ", ".join(sorted(set(written))))
+            self._set = True
+        network = self._network.status()
+        if network.events_next != network.events_oldest:
+            events = self._network.events(network.events_oldest, network.events_next)
+            self._writes.store(self._buffer.boot_count, network.events_oldest, events)
+            self._network.acknowledge(network.events_next)
+            for event in events:
+                _tell(event)
+        waiting = [event_of(event).kind for event in self._writes.waiting()]
+        if len(waiting) >= MOST_HEARTBEATS_WAITING or any(kind is not WriteKind.HEARTBEATS for kind in waiting):
+            while self._writes.seal(lambda draft: self._frame(draft, now)):
+                pass
+
+    def _frame(self, draft: WritesDraft, now: SiteTime) -> bytes:
+        header = Header(self._site, draft.number, now.unix_s, now.quality)
+        return encode(sign_frame(Writes(header, draft.boot_count, draft.first_event, draft.events), self._key))
+
+
+def _tell(data: bytes) -> None:
+    event = event_of(data)
+    if event.kind is WriteKind.WRITE:
+        written = WRITABLE_BY_ADDRESS.get(event.address)
+        _log.info("SCADA at %s: %s %d to %d", ip_text(event.ip), written.identifier if written else event.address, event.old, event.new)
+    elif event.kind is WriteKind.EXPIRED:
+        _log.info("SCADA's override by %s has ended by itself", ip_text(event.ip))

@@ -1,0 +1,139 @@
+"""What the TCP state machine does with a segment of a connection.
+
+Reference: RFC 9293 section 3.10.7.4, RFC 5961 sections 3 to 5, RFC 6298 section 2. All comparisons were made while the segment came in;
+here the connection's words are brought up to date. Latency: 12 clocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+
+from .comparison import exceeds
+from .tcp_datapath import TcpDatapath
+from .tcp_segment import Flag, Word
+
+
+def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
+    """From ARRIVAL to SETTLE or IDLE."""
+    segment, control = d.segment, d.control
+    fin, fin_taken, taken = Signal(), Signal(), Signal(11)
+    sampled = Signal()
+    visited = Signal()
+    sample = Signal(16)
+    smoothed, variation = Signal(16), Signal(16)
+    error, distance, timeout = Signal(signed(17)), Signal(16), Signal(17)
+    m.d.comb += [
+        fin.eq((segment.flags & Flag.FIN).any()),
+        fin_taken.eq(fin & segment.complete & ~control.peer_fin),
+        taken.eq(Mux(control.peer_fin, 0, segment.taken)),
+        visited.eq(d.visit.active & (d.visit.connection == segment.connection)),
+        error.eq(sample - d.rtt.smoothed[3:]),
+        distance.eq(Mux(error < 0, -error, error)),
+    ]
+
+    yield
+    with m.State("ARRIVAL"):
+        m.next = "JUDGE"
+        d.look(Word.CONTROL)
+    with m.State("JUDGE"):
+        m.d.sync += control.eq(d.word)
+        d.look(Word.TIMED_SEQ)
+        m.next = "ARRIVAL_END"
+        challenges = Signal()
+        with m.If((segment.flags & Flag.RST).any()):
+            with m.If(segment.offset_zero):
+                d.free()
+                m.d.sync += d.arrived.eq(0)
+                m.next = "IDLE"
+            with m.Else():
+                m.d.comb += challenges.eq(segment.in_window)
+        with m.Elif((segment.flags & Flag.SYN).any()):
+            m.d.comb += challenges.eq(1)
+        with m.Elif(~segment.in_order):
+            m.d.sync += [control.acknowledge.eq(1), d.of(d.work).eq(1)]
+        with m.Elif((segment.flags & Flag.ACK).any()):
+            m.d.comb += challenges.eq(segment.ack_wrong)
+            with m.If(~segment.ack_wrong):
+                m.next = "HEARD"
+        with m.If(challenges & ~d.looked.challenged):
+            m.d.sync += [control.challenged.eq(1), control.acknowledge.eq(1), d.of(d.work).eq(1)]
+    with m.State("HEARD"):
+        d.subtract(segment.ack, d.word)
+        m.d.sync += sampled.eq(control.timing & segment.ack_new & ~d.result[31])
+        d.look(Word.TIMED_AT)
+        m.next = "ELAPSED"
+    with m.State("ELAPSED"):
+        d.subtract(d.now, d.word)
+        m.d.sync += sample.eq(Mux(exceeds(d.result, d.timing.longest_sample), d.timing.longest_sample, d.result))
+        m.next = "HEARD_NOW"
+    with m.State("HEARD_NOW"):
+        d.write(Word.HEARD, d.now)
+        m.next = "SEQUENCE"
+    with m.State("SEQUENCE"):
+        d.write(Word.RCV_NXT, segment.rcv_nxt, taken, fin_taken)
+        d.look(Word.RTT)
+        m.next = "MEASURE"
+    with m.State("MEASURE"):
+        with m.If(control.sampled):
+            m.d.sync += [
+                smoothed.eq(d.rtt.smoothed + error),
+                variation.eq(d.rtt.variation - d.rtt.variation[2:] + distance),
+            ]
+        with m.Else():
+            m.d.sync += [smoothed.eq(sample << 3), variation.eq(sample << 1)]
+        with m.If(segment.ack_new):
+            d.write(Word.SND_UNA, segment.ack)
+        d.look(Word.TIMER)
+        m.next = "TIMER"
+    with m.State("TIMER"):
+        # RFC 6298 (2.3), in these units; what was backed off stays so until a segment is measured again (Karn).
+        estimate = Signal(17)
+        m.d.comb += [estimate.eq(smoothed[3:] + variation), timeout.eq(estimate)]
+        with m.If(~sampled):
+            m.d.comb += timeout.eq(d.timer.timeout)
+        with m.Elif(~exceeds(estimate, d.timing.least_timeout)):
+            m.d.comb += timeout.eq(d.timing.least_timeout)
+        with m.Elif(exceeds(estimate, d.timing.most_timeout)):
+            m.d.comb += timeout.eq(d.timing.most_timeout)
+        with m.If(segment.ack_new):
+            d.write_timer(timeout)
+        m.next = "RTT"
+    with m.State("RTT"):
+        with m.If(sampled):
+            d.write(Word.RTT, Cat(smoothed, variation))
+            m.d.sync += [control.sampled.eq(1), control.timing.eq(0)]
+        m.d.sync += [
+            control.probes.eq(0),
+            control.acknowledge.eq(control.acknowledge | (segment.length != 0) | fin),
+            control.peer_fin.eq(control.peer_fin | fin_taken),
+        ]
+        with m.If(segment.ack_new | segment.offset_zero):
+            m.d.sync += control.window.eq(segment.window)
+        with m.If(segment.ack_new):
+            # What was sent once more has come; what was sent after it may be lost as well.
+            m.d.sync += [
+                control.retries.eq(0),
+                control.armed.eq(~segment.ack_all),
+                control.resend.eq((control.retries != 0) & ~segment.ack_all),
+            ]
+        with m.Elif(segment.window == 0):
+            m.d.sync += control.retries.eq(0)
+        with m.Elif((control.window == 0) & segment.offset_zero & ~segment.ack_all):
+            # The byte that asked for the window was not taken.
+            m.d.sync += control.resend.eq(1)
+        m.next = "ASKED"
+    with m.State("ASKED"):
+        with m.If(segment.taken != 0):
+            d.write(Word.ASKED, d.now)
+        m.d.sync += d.of(d.work).eq(1)
+        with m.If(((segment.length != 0) | fin | segment.ack_new) & ~visited):
+            m.d.sync += d.of(d.unread).eq(1)
+        m.next = "ARRIVAL_END"
+    with m.State("ARRIVAL_END"):
+        d.write(Word.CONTROL, control)
+        m.d.sync += d.arrived.eq(0)
+        m.next = "IDLE"
+        with m.If(d.prepared | d.claimed):
+            m.next = "AWAIT"

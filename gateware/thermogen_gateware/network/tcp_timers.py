@@ -1,0 +1,65 @@
+"""What the TCP state machine does with a connection at each tick: retransmission, its end, keep-alive.
+
+Reference: RFC 6298 section 5 (5.4 to 5.6), RFC 9293 sections 3.8.3 and 3.8.4. Latency: 6 clocks a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from amaranth.hdl import Module, Mux, Signal
+
+from .comparison import exceeds
+from .tcp_datapath import MOST_RETRIES, TcpDatapath
+from .tcp_segment import Word
+
+CHALLENGE_TICKS = 16
+"""A connection gets one challenge ACK in so many ticks: a limit for all together would tell an attacker about others (CVE-2016-5696)."""
+
+
+def add_timers(m: Module, d: TcpDatapath) -> Iterator[None]:
+    """From TICK to IDLE."""
+    control = d.control
+    deadline, timeout, age = Signal(16), Signal(16), Signal(32)
+    patience = Signal(32)
+    for index, ticks in enumerate(d.timing.keep_alive):
+        with m.If(control.probes == index):
+            m.d.comb += patience.eq(ticks)
+
+    yield
+    with m.State("TICK"):
+        d.look(Word.CONTROL)
+        m.next = "TICK_CONTROL"
+    with m.State("TICK_CONTROL"):
+        m.d.sync += control.eq(d.word)
+        d.look(Word.TIMER)
+        m.next = "TICK_TIMER"
+    with m.State("TICK_TIMER"):
+        m.d.sync += [deadline.eq(d.now[:16] - d.timer.deadline), timeout.eq(d.timer.timeout)]
+        d.look(Word.HEARD)
+        m.next = "TICK_HEARD"
+    with m.State("TICK_HEARD"):
+        d.subtract(d.now, d.word)
+        m.d.sync += age.eq(d.result)
+        m.next = "TICK_DECIDE"
+    with m.State("TICK_DECIDE"):
+        doubled = Mux(exceeds(timeout, d.timing.most_timeout // 2), d.timing.most_timeout, timeout << 1)
+        with m.If(control.armed & ~deadline[15]):
+            m.d.sync += [d.of(d.work).eq(1), control.timing.eq(0)]
+            with m.If(control.retries == MOST_RETRIES):
+                m.d.sync += control.reset.eq(1)
+            with m.Else():
+                m.d.sync += [control.retries.eq(control.retries + 1), control.resend.eq(1)]
+            d.write_timer(doubled)
+        with m.Elif(~control.armed & (age >= patience)):
+            m.d.sync += d.of(d.work).eq(1)
+            with m.If((control.probes == 3) | control.fin_sent):
+                m.d.sync += control.reset.eq(1)
+            with m.Else():
+                m.d.sync += [control.probes.eq(control.probes + 1), control.resend.eq(1)]
+        with m.If(d.now[: CHALLENGE_TICKS.bit_length() - 1] == 0):
+            m.d.sync += control.challenged.eq(0)
+        m.next = "TICK_END"
+    with m.State("TICK_END"):
+        d.write(Word.CONTROL, control)
+        m.next = "IDLE"

@@ -1,0 +1,42 @@
+"""Counters of the network in one small memory: a strobe each, round in 32 bits.
+
+Each strobe is remembered until its counter's turn, one counter a clock: a counter takes one strobe in as many clocks as there are
+counters, and frames are hundreds of clocks long.
+Latency: at most as many clocks as there are counters. Area, LIFCL (synthesis): 67 COMB, 14 FF, 16 DPR16X4.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+
+class EventCounters(wiring.Component):
+    """`count` strobes, bit by bit; `index` is answered by `value` in the same clock."""
+
+    def __init__(self, counters: int):
+        self._counters = counters
+        super().__init__({"count": In(counters), "index": In(range(counters)), "value": Out(32)})
+
+    def elaborate(self, _platform):
+        m = Module()
+        m.submodules.values = values = Memory(shape=32, depth=self._counters, init=[])
+        write = values.write_port()
+        own, shown = values.read_port(domain="comb"), values.read_port(domain="comb")
+        waiting, turn = Signal(self._counters), Signal(range(self._counters))
+        served = Signal(self._counters)
+        m.d.comb += [
+            own.addr.eq(turn),
+            write.addr.eq(turn),
+            write.data.eq(own.data + 1),
+            write.en.eq(waiting.bit_select(turn, 1)),
+            served.eq(1 << turn),
+            shown.addr.eq(self.index),
+            self.value.eq(shown.data),
+        ]
+        m.d.sync += [turn.eq(turn + 1), waiting.eq((waiting & ~served) | self.count)]
+        with m.If(turn == self._counters - 1):
+            m.d.sync += turn.eq(0)
+        return m

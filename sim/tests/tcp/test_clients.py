@@ -1,0 +1,182 @@
+"""Unmodified clients through a TAP device: pymodbus, mbpoll (libmodbus) and Linux's own TCP in bad weather."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+from amaranth.back import rtlil
+from thermogen_sim.network_harness import CompiledNetwork
+from thermogen_sim.network_library import TOP, network_library
+from thermogen_sim.tap import available, tap_namespace
+from thermogen_sim.weather import Weather, weather
+
+from .network_top import NetworkTop
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not available(), reason="a TAP device needs root and /dev/net/tun")]
+CLOCKS_PER_SECOND = 200_000
+HOST = "192.0.2.2"
+
+
+@pytest.fixture(scope="module")
+def library():
+    return network_library(rtlil.convert(NetworkTop(CLOCKS_PER_SECOND), name=TOP, emit_src=False))
+
+
+@pytest.fixture
+def network(library):
+    made = CompiledNetwork(library)
+    made["mac"], made["ip"], made["netmask"] = 0x0200C0000202, 0xC0000202, 0xFFFFFF00
+    made["isn_key"] = 0x1122334455667788
+    made.run(100_000)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def namespace(network):
+    with tap_namespace("192.0.2.1/24") as made, network.serve(made.descriptor, CLOCKS_PER_SECOND):
+        yield made
+    assert network.damaged_sent == 0
+
+
+def until(condition, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.05)  # between two looks
+    raise AssertionError(f"not within {seconds} s")
+
+
+def python(namespace, program, *arguments, timeout_s=60):
+    try:
+        return namespace.run(sys.executable, "-c", program, *arguments, timeout_s=timeout_s)
+    except subprocess.CalledProcessError as error:
+        raise AssertionError(error.stderr) from error
+
+
+PYMODBUS = """
+from pymodbus.client import ModbusTcpClient
+client = ModbusTcpClient("192.0.2.2", timeout=10)
+assert client.connect()
+assert client.read_holding_registers(0, count=125).registers == list(range(125))
+assert client.read_input_registers(7, count=3).registers == [0xFFF8, 0xFFF7, 0xFFF6]
+assert not client.write_registers(10, list(range(1000, 1123))).isError()
+assert client.read_holding_registers(10, count=123).registers == list(range(1000, 1123))
+assert not client.write_register(5, 0xABCD).isError()
+assert not client.mask_write_register(address=5, and_mask=0xFF00, or_mask=0x0012).isError()
+assert client.read_holding_registers(5, count=1).registers == [0xAB12]
+assert not client.write_coils(3, [True, False, True, True]).isError()
+assert client.read_coils(0, count=8).bits == [False, False, False, True, False, True, True, False]
+assert not client.write_coil(63, True).isError()
+assert client.read_coils(63, count=1).bits[0]
+assert client.read_discrete_inputs(0, count=5).bits[:5] == [False, True, False, True, False]
+assert client.readwrite_registers(read_address=20, read_count=2, write_address=40, values=[7, 8, 9]).registers == [1010, 1011]
+assert client.read_holding_registers(40, count=3).registers == [7, 8, 9]
+assert client.read_holding_registers(299, count=2).exception_code == 2
+assert client.write_register(250, 1).exception_code == 2
+information = client.read_device_information(read_code=2, object_id=0).information
+assert information[0] == b"Thermogen Zero" and len(information) == 7, information
+assert client.diag_query_data(b"\\x12\\x34").message in (b"\\x12\\x34", [0x1234], 0x1234)
+assert client.report_device_id().identifier.startswith(b"TZ-NODE")
+client.close()
+"""
+
+
+def test_pymodbus(namespace, network):
+    python(namespace, PYMODBUS)
+    until(lambda: network["used"] == 0, 10)
+
+
+@pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed")
+def test_mbpoll(namespace):
+    def poll(*arguments):
+        return namespace.run("mbpoll", "-m", "tcp", "-1", "-0", *arguments, HOST)
+
+    assert re.findall(r"\[(\d+)\]:\s+(\d+)", poll("-t", "4", "-r", "0", "-c", "100")) == [(str(at), str(at)) for at in range(100)]
+    assert len(re.findall(r"\]:", poll("-t", "3", "-r", "0", "-c", "125"))) == 125
+    namespace.run("mbpoll", "-m", "tcp", "-0", "-t", "4", "-r", "7", HOST, "1234", "4321")
+    assert re.findall(r"\]:\s+(\d+)", poll("-t", "4", "-r", "7", "-c", "2")) == ["1234", "4321"]
+    namespace.run("mbpoll", "-m", "tcp", "-0", "-t", "0", "-r", "2", HOST, "1")
+    assert re.findall(r"\]:\s+(\d+)", poll("-t", "0", "-r", "0", "-c", "4")) == ["0", "0", "1", "0"]
+
+
+LINUX = """
+import socket, struct, sys, time
+answered = ended = 0
+end = time.monotonic() + float(sys.argv[1])
+while time.monotonic() < end:
+    try:
+        with socket.create_connection(("192.0.2.2", 502), timeout=60) as link:
+            for number in range(40):
+                start, count = number * 3, 1 + number * 3
+                link.sendall(struct.pack(">HHHBBHH", number, 0, 6, 1, 4, start, count))
+                answer = b""
+                while len(answer) < 9 + 2 * count:
+                    part = link.recv(4096)
+                    if not part:
+                        raise ConnectionError
+                    answer += part
+                expected = struct.pack(">HHHBBB", number, 0, 3 + 2 * count, 1, 4, 2 * count)
+                expected += b"".join(struct.pack(">H", 0xFFFF - start - at) for at in range(count))
+                assert answer == expected, (number, answer)
+                answered += 1
+                if time.monotonic() > end:
+                    break
+    except (ConnectionError, TimeoutError, OSError):
+        ended += 1
+print(answered, ended)
+"""
+
+
+WEATHERS = {
+    "loss 20 %": Weather(loss=0.2),
+    "reordering": Weather(delay_s=0.005, jitter_s=0.03),
+    "duplication": Weather(duplicate=0.3),
+    "corruption": Weather(corrupt=0.1),
+    "delay 200 ms": Weather(delay_s=0.1),
+    "all of them": Weather(loss=0.1, duplicate=0.1, corrupt=0.05, delay_s=0.01, jitter_s=0.02),
+}
+"""Each way: 100 ms there and back are 200."""
+
+
+@pytest.mark.parametrize("name", WEATHERS)
+def test_every_answer_is_right_or_the_connection_ends_cleanly(network, name):
+    with tap_namespace("192.0.2.1/24") as namespace:
+        with weather(namespace.descriptor, WEATHERS[name]) as descriptor, network.serve(descriptor, CLOCKS_PER_SECOND):
+            answered, ended = map(int, python(namespace, LINUX, "5", timeout_s=120).split())
+        assert answered >= 10
+        # A retransmission is given up after a minute and more, so nothing ends here but what was spoiled so that its sum was right.
+        assert ended <= 1
+        with network.serve(namespace.descriptor, CLOCKS_PER_SECOND):
+            python(namespace, PYMODBUS)
+            # No place is lost: what the weather left behind is gone when keep-alive has looked, if not before.
+            until(lambda: network["used"] == 0, 60)
+
+
+def test_many_transactions_in_flight(namespace):
+    program = """
+import socket, struct
+link = socket.create_connection(("192.0.2.2", 502), timeout=30)
+link.sendall(b"".join(struct.pack(">HHHBBHH", number, 0, 6, 1, 3, number, 1) for number in range(250)))
+answer = b""
+while len(answer) < 250 * 11:
+    answer += link.recv(65536)
+assert answer == b"".join(struct.pack(">HHHBBBH", number, 0, 5, 1, 3, 2, number) for number in range(250))
+"""
+    python(namespace, program)
+
+
+def test_clients_that_vanish_lose_nothing_for_others(namespace, network):
+    program = """
+import socket, os
+links = [socket.create_connection(("192.0.2.2", 502), timeout=10) for _ in range(30)]
+os._exit(0)
+"""
+    python(namespace, program)
+    python(namespace, PYMODBUS)

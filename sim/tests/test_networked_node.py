@@ -1,0 +1,188 @@
+# amaranth: UnusedElaboratable=no
+"""The whole node with its network, compiled: a technician's quick start, by an unmodified client and the daemon's own transactions."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from thermogen_esf.hostlink_codec import Request
+from thermogen_esf.hostlink_network import (
+    EVENT_BASE,
+    NETWORK_SETTINGS,
+    NETWORK_STATUS,
+    NETWORK_STATUS_BASE,
+    NETWORK_STATUS_WORDS,
+    LinkFlag,
+    NetworkMode,
+    OverrideFlag,
+)
+from thermogen_esf.layout import MAGIC
+from thermogen_esf.scada import EVENT_WORDS, WRITABLE, WriteKind, read_event
+from thermogen_gateware.networked_node import NetworkedNode
+from thermogen_gateware.node import CLOCK_HZ, Node
+from thermogen_gateware.power_path import PowerPath
+from thermogen_gateware.scada.registers import COUNTED
+from thermogen_sim.network_harness import CompiledNetwork
+from thermogen_sim.network_library import TOP, network_library
+from thermogen_sim.tap import available, tap_namespace
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not available(), reason="a TAP device needs root and /dev/net/tun")]
+
+CLOCKS_PER_SECOND = 100_000
+CLOCKS_PER_SITE_SECOND = 10_000
+SCLK_CLOCKS = 4
+LAPTOP, NODE, MOVED = 0xC0A8_5401, 0xC0A8_545A, 0xC0A8_545B
+TIMEOUT_S = 5
+
+
+class Standing(wiring.Component):
+    """The power path's ports, and nothing that moves behind them."""
+
+    def __init__(self):
+        super().__init__(PowerPath(CLOCK_HZ, 12, 1, CLOCKS_PER_SITE_SECOND).signature)
+
+    def elaborate(self, _platform):
+        m = Module()
+        m.d.sync += self.ready.eq(self.pulse)
+        return m
+
+
+@pytest.fixture(scope="module")
+def library():
+    node = Node(CLOCKS_PER_SITE_SECOND, power_path=Standing(), network=True, clocks_per_second=CLOCKS_PER_SECOND)
+    return network_library(rtlil.convert(NetworkedNode(node), name=TOP, emit_src=False))
+
+
+@pytest.fixture
+def network(library):
+    made = CompiledNetwork(library)
+    made["host_cs_n"] = 1
+    made.run(1000)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def daemon(network, host):
+    """The Linux side, on the host link."""
+
+    def transact(sent):
+        taken = 0
+        network["host_cs_n"] = 0
+        for bit in range(8 * len(sent)):
+            network["host_copi"] = sent[bit // 8] >> (7 - bit % 8) & 1
+            network.run(SCLK_CLOCKS)
+            taken = taken << 1 | network["host_cipo"]
+            network["host_sclk"] = 1
+            network.run(SCLK_CLOCKS)
+            network["host_sclk"] = 0
+        network["host_cs_n"] = 1
+        network.run(200)
+        return taken.to_bytes(len(sent), "big")
+
+    made = host(transact)
+    made.settle = lambda name, *words: made.ask(Request.write(1, NETWORK_SETTINGS[name][0], list(words)))
+    return made
+
+
+def status(daemon):
+    data = daemon.ask(Request.read(2, NETWORK_STATUS_BASE, NETWORK_STATUS_WORDS))
+    return {
+        name: int.from_bytes(data[2 * (address - NETWORK_STATUS_BASE) :][: 2 * words], "big")
+        for name, (address, words) in NETWORK_STATUS.items()
+    }
+
+
+def python(namespace, program, *arguments):
+    try:
+        return namespace.run(sys.executable, "-c", program, *map(str, arguments), timeout_s=120)
+    except subprocess.CalledProcessError as error:
+        raise AssertionError(error.stderr) from error
+
+
+IDENTITY = """
+import sys
+from pymodbus.client import ModbusTcpClient
+client = ModbusTcpClient("192.168.84.90", timeout=20)
+assert client.connect()
+print(*client.read_holding_registers(0, count=20).registers)
+assert client.write_register(704, 60).exception_code == 1
+assert client.read_holding_registers(704, count=1).registers == [1200]
+assert client.read_device_information(read_code=1, object_id=0).information[1] == b"TZ-NODE"
+client.close()
+"""
+
+CAP = """
+import sys, time
+from pymodbus.client import ModbusTcpClient
+timeout_s, wall_s = int(sys.argv[1]), float(sys.argv[2])
+client = ModbusTcpClient("192.168.84.91", timeout=20)
+assert client.connect()
+def read(address, count=1):
+    return client.read_holding_registers(address, count=count).registers
+assert not client.write_registers(700, [1, timeout_s]).isError()
+assert client.write_register(704, 0xFFFF).exception_code == 3
+assert client.write_register(705, 0xA5C3).exception_code == 2
+assert not client.write_register(704, 60).isError()
+assert read(704) == [60]
+begun = time.monotonic()
+assert 0 < read(601)[0] <= timeout_s
+assert client.read_discrete_inputs(48, count=1).bits[0]
+while read(704) == [60]:
+    assert time.monotonic() < begun + wall_s
+assert read(704) == [1200] and read(601) == [0]
+assert not client.read_discrete_inputs(48, count=1).bits[0]
+print(*read(460, 20))
+client.close()
+"""
+
+
+def until(condition, network, clocks):
+    end = network.clocks + clocks
+    while not condition():
+        assert network.clocks < end, f"not within {clocks} clocks"
+        network.run(CLOCKS_PER_SECOND // 10)
+
+
+def test_an_address_what_answers_a_cap_and_its_end(network, daemon):
+    # Nobody answers DHCP: after 28 s the fixed address is used.
+    until(lambda: status(daemon)["live_ip"] == NODE, network, 40 * CLOCKS_PER_SECOND)
+    assert network.clocks > 28 * CLOCKS_PER_SECOND
+    assert status(daemon)["link_flags"] == LinkFlag.LINK_UP | LinkFlag.ADDRESS_VALID
+    with tap_namespace("192.168.84.1/24") as namespace:
+        with network.serve(namespace.descriptor, CLOCKS_PER_SECOND):
+            identity = [int(word) for word in python(namespace, IDENTITY).split()]
+        assert identity[0] == MAGIC and identity[16:18] == [0x0102, 0x0304]
+        assert status(daemon)["override_flags"] == 0
+
+        daemon.settle("network_mode", NetworkMode.FIXED)
+        daemon.settle("ip", MOVED >> 16, MOVED & 0xFFFF)
+        daemon.settle("writers", LAPTOP >> 16, LAPTOP & 0xFFFF, 0xFFFF, 0xFFFF)
+        with network.serve(namespace.descriptor, CLOCKS_PER_SECOND):
+            counts = [int(word) for word in python(namespace, CAP, TIMEOUT_S, 60).split()]
+    shown = status(daemon)
+    assert shown["live_ip"] == MOVED and shown["override_flags"] == OverrideFlag.WRITES_ALLOWED
+    events = [
+        read_event(list(struct.unpack(f">{EVENT_WORDS}H", daemon.ask(Request.read(3, EVENT_BASE + EVENT_WORDS * number, EVENT_WORDS)))))
+        for number in range(shown["events_next"])
+    ]
+    assert {event.ip for event in events} == {LAPTOP}
+    told = [(event.kind, event.address, event.old, event.new) for event in events if event.kind != WriteKind.HEARTBEATS]
+    cap = WRITABLE["site_power_limit"].address
+    assert (WriteKind.WRITE, cap, 1200, 60) in told
+    assert told[-1][0] is WriteKind.EXPIRED
+
+    # Counters are of the last site second; two connections were made, all requests answered, three of them with an exception.
+    count = dict(zip(COUNTED, (high << 16 | low for high, low in zip(counts[::2], counts[1::2], strict=True)), strict=False))
+    assert count["tcp_accepted"] == 2
+    assert count["modbus_requests"] > 10
+    assert count["modbus_exceptions"] == 3
+    assert count["frames_damaged"] == 0
+    assert count["frames_received"] >= count["modbus_requests"]
+    assert count["frames_sent"] >= count["modbus_requests"]

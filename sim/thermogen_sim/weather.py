@@ -1,0 +1,90 @@
+"""A network that loses, repeats, spoils, delays and reorders frames: between a TAP device and what is behind it, both ways.
+
+What Linux's `tc netem` does, for machines whose kernel has none. Seeded, so that a run's decisions can be had again; when they fall is up
+to the wall clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import random
+import select
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+_HEADER_BYTES = 14
+_LONGEST_FRAME = 2048
+ARP = b"\x08\x06"
+
+
+@dataclass(frozen=True)
+class Weather:
+    """Probabilities for each frame; the delay is even between `delay_s` and `delay_s + jitter_s`, and frames overtake each other in it."""
+
+    loss: float = 0
+    duplicate: float = 0
+    corrupt: float = 0
+    delay_s: float = 0
+    jitter_s: float = 0
+    seed: int = 1
+
+
+@contextmanager
+def weather(tap: int, conditions: Weather) -> Iterator[int]:
+    """A descriptor that stands for the TAP device `tap` in such weather. ARP passes unharmed: what is tried is not ARP."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    os.set_blocking(tap, False)
+    wake_read, wake_write = os.pipe()
+    chance = random.Random(conditions.seed)  # noqa: S311  not for secrets
+
+    def relay() -> None:
+        waiting: list[tuple[float, int, int, bytes]] = []
+        number = 0
+        while True:
+            timeout = max(0.0, waiting[0][0] - time.monotonic()) if waiting else None
+            ready, _, _ = select.select([tap, ours.fileno(), wake_read], [], [], timeout)
+            if wake_read in ready:
+                return
+            for source, destination in ((tap, ours.fileno()), (ours.fileno(), tap)):
+                if source not in ready:
+                    continue
+                frame = os.read(source, _LONGEST_FRAME)
+                for copy in _after(frame, conditions, chance):
+                    number += 1
+                    due = time.monotonic() + conditions.delay_s + chance.random() * conditions.jitter_s
+                    heapq.heappush(waiting, (due, number, destination, copy))
+            while waiting and waiting[0][0] <= time.monotonic():
+                _, _, destination, frame = heapq.heappop(waiting)
+                with suppress(BlockingIOError):  # a queue that is full loses frames, in any weather
+                    os.write(destination, frame)
+
+    thread = threading.Thread(target=relay, name="weather", daemon=True)
+    thread.start()
+    try:
+        yield theirs.fileno()
+    finally:
+        os.write(wake_write, b"x")
+        thread.join()
+        ours.close()
+        theirs.close()
+        os.close(wake_read)
+        os.close(wake_write)
+
+
+def _after(frame: bytes, conditions: Weather, chance: random.Random) -> list[bytes]:
+    """What comes of a frame: none, one or two."""
+    if frame[12:_HEADER_BYTES] == ARP:
+        return [frame]
+    if chance.random() < conditions.loss:
+        return []
+    if chance.random() < conditions.corrupt:
+        spoiled = bytearray(frame)
+        spoiled[chance.randrange(_HEADER_BYTES, len(frame))] ^= 1 << chance.randrange(8)
+        frame = bytes(spoiled)
+    return [frame] * (2 if chance.random() < conditions.duplicate else 1)

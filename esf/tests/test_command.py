@@ -111,7 +111,7 @@ def test_a_damaged_frame_is_named_and_the_rest_is_shown(tmp_path: Path, capsys: 
     shown = capsys.readouterr()
     assert "510 bytes at offset 0 are no frame\n  ChecksumError: offset 506, crc: " in shown.out
     assert "command, 4687 bytes at offset 510" in shown.out
-    assert shown.err == "thermogen-esf: 1 of 6 stretches are no frame\n"
+    assert shown.err == "thermogen-esf: 1 of 7 stretches are no frame\n"
     assert main(["decode", "--json", str(tmp_path / "capture")]) == 1
     first = json.loads(capsys.readouterr().out.splitlines()[0])
     assert first["error"]["kind"] == "ChecksumError" and first["error"]["field"] == "crc"

@@ -279,7 +279,7 @@ def test_a_claimed_size_takes_no_more_memory_than_the_bytes_deserve(hostile: byt
 @pytest.mark.parametrize(
     ("name", "offset", "changed", "error", "field"),
     [
-        ("telemetry", 2, b"\x07", FrameTypeError, "type"),
+        ("telemetry", 2, b"\x08", FrameTypeError, "type"),
         ("telemetry", 3, b"\x02", VersionError, "version"),
         ("telemetry", 24, b"\x04", FieldError, "time_quality"),
         ("telemetry", 25, b"\x01", FieldError, "flags"),

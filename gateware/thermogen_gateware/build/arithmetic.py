@@ -8,7 +8,7 @@ this is one COMB in twelve. `test_build_flow.py` proves the result equal to what
 from __future__ import annotations
 
 CONSTANT_BITS, VARIABLE_BITS = 14, 8
-"""Sums up to these widths go without a chain, with a constant operand and without; found by trying on the node (12/7 and 8/5 are larger)."""
+"""Sums up to these widths go without a chain, with a constant operand and without; by trial on the node (8 and 5 are larger)."""
 
 SUM_FILE = "short_sums.vmap"
 """Not `.v`, or Amaranth's script would read it as part of the design."""

@@ -34,8 +34,8 @@ from .site_clock import SiteClock
 from .snapshot import Snapshot
 
 CLOCK_HZ = 50_000_000
-GATEWARE_VERSION = 0x0002_0000
-"""0.2.0: major u8, minor u8, patch u16."""
+GATEWARE_VERSION = 0x0003_0000
+"""0.3.0: major u8, minor u8, patch u16."""
 _POWER_PATH_PINS = (
     "adc_sclk",
     "adc_cs_n",

@@ -38,14 +38,14 @@ def mended(letter):
 
 
 class Counter(Elaboratable):
-    """Twelve bits that count: a carry chain, a clock, and one pin."""
+    """Sixteen bits that count: a carry chain (shorter ones get none), a clock, and one pin."""
 
     def elaborate(self, platform):
         m = Module()
         pins = BoardPins(m, platform)
         m.domains += timed_domain("sync", reset_less=True)
         m.d.comb += ClockSignal("sync").eq(pins.input(platform.default_clk))
-        count = Signal(12)
+        count = Signal(16)
         m.d.sync += count.eq(count + 1)
         pins.output(count[-1], "led_link")
         return m

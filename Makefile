@@ -52,8 +52,9 @@ lint: $(READY)
 soak: $(READY) ## the long, seeded part of the tests
 	$(PY) -m pytest -m soak --timeout=7200
 
-fuzz: $(READY) ## the long, seeded fuzzing of every decoder
+fuzz: $(READY) ## the long, seeded fuzzing of every decoder, and a million frames at the node's network
 	$(PY) -m pytest esf/tests -m soak --timeout=7200
+	@$(PY) -m thermogen_scripts.fuzz_network
 
 prove: $(READY) ## every property of the gateware proven, and its mutant refuted
 	@$(PY) -m gateware.tests.formal

@@ -13,9 +13,8 @@ from amaranth.back import rtlil
 from thermogen_sim.network_harness import CompiledNetwork
 from thermogen_sim.network_library import TOP, network_library
 from thermogen_sim.tap import available, tap_namespace
+from thermogen_sim.tcp.network_top import NetworkTop
 from thermogen_sim.weather import Weather, weather
-
-from .network_top import NetworkTop
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not available(), reason="a TAP device needs root and /dev/net/tun")]
 CLOCKS_PER_SECOND = 200_000

@@ -8,6 +8,7 @@ import pytest
 from amaranth.back import rtlil
 from thermogen_sim.network_harness import CompiledNetwork
 from thermogen_sim.network_library import TOP, network_library
+from thermogen_sim.tcp.measurement import WIRE_LIMIT_PER_S, latencies, requests, transactions_per_s
 from thermogen_sim.tcp.network_top import NetworkTop
 from thermogen_sim.tcp.station import LAPTOP, NODE, Station, settle
 
@@ -43,3 +44,22 @@ def test_latency_at_the_pins(station):
     written = [station.ask(b"\x10" + struct.pack(">HHB", 0, count, 2 * count) + bytes(2 * count))[1] for count in (1, 123)]
     assert max(written) <= AIM_CLOCKS
     print(clocks, written)  # noqa: T201  shown with -s
+
+
+def test_eight_clients_get_nine_tenths_of_what_the_wire_can_carry(library):
+    network = CompiledNetwork(library)
+    settle(network, NODE)
+    assert transactions_per_s(network, 8, 400) >= 0.9 * WIRE_LIMIT_PER_S
+    network.close()
+
+
+def test_every_request_is_answered_within_a_clock_for_each_bit_and_the_length_of_a_header(library):
+    network = CompiledNetwork(library)
+    settle(network, NODE)
+    found = latencies(network)
+    network.close()
+    assert set(found) == set(requests())
+    assert min(found.values()) == 9
+    bits = {name: int(name.split("×")[1]) for name in found if name.split()[0] in {"1", "2", "15"}}
+    assert all(found[name] <= 9 + 1.1 * bits[name] for name in bits)
+    assert max(found[name] for name in found if name not in bits) <= 100

@@ -52,8 +52,9 @@ lint: $(READY)
 soak: $(READY) ## the long, seeded part of the tests
 	$(PY) -m pytest -m soak --timeout=7200
 
-fuzz: $(READY) ## the long, seeded fuzzing of every decoder
+fuzz: $(READY) ## the long, seeded fuzzing of every decoder, and a million frames at the node's network
 	$(PY) -m pytest esf/tests -m soak --timeout=7200
+	@$(PY) -m thermogen_scripts.fuzz_network
 
 prove: $(READY) ## every property of the gateware proven, and its mutant refuted
 	@$(PY) -m gateware.tests.formal
@@ -63,6 +64,17 @@ bench: $(READY) ## ratios against what a user would use instead
 
 bench-mppt: $(READY) ## how much of the available energy the tracker harvests, beside others; docs/mppt.md
 	@$(PY) -m thermogen_scripts.bench_mppt
+
+.PHONY: capture
+capture: $(READY) ## a recorded session with the compiled gateware, docs/scada/session.pcap; as root
+	@$(PY) -m thermogen_scripts.capture_session
+
+# With Node 20 the newest of both that come from the registry alone: later nodes for MODBUS fetch a part from elsewhere.
+NODE_RED := node-red@4.1.15 node-red-contrib-modbus@5.23.3
+.PHONY: interop
+interop: $(READY) ## Node-RED from npm, and its flow run against the compiled gateware; as root
+	npm install --prefix build/node-red --no-audit --no-fund --ignore-scripts $(NODE_RED)
+	$(PY) -m pytest sim/tests/test_networked_node.py
 
 docs: $(READY) ## the generated documents
 	@$(PY) -m thermogen_scripts.documents

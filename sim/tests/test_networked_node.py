@@ -1,11 +1,18 @@
 # amaranth: UnusedElaboratable=no
-"""The whole node with its network, compiled: a technician's quick start, by an unmodified client and the daemon's own transactions."""
+"""The whole node with its network, compiled: a technician's quick start, by an unmodified client and the daemon's own transactions, and
+the ready-made examples of docs/scada/ as they are."""
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shutil
 import struct
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from amaranth.back import rtlil
@@ -186,3 +193,96 @@ def test_an_address_what_answers_a_cap_and_its_end(network, daemon):
     assert count["frames_damaged"] == 0
     assert count["frames_received"] >= count["modbus_requests"]
     assert count["frames_sent"] >= count["modbus_requests"]
+
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "scada"
+NODE_RED = Path(__file__).parents[2] / "build" / "node-red" / "node_modules"
+PATIENCE_S = 300
+"""Bound of every wait, and no measure of anything: a busy machine may take its time."""
+
+
+@pytest.fixture
+def wire(network, daemon):
+    """A namespace with the node at its address as it comes, and the laptop in it allowed to write."""
+    daemon.settle("network_mode", NetworkMode.FIXED)
+    daemon.settle("writers", LAPTOP >> 16, LAPTOP & 0xFFFF, 0xFFFF, 0xFFFF)
+    until(lambda: status(daemon)["link_flags"] & LinkFlag.LINK_UP, network, 5 * CLOCKS_PER_SECOND)
+    assert status(daemon)["live_ip"] == NODE
+    with tap_namespace("192.168.84.1/24") as namespace, network.serve(namespace.descriptor, CLOCKS_PER_SECOND):
+        yield namespace
+
+
+def writes(daemon):
+    """Address and value of each write that the daemon was told of."""
+    taken = (daemon.ask(Request.read(3, EVENT_BASE + EVENT_WORDS * number, EVENT_WORDS)) for number in range(status(daemon)["events_next"]))
+    events = [read_event(list(struct.unpack(f">{EVENT_WORDS}H", data))) for data in taken]
+    return [(event.address, event.new) for event in events if event.kind == WriteKind.WRITE]
+
+
+POWER_CAP = (WRITABLE["site_power_limit"].address, 60)
+
+
+@pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed; scripts/install-system-packages does it")
+def test_the_mbpoll_lines_read_the_node_and_cap_its_power(wire, daemon, tmp_path):
+    # The same program, more patient: a second may not be enough on a busy machine.
+    patient = tmp_path / "mbpoll"
+    patient.write_text(f'#!/bin/sh\nexec {shutil.which("mbpoll")} -o 10 "$@"\n')
+    patient.chmod(0o755)
+    command = wire.command(["env", f"PATH={tmp_path}:{os.environ['PATH']}", "sh", str(EXAMPLES / "mbpoll.sh"), "192.168.84.90"])
+    ran = subprocess.run(command, text=True, capture_output=True, timeout=PATIENCE_S, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    shown = ran.stdout
+    assert re.search(r"\[0\]:\s+0x545A", shown)
+    assert re.search(r"\[102\]:\s+0", shown)
+    assert re.search(r"\[704\]:\s+60\b", shown)
+    assert POWER_CAP in writes(daemon)
+
+
+def test_the_pymodbus_program_reads_the_node_and_holds_a_cap(wire, daemon):
+    program = [sys.executable, str(EXAMPLES / "thermogen_scada.py"), "192.168.84.90", "--cap", "600", "--for", "1"]
+    shown = wire.run(*program, timeout_s=PATIENCE_S)
+    assert shown.startswith("power 0.0 W, bus 0.00 V")
+    assert "limit in force: 600 W" in shown
+    assert POWER_CAP in writes(daemon)
+
+
+@pytest.mark.skipif(not NODE_RED.exists(), reason="Node-RED is not in build/node-red: `make interop` brings it with npm and runs this test")
+def test_the_node_red_flow_shows_the_power_and_caps_it(wire, daemon, tmp_path):
+    flow = json.loads((EXAMPLES / "node-red-flow.json").read_text())
+    for node in flow:
+        if node["type"] == "debug":
+            node["console"] = "true"  # what the editor would show, on standard output
+    (tmp_path / "flow.json").write_text(json.dumps(flow))
+    (tmp_path / "node_modules").symlink_to(NODE_RED)
+    (tmp_path / "package.json").write_text('{"name": "flow", "dependencies": {"node-red-contrib-modbus": "*"}}')
+    (tmp_path / "settings.js").write_text('module.exports = {uiHost: "127.0.0.1", telemetry: {enabled: false}};')
+    log = tmp_path / "log"
+    command = ["node", str(NODE_RED / "node-red" / "red.js"), "--userDir", str(tmp_path), "--settings", str(tmp_path / "settings.js")]
+
+    def shows(pattern):
+        return lambda: re.search(pattern, log.read_text())
+
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            wire.command([*command, str(tmp_path / "flow.json")]), stdout=output, stderr=output, env={**os.environ, "HOME": str(tmp_path)}
+        ) as running,
+    ):
+        try:
+            wait(shows(r"Started flows"), log)
+            wait(shows(r"\[debug:W\][^\n]*\n?0\b"), log)
+            press = (
+                "import urllib.request as u; u.urlopen(u.Request('http://127.0.0.1:1880/inject/tz-cap', data=b'', method='POST')).read()"
+            )
+            python(wire, press)
+            wait(lambda: POWER_CAP in writes(daemon), log)
+        finally:
+            running.terminate()
+            running.wait(30)
+
+
+def wait(condition, log):
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, log.read_text()[-3000:]
+        time.sleep(0.1)  # between two looks

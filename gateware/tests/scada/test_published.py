@@ -156,7 +156,7 @@ def test_the_pymodbus_program_reads_the_power_and_holds_a_cap(server):
     assert server.writes == [(WRITABLE["site_power_limit"].address, 60), (WRITABLE["heartbeat"].address, 1)]
 
 
-@pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed")
+@pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed; scripts/install-system-packages does it")
 def test_the_mbpoll_lines_run_and_cap_the_power(server):
     script = ["sh", DOCS / "scada" / "mbpoll.sh", "127.0.0.1", str(server.port)]
     ran = subprocess.run(script, capture_output=True, text=True, timeout=60, check=False)

@@ -13,9 +13,8 @@ from amaranth.back import rtlil
 from thermogen_sim.network_harness import CompiledNetwork
 from thermogen_sim.network_library import TOP, network_library
 from thermogen_sim.tap import available, tap_namespace
+from thermogen_sim.tcp.network_top import NetworkTop
 from thermogen_sim.weather import Weather, weather
-
-from .network_top import NetworkTop
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not available(), reason="a TAP device needs root and /dev/net/tun")]
 CLOCKS_PER_SECOND = 200_000
@@ -44,25 +43,31 @@ def namespace(network):
     assert network.damaged_sent == 0
 
 
-def until(condition, seconds):
-    end = time.monotonic() + seconds
+ANSWERS = 40
+"""In each weather, over four connections at least: at 20 % of loss about half a minute on an idle machine."""
+PATIENCE_S = 400
+"""Bound of every wait, and no measure of anything: a busy machine may take its time."""
+
+
+def until(condition):
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         if condition():
             return
         time.sleep(0.05)  # between two looks
-    raise AssertionError(f"not within {seconds} s")
+    raise AssertionError(f"not within {PATIENCE_S} s")
 
 
-def python(namespace, program, *arguments, timeout_s=60):
+def python(namespace, program, *arguments):
     try:
-        return namespace.run(sys.executable, "-c", program, *arguments, timeout_s=timeout_s)
+        return namespace.run(sys.executable, "-c", program, *map(str, arguments), timeout_s=PATIENCE_S)
     except subprocess.CalledProcessError as error:
         raise AssertionError(error.stderr) from error
 
 
 PYMODBUS = """
 from pymodbus.client import ModbusTcpClient
-client = ModbusTcpClient("192.0.2.2", timeout=10)
+client = ModbusTcpClient("192.0.2.2", timeout=60)
 assert client.connect()
 assert client.read_holding_registers(0, count=125).registers == list(range(125))
 assert client.read_input_registers(7, count=3).registers == [0xFFF8, 0xFFF7, 0xFFF6]
@@ -90,31 +95,31 @@ client.close()
 
 def test_pymodbus(namespace, network):
     python(namespace, PYMODBUS)
-    until(lambda: network["used"] == 0, 10)
+    until(lambda: network["used"] == 0)
 
 
-@pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed")
+@pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed; scripts/install-system-packages does it")
 def test_mbpoll(namespace):
     def poll(*arguments):
-        return namespace.run("mbpoll", "-m", "tcp", "-1", "-0", *arguments, HOST)
+        return namespace.run("mbpoll", "-m", "tcp", "-o", "10", "-1", "-0", *arguments, HOST)
 
     assert re.findall(r"\[(\d+)\]:\s+(\d+)", poll("-t", "4", "-r", "0", "-c", "100")) == [(str(at), str(at)) for at in range(100)]
     assert len(re.findall(r"\]:", poll("-t", "3", "-r", "0", "-c", "125"))) == 125
-    namespace.run("mbpoll", "-m", "tcp", "-0", "-t", "4", "-r", "7", HOST, "1234", "4321")
+    namespace.run("mbpoll", "-m", "tcp", "-o", "10", "-0", "-t", "4", "-r", "7", HOST, "1234", "4321")
     assert re.findall(r"\]:\s+(\d+)", poll("-t", "4", "-r", "7", "-c", "2")) == ["1234", "4321"]
-    namespace.run("mbpoll", "-m", "tcp", "-0", "-t", "0", "-r", "2", HOST, "1")
+    namespace.run("mbpoll", "-m", "tcp", "-o", "10", "-0", "-t", "0", "-r", "2", HOST, "1")
     assert re.findall(r"\]:\s+(\d+)", poll("-t", "0", "-r", "0", "-c", "4")) == ["0", "0", "1", "0"]
 
 
 LINUX = """
-import socket, struct, sys, time
+import socket, struct, sys
 answered = ended = 0
-end = time.monotonic() + float(sys.argv[1])
-while time.monotonic() < end:
+wanted = int(sys.argv[1])
+while answered < wanted:
     try:
         with socket.create_connection(("192.0.2.2", 502), timeout=60) as link:
-            for number in range(40):
-                start, count = number * 3, 1 + number * 3
+            for number in range(10):
+                start, count = number * 12, 1 + number * 12
                 link.sendall(struct.pack(">HHHBBHH", number, 0, 6, 1, 4, start, count))
                 answer = b""
                 while len(answer) < 9 + 2 * count:
@@ -126,7 +131,7 @@ while time.monotonic() < end:
                 expected += b"".join(struct.pack(">H", 0xFFFF - start - at) for at in range(count))
                 assert answer == expected, (number, answer)
                 answered += 1
-                if time.monotonic() > end:
+                if answered == wanted:
                     break
     except (ConnectionError, TimeoutError, OSError):
         ended += 1
@@ -149,20 +154,20 @@ WEATHERS = {
 def test_every_answer_is_right_or_the_connection_ends_cleanly(network, name):
     with tap_namespace("192.0.2.1/24") as namespace:
         with weather(namespace.descriptor, WEATHERS[name]) as descriptor, network.serve(descriptor, CLOCKS_PER_SECOND):
-            answered, ended = map(int, python(namespace, LINUX, "5", timeout_s=120).split())
-        assert answered >= 10
+            answered, ended = map(int, python(namespace, LINUX, ANSWERS).split())
+        assert answered == ANSWERS
         # A retransmission is given up after a minute and more, so nothing ends here but what was spoiled so that its sum was right.
         assert ended <= 1
         with network.serve(namespace.descriptor, CLOCKS_PER_SECOND):
             python(namespace, PYMODBUS)
             # No place is lost: what the weather left behind is gone when keep-alive has looked, if not before.
-            until(lambda: network["used"] == 0, 60)
+            until(lambda: network["used"] == 0)
 
 
 def test_many_transactions_in_flight(namespace):
     program = """
 import socket, struct
-link = socket.create_connection(("192.0.2.2", 502), timeout=30)
+link = socket.create_connection(("192.0.2.2", 502), timeout=60)
 link.sendall(b"".join(struct.pack(">HHHBBHH", number, 0, 6, 1, 3, number, 1) for number in range(250)))
 answer = b""
 while len(answer) < 250 * 11:
@@ -175,7 +180,7 @@ assert answer == b"".join(struct.pack(">HHHBBBH", number, 0, 5, 1, 3, 2, number)
 def test_clients_that_vanish_lose_nothing_for_others(namespace, network):
     program = """
 import socket, os
-links = [socket.create_connection(("192.0.2.2", 502), timeout=10) for _ in range(30)]
+links = [socket.create_connection(("192.0.2.2", 502), timeout=60) for _ in range(30)]
 os._exit(0)
 """
     python(namespace, program)

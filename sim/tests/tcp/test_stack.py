@@ -6,59 +6,16 @@ import struct
 
 import pytest
 from amaranth.back import rtlil
-from thermogen_sim.network_harness import CompiledNetwork, with_fcs
+from thermogen_sim.network_harness import CompiledNetwork
 from thermogen_sim.network_library import TOP, network_library
-from thermogen_sim.tcp.client import MODBUS_PORT, adu
-from thermogen_sim.tcp.segment import Flag, Segment, checksum
-
-from .network_top import NetworkTop
+from thermogen_sim.tcp.measurement import WIRE_LIMIT_PER_S, latencies, requests, transactions_per_s
+from thermogen_sim.tcp.network_top import NetworkTop
+from thermogen_sim.tcp.station import LAPTOP, NODE, Station, settle
 
 pytestmark = pytest.mark.slow
 CLOCKS_PER_SECOND = 200_000
-OUR_MAC, OUR_IP = bytes.fromhex("0200c0000202"), 0xC0000202
-THEIR_MAC, THEIR_IP = bytes.fromhex("0200c0000201"), 0xC0000201
 AIM_CLOCKS = 25
 """Half a microsecond."""
-
-
-class Station:
-    """A host on the wire with one connection."""
-
-    def __init__(self, network: CompiledNetwork):
-        self._network = network
-        self._seq, self._ack = 1000, 0
-        answer, _ = self._exchange(Flag.SYN)
-        assert answer.flags == Flag.SYN | Flag.ACK
-        self._seq, self._ack = answer.ack, answer.end
-        self._network.inject(self._wire(Flag.ACK))
-        self._network.run(3000)
-
-    def _wire(self, flags: Flag, data: bytes = b"") -> bytes:
-        segment = Segment(40000, MODBUS_PORT, self._seq, self._ack, flags, data=data).encode(THEIR_IP, OUR_IP)
-        head = struct.pack(">BBHHHBBHII", 0x45, 0, 20 + len(segment), 0, 0x4000, 64, 6, 0, THEIR_IP, OUR_IP)
-        head = head[:10] + struct.pack(">H", checksum(head)) + head[12:]
-        return with_fcs(OUR_MAC + THEIR_MAC + b"\x08\x00" + head + segment)
-
-    def _exchange(self, flags: Flag, data: bytes = b"") -> tuple[Segment, int]:
-        while self._network.received() is not None:
-            pass
-        sent = self._network.exchange(self._wire(flags, data))
-        assert sent is not None
-        assert sent.intact
-        packet = sent.frame[14:]
-        length = int.from_bytes(packet[2:4])
-        assert checksum(packet[:20]) == 0
-        received = self._network.received()
-        assert received is not None
-        return Segment.decode(packet[20:length], OUR_IP, THEIR_IP), sent.first_clock - received
-
-    def ask(self, pdu: bytes) -> tuple[bytes, int]:
-        """The answer's PDU and its latency in clocks."""
-        answer, clocks = self._exchange(Flag.ACK | Flag.PSH, adu(1, pdu))
-        self._seq, self._ack = answer.ack, answer.end
-        self._network.inject(self._wire(Flag.ACK))
-        self._network.run(3000)
-        return answer.data[7:], clocks
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +26,10 @@ def library():
 @pytest.fixture
 def station(library):
     network = CompiledNetwork(library)
-    network["mac"], network["ip"], network["netmask"] = int.from_bytes(OUR_MAC), OUR_IP, 0xFFFFFF00
-    network["isn_key"] = 0x1122334455667788
-    network.run(100_000)
-    while network.sent():
-        pass
-    yield Station(network)
+    settle(network, NODE)
+    made = Station(network, NODE, LAPTOP)
+    made.connect()
+    yield made
     network.close()
 
 
@@ -89,3 +44,22 @@ def test_latency_at_the_pins(station):
     written = [station.ask(b"\x10" + struct.pack(">HHB", 0, count, 2 * count) + bytes(2 * count))[1] for count in (1, 123)]
     assert max(written) <= AIM_CLOCKS
     print(clocks, written)  # noqa: T201  shown with -s
+
+
+def test_eight_clients_get_nine_tenths_of_what_the_wire_can_carry(library):
+    network = CompiledNetwork(library)
+    settle(network, NODE)
+    assert transactions_per_s(network, 8, 400) >= 0.9 * WIRE_LIMIT_PER_S
+    network.close()
+
+
+def test_every_request_is_answered_within_a_clock_for_each_bit_and_the_length_of_a_header(library):
+    network = CompiledNetwork(library)
+    settle(network, NODE)
+    found = latencies(network)
+    network.close()
+    assert set(found) == set(requests())
+    assert min(found.values()) == 9
+    bits = {name: int(name.split("×")[1]) for name in found if name.split()[0] in {"1", "2", "15"}}
+    assert all(found[name] <= 50 + 1.1 * bits[name] for name in bits)
+    assert max(found[name] for name in found if name not in bits) <= 100

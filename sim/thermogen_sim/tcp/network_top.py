@@ -23,10 +23,14 @@ _MOST_STAGED = 128
 
 
 class MemoryRegisters(wiring.Component):
-    """A register file of block RAM; what was staged is copied after `end`, and a request that comes meanwhile sees it copied."""
+    """A register file of block RAM; what was staged is copied after `end`, a word a clock.
+
+    A write that comes meanwhile is refused (BUSY), a read sees what is copied so far.
+    `trespassed` stays once a register that nobody may write has been written.
+    """
 
     def __init__(self) -> None:
-        super().__init__({"port": In(RegisterPortSignature())})
+        super().__init__({"port": In(RegisterPortSignature()), "trespassed": Out(1)})
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
@@ -42,7 +46,7 @@ class MemoryRegisters(wiring.Component):
             read.addr.eq(port.address),
             put.addr.eq(count),
             put.data.eq(Cat(port.value, port.address[:12], port.space)),
-            put.en.eq(port.write),
+            put.en.eq(port.write & ~copying),
             take.addr.eq(copied),
             write.addr.eq(take.data[16:25]),
             write.data.eq(take.data[:16]),
@@ -61,8 +65,11 @@ class MemoryRegisters(wiring.Component):
             m.d.sync += [port.refusal.eq(Refusal.NONE), count.eq(0)]
         with m.If(port.write):
             m.d.sync += count.eq(count + 1)
-            with m.If(port.address >= Mux(holding, WRITABLE, COILS)):
-                m.d.sync += port.refusal.eq(Refusal.ILLEGAL_ADDRESS)
+            with m.If(port.refusal == Refusal.NONE):
+                with m.If(port.address >= Mux(holding, WRITABLE, COILS)):
+                    m.d.sync += port.refusal.eq(Refusal.ILLEGAL_ADDRESS)
+                with m.Elif(copying):
+                    m.d.sync += port.refusal.eq(Refusal.BUSY)
         with m.If(port.end & (port.refusal == Refusal.NONE) & (count != 0)):
             m.d.sync += [copying.eq(1), copied.eq(0), valid.eq(0), total.eq(count)]
         with m.If(copying):
@@ -70,6 +77,8 @@ class MemoryRegisters(wiring.Component):
             m.d.sync += [copied.eq(copied + 1), valid.eq(1)]
             with m.If(valid):
                 m.d.comb += write.en.eq(take.data[28])
+                with m.If(take.data[16:28] >= Mux(take.data[28], WRITABLE, COILS)):
+                    m.d.sync += self.trespassed.eq(1)
                 with m.If(~take.data[28]):
                     m.d.sync += coils[take.data[16:22]].eq(take.data[0])
             with m.If(copied == total):
@@ -99,6 +108,7 @@ class NetworkTop(wiring.Component):
                 "preferred0": In(IP_ADDRESS),
                 "used": Out(8),
                 "link": Out(1),
+                "trespassed": Out(1),
             }
         )
 
@@ -123,5 +133,6 @@ class NetworkTop(wiring.Component):
             modbus.preferred[0].eq(self.preferred0),
             self.used.eq(modbus.used),
             self.link.eq(interface.link),
+            self.trespassed.eq(registers.trespassed),
         ]
         return m

@@ -105,8 +105,8 @@ def test_canary_b_the_placer_still_hangs_on_a_bracket_in_a_port_name(tmp_path):
 
 
 @pytest.mark.soak
-def test_canary_c_the_default_router_still_fails_on_the_whole_node(tmp_path, monkeypatch):
-    monkeypatch.setattr(workarounds, "NEXTPNR_NEXUS_ARGUMENTS", ())
+def test_canary_c_the_router_still_looks_for_the_oscillators_clock_in_too_small_a_box(tmp_path, monkeypatch):
+    monkeypatch.setattr(workarounds, "ROUTER_SETTINGS", {})
     without_network = replace(node.DESIGN, top=lambda: node.NodeTop(Node(node.CLOCKS_PER_SITE_SECOND, node.CHANNELS, node.MODULES)))
     try:
         build(without_network, tmp_path)

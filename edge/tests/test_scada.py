@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
@@ -13,7 +15,7 @@ from thermogen_edge.host_link.transport import HostLinkDownError
 from thermogen_edge.scada_writes import MOST_HEARTBEATS_WAITING
 from thermogen_edge.settings import DEFAULT_SCADA
 from thermogen_esf.frames import Writes, decode, frame_hash, verify_frame
-from thermogen_esf.hostlink_network import NETWORK_SETTINGS, NetworkMode
+from thermogen_esf.hostlink_network import NETWORK_BASE, NETWORK_SETTINGS, NetworkMode
 from thermogen_esf.scada import EVENT_RING, WRITABLE, WRITABLE_DEFAULT, WriteEvent, WriteKind, event_of
 
 from .node_model import NodeModel
@@ -212,3 +214,29 @@ def test_a_trip_that_scada_cleared_is_one_that_a_hand_cleared(parts: SiteParts, 
 
 def _dies(*_: object) -> None:
     raise HostLinkDownError("the daemon dies here")
+
+
+def test_the_key_of_the_sequence_numbers_is_set_though_the_daemon_dies_while_it_sets_the_network(
+    networked: NodeModel, tmp_path: Path
+) -> None:
+    for write_fails in range(1, 20):
+        networked.power_cycle()
+        networked.isn_keys.clear()
+        first = SiteParts(networked, tmp_path, scada=SETTINGS)
+        write, written = first.node.network._link.write, itertools.count(1)
+
+        def dies(address: int, words: Sequence[int], write=write, written=written, write_fails=write_fails) -> None:
+            if address >= NETWORK_BASE and next(written) == write_fails:
+                raise HostLinkDownError("the daemon dies here")
+            write(address, words)
+
+        first.node.network._link.write = dies  # type: ignore[method-assign]
+        networked.tick()
+        with contextlib.suppress(HostLinkDownError):
+            first.look()
+        first.close()
+        second = SiteParts(networked, tmp_path, scada=SETTINGS)
+        networked.tick()
+        second.look()
+        second.close()
+        assert networked.isn_keys, write_fails

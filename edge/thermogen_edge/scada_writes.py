@@ -48,8 +48,6 @@ class ScadaWrites:
             return
         if not self._set:
             written = self._network.set(self._registers)
-            if "mac" in written:  # it has lost its power: until now it answered under a name that every node has
-                self._network.set_key()
             if written:
                 _log.info("set the node's network: %s", ", ".join(sorted(set(written))))
             self._set = True

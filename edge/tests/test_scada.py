@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 import pytest
+from thermogen_edge.buffer import BufferFullError
 from thermogen_edge.buffer.write_log import WriteLog
 from thermogen_edge.host_link.transport import HostLinkDownError
 from thermogen_edge.scada_writes import MOST_HEARTBEATS_WAITING
@@ -240,3 +241,55 @@ def test_the_key_of_the_sequence_numbers_is_set_though_the_daemon_dies_while_it_
         second.look()
         second.close()
         assert networked.isn_keys, write_fails
+
+
+def test_writes_that_cannot_be_stored_do_not_keep_leaves_from_being_stored(parts: SiteParts, networked: NodeModel) -> None:
+    networked.tick()
+    parts.look()
+    networked.scada_events.append(cap(60))
+    parts.writes._writes.store = _full  # type: ignore[method-assign]
+    networked.tick(20)
+    seen = parts.look()
+    assert seen.time is not None and seen.full is not None
+    assert parts.buffer.depth().frames > 0
+    assert networked.events_oldest == 0
+
+
+def test_an_event_that_is_none_is_put_aside_and_the_daemon_goes_on(parts: SiteParts, networked: NodeModel) -> None:
+    networked.tick()
+    parts.look()
+    read = parts.node.network.events
+    parts.node.network.events = lambda first, stop: [read(first, stop)[0], bytes(16), read(first, stop)[2]]  # type: ignore[method-assign]
+    networked.scada_events += [cap(60), cap(50), cap(40)]
+    parts.look()
+    assert [event.new for event in events(parts)] == [60, 40] and networked.events_oldest == 3
+    assert parts.buffer.count_set_aside() == 1
+
+
+def test_a_stored_event_that_has_become_none_is_put_aside(parts: SiteParts, networked: NodeModel) -> None:
+    networked.tick()
+    parts.look()
+    networked.scada_events.append(beats(1))
+    parts.look()
+    parts.buffer.database.change("UPDATE write_events SET event = ?", b"\xff")
+    networked.scada_events.append(cap(60))
+    parts.look()
+    assert events(parts) == [cap(60)]
+    assert parts.buffer.count_set_aside() == 1
+
+
+def test_a_mended_database_that_lost_its_counters_numbers_writes_on(parts: SiteParts, networked: NodeModel) -> None:
+    networked.tick()
+    parts.look()
+    networked.scada_events.append(cap(60))
+    parts.look()
+    parts.buffer.database.set_counters(next_writes=0, told_event=0)
+    networked.scada_events.append(cap(50))
+    parts.look()
+    assert [event.new for event in events(parts)] == [60, 50]
+
+
+
+
+def _full(*_: object) -> None:
+    raise BufferFullError("no room")

@@ -58,8 +58,8 @@ class ScadaWrites:
             self._network.acknowledge(network.events_next)
             for event in events:
                 _tell(event)
-        waiting = [event_of(event).kind for event in self._writes.waiting()]
-        if len(waiting) >= MOST_HEARTBEATS_WAITING or any(kind is not WriteKind.HEARTBEATS for kind in waiting):
+        waiting = self._writes.waiting()
+        if len(waiting) >= MOST_HEARTBEATS_WAITING or any(event.kind is not WriteKind.HEARTBEATS for event in waiting):
             while self._writes.seal(lambda draft: self._frame(draft, now)):
                 pass
 
@@ -69,7 +69,10 @@ class ScadaWrites:
 
 
 def _tell(data: bytes) -> None:
-    event = event_of(data)
+    try:
+        event = event_of(data)
+    except ValueError:
+        return  # the log puts it aside
     if event.kind is WriteKind.WRITE:
         written = WRITABLE_BY_ADDRESS.get(event.address)
         _log.info("SCADA at %s: %s %d to %d", ip_text(event.ip), written.identifier if written else event.address, event.old, event.new)

@@ -13,7 +13,7 @@ import pytest
 from thermogen_edge.buffer import BufferFullError
 from thermogen_edge.buffer.write_log import WriteLog
 from thermogen_edge.host_link.transport import HostLinkDownError
-from thermogen_edge.scada_writes import MOST_HEARTBEATS_WAITING
+from thermogen_edge.scada_writes import BUFFER_SHARE, FRAMES_AT_ONCE, FRAMES_PERIOD_S, MOST_HEARTBEATS_WAITING
 from thermogen_edge.settings import DEFAULT_SCADA
 from thermogen_esf.frames import Writes, decode, frame_hash, verify_frame
 from thermogen_esf.hostlink_network import NETWORK_BASE, NETWORK_SETTINGS, NetworkMode
@@ -289,6 +289,31 @@ def test_a_mended_database_that_lost_its_counters_numbers_writes_on(parts: SiteP
     assert [event.new for event in events(parts)] == [60, 50]
 
 
+def test_a_client_that_writes_each_second_costs_a_signature_a_minute(parts: SiteParts, networked: NodeModel) -> None:
+    for value in range(1_000):
+        networked.tick()
+        networked.scada_events.append(cap(value))
+        parts.look()
+    assert len(frames(parts)) <= FRAMES_AT_ONCE * (1 + 1_000 // FRAMES_PERIOD_S)
+    networked.tick(FRAMES_PERIOD_S)
+    parts.look()
+    assert [event.new for event in events(parts)] == list(range(1_000))
+
+
+def test_writes_without_end_and_without_an_uplink_leave_the_buffer_to_the_leaves(networked: NodeModel, tmp_path: Path) -> None:
+    parts = SiteParts(networked, tmp_path, scada=SETTINGS, limit_bytes=1_000_000)
+    for round_ in range(40):
+        networked.tick()
+        networked.scada_events += [cap(round_)] * min(100, EVENT_RING - (len(networked.scada_events) - networked.events_oldest))
+        assert parts.look().full is None, round_
+    log = WriteLog(parts.buffer.database)
+    assert log.frame_bytes() < 1_000_000 // BUFFER_SHARE + 8_000
+    assert len(networked.scada_events) - networked.events_oldest == EVENT_RING, "the node is not told to keep what has no room"
+    for _, frame in log.frames(1_000):
+        log.receipted(frame_hash(frame))
+    parts.look()
+    assert networked.events_oldest == len(networked.scada_events)
+    parts.close()
 
 
 def _full(*_: object) -> None:

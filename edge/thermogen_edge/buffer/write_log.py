@@ -71,6 +71,10 @@ class WriteLog:
             for number, frame in self._database.rows("SELECT number, frame FROM write_frames ORDER BY number LIMIT ?", count)
         ]
 
+    def frame_bytes(self) -> int:
+        """What the frames without a receipt take."""
+        return int(self._database.row("SELECT coalesce(sum(length(frame)), 0) FROM write_frames")[0])
+
     def receipted(self, hash_: bytes) -> bool:
         """Lets go of the frame with that hash; whether there was one."""
         with self._database.transaction():

@@ -44,6 +44,7 @@ from thermogen_esf.hostlink import (
 )
 from thermogen_esf.hostlink_codec import Request, RequestError, build_request, build_response, parse_request
 from thermogen_esf.hostlink_network import (
+    DEFAULT_SETTINGS,
     EVENT_ACK,
     EVENT_BASE,
     EVENT_END,
@@ -122,6 +123,9 @@ class NodeModel:
             self.writes.clear()
             self.power_ups += 1
             self.network_words = dict.fromkeys(range(NETWORK_BASE, NETWORK_BASE + NETWORK_SETTINGS_WORDS), 0)
+            for name, value in DEFAULT_SETTINGS.items():
+                start, size, _ = NETWORK_SETTINGS[name]
+                self.network_words |= {start + place: value >> 16 * (size - 1 - place) & 0xFFFF for place in range(size)}
             self.scada_events: list[WriteEvent] = []
             """Every event of this boot, from number 0 on."""
             self.events_oldest = 0

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 import pytest
+from thermogen_edge.buffer import BufferFullError
 from thermogen_edge.buffer.write_log import WriteLog
 from thermogen_edge.host_link.transport import HostLinkDownError
-from thermogen_edge.scada_writes import MOST_HEARTBEATS_WAITING
+from thermogen_edge.scada_writes import BUFFER_SHARE, FRAMES_AT_ONCE, FRAMES_PERIOD_S, MOST_HEARTBEATS_WAITING
 from thermogen_edge.settings import DEFAULT_SCADA
 from thermogen_esf.frames import Writes, decode, frame_hash, verify_frame
-from thermogen_esf.hostlink_network import NETWORK_SETTINGS, NetworkMode
+from thermogen_esf.hostlink_network import NETWORK_BASE, NETWORK_SETTINGS, NetworkMode
 from thermogen_esf.scada import EVENT_RING, WRITABLE, WRITABLE_DEFAULT, WriteEvent, WriteKind, event_of
 
 from .node_model import NodeModel
@@ -212,3 +215,106 @@ def test_a_trip_that_scada_cleared_is_one_that_a_hand_cleared(parts: SiteParts, 
 
 def _dies(*_: object) -> None:
     raise HostLinkDownError("the daemon dies here")
+
+
+def test_the_key_of_the_sequence_numbers_is_set_though_the_daemon_dies_while_it_sets_the_network(
+    networked: NodeModel, tmp_path: Path
+) -> None:
+    for write_fails in range(1, 20):
+        networked.power_cycle()
+        networked.isn_keys.clear()
+        first = SiteParts(networked, tmp_path, scada=SETTINGS)
+        write, written = first.node.network._link.write, itertools.count(1)
+
+        def dies(address: int, words: Sequence[int], write=write, written=written, write_fails=write_fails) -> None:
+            if address >= NETWORK_BASE and next(written) == write_fails:
+                raise HostLinkDownError("the daemon dies here")
+            write(address, words)
+
+        first.node.network._link.write = dies  # type: ignore[method-assign]
+        networked.tick()
+        with contextlib.suppress(HostLinkDownError):
+            first.look()
+        first.close()
+        second = SiteParts(networked, tmp_path, scada=SETTINGS)
+        networked.tick()
+        second.look()
+        second.close()
+        assert networked.isn_keys, write_fails
+
+
+def test_writes_that_cannot_be_stored_do_not_keep_leaves_from_being_stored(parts: SiteParts, networked: NodeModel) -> None:
+    networked.tick()
+    parts.look()
+    networked.scada_events.append(cap(60))
+    parts.writes._writes.store = _full  # type: ignore[method-assign]
+    networked.tick(20)
+    seen = parts.look()
+    assert seen.time is not None and seen.full is not None
+    assert parts.buffer.depth().frames > 0
+    assert networked.events_oldest == 0
+
+
+def test_an_event_that_is_none_is_put_aside_and_the_daemon_goes_on(parts: SiteParts, networked: NodeModel) -> None:
+    networked.tick()
+    parts.look()
+    read = parts.node.network.events
+    parts.node.network.events = lambda first, stop: [read(first, stop)[0], bytes(16), read(first, stop)[2]]  # type: ignore[method-assign]
+    networked.scada_events += [cap(60), cap(50), cap(40)]
+    parts.look()
+    assert [event.new for event in events(parts)] == [60, 40] and networked.events_oldest == 3
+    assert parts.buffer.count_set_aside() == 1
+
+
+def test_a_stored_event_that_has_become_none_is_put_aside(parts: SiteParts, networked: NodeModel) -> None:
+    networked.tick()
+    parts.look()
+    networked.scada_events.append(beats(1))
+    parts.look()
+    parts.buffer.database.change("UPDATE write_events SET event = ?", b"\xff")
+    networked.scada_events.append(cap(60))
+    parts.look()
+    assert events(parts) == [cap(60)]
+    assert parts.buffer.count_set_aside() == 1
+
+
+def test_a_mended_database_that_lost_its_counters_numbers_writes_on(parts: SiteParts, networked: NodeModel) -> None:
+    networked.tick()
+    parts.look()
+    networked.scada_events.append(cap(60))
+    parts.look()
+    parts.buffer.database.set_counters(next_writes=0, told_event=0)
+    networked.scada_events.append(cap(50))
+    parts.look()
+    assert [event.new for event in events(parts)] == [60, 50]
+
+
+def test_a_client_that_writes_each_second_costs_a_signature_a_minute(parts: SiteParts, networked: NodeModel) -> None:
+    for value in range(1_000):
+        networked.tick()
+        networked.scada_events.append(cap(value))
+        parts.look()
+    assert len(frames(parts)) <= FRAMES_AT_ONCE * (1 + 1_000 // FRAMES_PERIOD_S)
+    networked.tick(FRAMES_PERIOD_S)
+    parts.look()
+    assert [event.new for event in events(parts)] == list(range(1_000))
+
+
+def test_writes_without_end_and_without_an_uplink_leave_the_buffer_to_the_leaves(networked: NodeModel, tmp_path: Path) -> None:
+    parts = SiteParts(networked, tmp_path, scada=SETTINGS, limit_bytes=1_000_000)
+    for round_ in range(40):
+        networked.tick()
+        networked.scada_events += [cap(round_)] * min(100, EVENT_RING - (len(networked.scada_events) - networked.events_oldest))
+        assert parts.look().full is None, round_
+    log = WriteLog(parts.buffer.database)
+    assert log.frame_bytes() < 1_000_000 // BUFFER_SHARE + 8_000
+    assert len(networked.scada_events) - networked.events_oldest == EVENT_RING, "the node is not told to keep what has no room"
+    for _, frame in log.frames(1_000):
+        log.receipted(frame_hash(frame))
+    parts.look()
+    assert networked.events_oldest == len(networked.scada_events)
+    parts.close()
+
+
+def _full(*_: object) -> None:
+    raise BufferFullError("no room")

@@ -46,6 +46,7 @@ def test_three_settings_are_enough() -> None:
         ("THERMOGEN_NODE_GATEWAY", "router"),
         ("THERMOGEN_NODE_MAC", "03:54:5a:00:00:01"),
         ("THERMOGEN_NODE_MAC", "02:54:5a:00:01"),
+        ("THERMOGEN_NODE_MAC", "02:54:5A:00:00:01"),
         ("THERMOGEN_SCADA_PREFERRED", ",".join(["10.0.0.1"] * 9)),
         ("THERMOGEN_SCADA_WRITERS", "0.0.0.0/0"),
         ("THERMOGEN_SCADA_WRITERS", "10.0.0.1/24"),

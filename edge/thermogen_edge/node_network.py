@@ -52,20 +52,26 @@ class NodeNetwork:
         )
 
     def set(self, settings: Mapping[str, Sequence[int]]) -> list[str]:
-        """Writes the entries that are not what the node has, so that one that lives on is not disturbed; the names of what was written."""
+        """Writes the entries that are not what the node has, so that one that lives on is not disturbed; the names of what was written.
+
+        A node that has another MAC has lost its power, and gets a new secret for its initial sequence numbers. That comes first: a
+        daemon that dies in between does it again, and never leaves a node that has its MAC and no secret.
+        """
         words = self._link.read(NETWORK_BASE, NETWORK_SETTINGS_WORDS)
-        written = []
+        wrong = []
         for name, entries in settings.items():
             address, size, _ = NETWORK_SETTINGS[name]
             for place, value in enumerate(entries):
                 start = address + place * size
                 if _number(words, start - NETWORK_BASE, size) != value:
-                    self._link.write(start, _words(value, size))
-                    written.append(name)
-        return written
+                    wrong.append((name, start, _words(value, size)))
+        if any(name == "mac" for name, _, _ in wrong):
+            self._set_key()
+        for _, start, entry in wrong:
+            self._link.write(start, entry)
+        return [name for name, _, _ in wrong]
 
-    def set_key(self) -> None:
-        """Gives the node a new secret for its initial sequence numbers; connections that there are go on."""
+    def _set_key(self) -> None:
         address, size, _ = NETWORK_SETTINGS["isn_key"]
         self._link.write(address, _words(secrets.randbits(_WORD_BITS * size), size))
 

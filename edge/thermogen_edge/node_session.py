@@ -94,16 +94,17 @@ class NodeSession:
         self._controller.attend_trip(status)
         self._follow(status)
         self._boot.checkpoint(status)
-        if self._scada is not None and now is not None:
-            self._scada.attend(status, now)
         full = None
         more = False
         try:
             collected = self._collector.collect(status)
             more = collected.more
             self._show(collected.newest, status.time_s)
+            # What is measured comes first: whatever SCADA writes may not keep it from being stored.
+            if self._scada is not None and now is not None:
+                self._scada.attend(status, now)
         except BufferFullError as error:
-            full = error  # the site is still to be watched; the node keeps its leaves for a while
+            full = error  # the site is still to be watched; the node keeps its leaves and events for a while
         return Seen(now, more, full)
 
     def _follow(self, status: NodeStatus) -> None:

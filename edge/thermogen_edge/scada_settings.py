@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, NetmaskValueError
 
-from thermogen_esf.hostlink_network import PREFERRED_CLIENTS, WRITERS, NetworkMode, WordOrder
+from thermogen_esf.hostlink_network import DEFAULT_SETTINGS, PREFERRED_CLIENTS, WRITERS, NetworkMode, WordOrder
 from thermogen_esf.scada import WRITABLE_BIT, WRITABLE_DEFAULT
 
 _MAC_PREFIX = b"\x02\x54\x5a"
@@ -105,8 +105,11 @@ def _mac(value: str) -> int | None:
     except ValueError:
         octets = b""
     if len(parts) != _MAC_BYTES or len(octets) != _MAC_BYTES or octets[0] & 1:
-        raise _WrongTextError("give six bytes, as 02:54:5a:00:00:01, the first one even")
-    return int.from_bytes(octets, "big")
+        raise _WrongTextError("give six bytes, as 02:54:5a:12:34:56, the first one even")
+    mac = int.from_bytes(octets, "big")
+    if mac == DEFAULT_SETTINGS["mac"]:
+        raise _WrongTextError("give another one: this is what every node has that has lost its power")
+    return mac
 
 
 def _listed(value: str) -> list[str]:

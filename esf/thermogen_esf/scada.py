@@ -103,5 +103,7 @@ def event_bytes(words: list[int]) -> bytes:
 
 
 def event_of(data: bytes) -> WriteEvent:
-    """The event in a frame's bytes; ValueError where the kind is none."""
+    """The event in a frame's bytes; ValueError where the kind is none or the bytes are not as many."""
+    if len(data) != 2 * EVENT_WORDS:
+        raise ValueError(f"an event of {len(data)} bytes")
     return read_event(list(struct.unpack(f">{EVENT_WORDS}H", data)))

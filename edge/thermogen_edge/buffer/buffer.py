@@ -79,7 +79,7 @@ class Buffer:
     def __init__(self, path: Path, limit_bytes: int) -> None:
         self.database = Database(path)
         self.head_path = path.with_name("chain-head.json")
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
 
     def close(self) -> None:
         """Closes the file."""
@@ -270,7 +270,7 @@ class Buffer:
         )
         (droppable_frames,) = self.database.row("SELECT coalesce(sum(count), 0) FROM batches WHERE receipted")
         used_bytes = self.database.used_bytes()
-        left_bytes = max(0, self._limit_bytes - used_bytes + droppable_frames * LEAF_BYTES)
+        left_bytes = max(0, self.limit_bytes - used_bytes + droppable_frames * LEAF_BYTES)
         oldest_s = min((time_s for time_s in (oldest_leaf_s, oldest_batch_s) if time_s is not None), default=None)
         now = self.last_time_s if now_s is None else now_s
         return Depth(
@@ -288,11 +288,11 @@ class Buffer:
     def make_room(self, needed_bytes: int) -> None:
         """Drops receipted batches, oldest first, until there is room. BufferFullError where that is not enough."""
         with self.database.transaction():
-            while (used_bytes := self.database.used_bytes()) + needed_bytes > self._limit_bytes:
+            while (used_bytes := self.database.used_bytes()) + needed_bytes > self.limit_bytes:
                 row = self.database.row("SELECT number FROM batches WHERE receipted ORDER BY number LIMIT 1")
                 if row is None:
                     raise BufferFullError(
-                        f"{used_bytes} of {self._limit_bytes} bytes are used, all by frames without a receipt: restore the uplink, "
+                        f"{used_bytes} of {self.limit_bytes} bytes are used, all by frames without a receipt: restore the uplink, "
                         "or raise THERMOGEN_BUFFER_MB; until then new frames stay in the node, which keeps 21 minutes of them"
                     )
                 _log.info("batch %d is receipted and makes room", row[0])

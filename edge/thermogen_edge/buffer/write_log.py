@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from thermogen_esf.frames import frame_hash
-from thermogen_esf.scada import EVENT_RING
+from thermogen_esf.scada import EVENT_RING, WriteEvent, event_of
 
 from .database import Database
 
@@ -36,9 +36,17 @@ class WriteLog:
                 if not self._told(boot_count, first_event + place)
             )
 
-    def waiting(self) -> list[bytes]:
-        """The events that no frame carries yet, oldest first."""
-        return [event for (event,) in self._database.rows("SELECT event FROM write_events ORDER BY key")]
+    def waiting(self) -> list[WriteEvent]:
+        """The events that no frame carries yet, oldest first; what cannot be read as one is put aside."""
+        events = []
+        with self._database.transaction():
+            for key, data in self._database.rows("SELECT key, event FROM write_events ORDER BY key"):
+                try:
+                    events.append(event_of(data))
+                except ValueError as error:
+                    self._database.put_aside("event of SCADA", key & 0xFFFF_FFFF, str(error), data)
+                    self._database.change("DELETE FROM write_events WHERE key = ?", key)
+        return events
 
     def seal(self, make: Callable[[WritesDraft], bytes]) -> bool:
         """Makes the next frame of the oldest events that follow each other; False where none wait."""
@@ -48,7 +56,8 @@ class WriteLog:
                 return False
             first = rows[0][0]
             run = [event for place, (key, event) in enumerate(rows) if key == first + place]
-            (number,) = self._database.counters("next_writes")
+            # In a mended database the counters may be behind the frames.
+            (number,) = self._database.row("SELECT max(next_writes, (SELECT coalesce(max(number) + 1, 0) FROM write_frames)) FROM counters")
             frame = make(WritesDraft(number, first >> 32, first & 0xFFFF_FFFF, tuple(run)))
             self._database.change("INSERT INTO write_frames VALUES (?, ?, ?)", number, frame_hash(frame), frame)
             self._database.change("DELETE FROM write_events WHERE key < ?", first + len(run))
@@ -61,6 +70,10 @@ class WriteLog:
             (number, frame)
             for number, frame in self._database.rows("SELECT number, frame FROM write_frames ORDER BY number LIMIT ?", count)
         ]
+
+    def frame_bytes(self) -> int:
+        """What the frames without a receipt take."""
+        return int(self._database.row("SELECT coalesce(sum(length(frame)), 0) FROM write_frames")[0])
 
     def receipted(self, hash_: bytes) -> bool:
         """Lets go of the frame with that hash; whether there was one."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from thermogen_esf.scada import WRITABLE, WRITABLE_BY_ADDRESS, WRITABLES
-from thermogen_gateware.scada.map import BLOCKS, COILS, DISCRETE_INPUTS, REGISTERS, WORDS
+from thermogen_gateware.scada.map import BLOCKS, COILS, DISCRETE_INPUTS, REGISTERS, WORD_ORDER_TEST, WORDS
 from thermogen_gateware.scada.published import FILES, content
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -145,6 +145,14 @@ def test_the_quick_start_names_addresses_of_the_map():
     assert {name: places[name] for name in names} == names
     assert all(str(address) in text for address in names.values())
     assert next(bit.address for bit in DISCRETE_INPUTS if bit.identifier == "override_flags.alive") == 48
+
+
+def test_the_quick_start_says_what_an_ignition_device_needs_for_wide_values():
+    """Ignition takes the lower word first unless it is told; the node the higher one."""
+    text = (DOCS / "scada" / "quick-start.md").read_text(encoding="utf-8")
+    assert "Zero Based Addressing" in text and "Reverse Numeric Word Order" in text
+    swapped = (WORD_ORDER_TEST & 0xFFFF) << 16 | WORD_ORDER_TEST >> 16
+    assert f"{swapped} instead of {WORD_ORDER_TEST}" in text
 
 
 def test_the_pymodbus_program_reads_the_power_and_holds_a_cap(server):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import buck_pwm, energy, module_link_slave, module_release, pcm, protection, run_wires, tracker
+from . import buck_pwm, energy, modbus_server, module_link_slave, module_release, pcm, protection, run_wires, tcp_visit, tracker
 from .proof import Property
 
 PROPERTIES: tuple[Property, ...] = (
@@ -14,4 +14,6 @@ PROPERTIES: tuple[Property, ...] = (
     *run_wires.PROPERTIES,
     *tracker.PROPERTIES,
     *energy.PROPERTIES,
+    *tcp_visit.PROPERTIES,
+    *modbus_server.PROPERTIES,
 )

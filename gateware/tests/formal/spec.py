@@ -14,6 +14,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import (
     Assert,
     Assume,
+    Cat,
     ClockDomain,
     Const,
     Cover,
@@ -64,6 +65,16 @@ class Spec(Elaboratable):
                 self.ports.append(Value.cast(value))
         return fragment
 
+    def given(self, condition: Value) -> None:
+        """What the core's neighbours promise; the property's `parameters` must name it."""
+        self._module.d.comb += Assume(condition)
+
+    def free_memory(self, fragment: Fragment, name: str) -> None:
+        """Take a memory of the core away: whatever is read of it may be anything, at any time."""
+        memory = fragment.find_subfragment(name)
+        self.ports += [port._data for port in memory._read_ports]
+        fragment.subfragments = [entry for entry in fragment.subfragments if entry[1] != name]
+
     def past(self, value: Value, clocks: int = 1) -> Signal:
         """What the value was so many clocks ago; 0 before there was one. It knows no reset."""
         for _ in range(clocks):
@@ -72,11 +83,13 @@ class Spec(Elaboratable):
             value = before
         return value
 
-    def always(self, condition: Value, message: str) -> None:
-        """What must hold in every clock; where a trace may begin in any state in which it holds (`holds_so_far`), what holds there."""
+    def always(self, condition: Value, message: str, said_at: int = 0) -> None:
+        """What must hold in every clock; where a trace may begin in any state in which it holds (`holds_so_far`), what holds there.
+
+        SymbiYosys names the line of the call, or of the one `said_at` calls further out."""
         if self.holds_so_far:
             self._module.d.comb += Assume(condition)
-        self._module.d.comb += Assert(condition, message, src_loc_at=1)
+        self._module.d.comb += Assert(condition, message, src_loc_at=1 + said_at)
 
     def possible(self, condition: Value) -> None:
         """What must be reachable from power-on: without it the property might say nothing."""
@@ -101,6 +114,12 @@ def internal(fragment: Fragment, name: str, domain: str | None = None) -> Signal
     return found[0]
 
 
+def state(fragment: Fragment, *names: str) -> Value:
+    """Whether the core's state machine is in one of these states."""
+    machine = fragment.generated["fsm"]
+    return Cat(machine.ongoing(name) for name in names).any()
+
+
 def word(fragment: Fragment, name: str, address: Value) -> Signal:
     """The word that a memory of the core holds at `address` in this clock: one more, asynchronous, read port for the specification.
 
@@ -114,15 +133,15 @@ def word(fragment: Fragment, name: str, address: Value) -> Signal:
 
 
 def _declared_names(signals: Sequence[Signal]) -> dict[int, str]:
-    """Names by the signals' numbers. Of several declared in one assignment Amaranth names the last only; the others' are in the source."""
+    """Names by the signals' numbers. Of several declared in one assignment Amaranth names the last at most; the others' are in the source."""
     names = {signal.duid: signal.name for signal in signals}
     lines: dict[tuple[str, int], list[int]] = {}
     for signal in signals:
         if signal.name == "$signal":
             lines.setdefault(signal.src_loc, []).append(signal.duid)
     for place, duids in lines.items():
-        if assigned := re.match(r"\s*((\w+, )+)\w+ = ", linecache.getline(*place)):
-            names |= dict(zip(duids, assigned[1].rstrip(", ").split(", "), strict=False))
+        if assigned := re.match(r"\s*((\w+, )+\w+) = ", linecache.getline(*place)):
+            names |= dict(zip(duids, assigned[1].split(", "), strict=False))
     return names
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Fragment, Module, Signal, Value
+from amaranth.hdl import Const, Module, Signal
 
 from .mutant import Mutant
 from .proof import Property, Task
-from .spec import Spec, internal, word
+from .spec import Spec, internal, state, word
 
 CHANNELS = 2
 DUTY_MAX = 456 << 3
 """0.95 of 480 counts, in eighths."""
 SLEW_STEP = 21
 """Of the applied duty per volt, for one step of the parameter `slew`: an eighth of a count at 50 V."""
-
-
-def _state(inside: Fragment, *names: str) -> Value:
-    machine = inside.generated["fsm"]
-    return sum((machine.ongoing(name) for name in names[1:]), machine.ongoing(names[0])) != 0
 
 
 class Limits(Spec):
@@ -31,19 +26,19 @@ class Limits(Spec):
         inside = self.around(core)
         index = internal(inside, "index")
         record, stored = RECORD(internal(inside, "record", "sync")), RECORD(word(inside, "records", index))
-        holds = _state(inside, "DUTY", "CURRENT", "CLAMP", "POWER", "PASS", "STEP_START", "STEP")
+        holds = state(inside, "DUTY", "CURRENT", "CLAMP", "POWER", "PASS", "STEP_START", "STEP")
         self.always(~holds | (record.as_value() == stored.as_value()), "works on another record than the stored one")
 
         idle = inside.find_subfragment("step").generated["fsm"].ongoing("SQUARE")
-        self.always(_state(inside, "STEP") == ~idle, "a step is calculated while the tracker does something else")
+        self.always(state(inside, "STEP") == ~idle, "a step is calculated while the tracker does something else")
         left, right, product = (internal(inside, name) for name in ("left", "right", "product"))
-        self.always(~_state(inside, "CURRENT") | ((left >= 0) & (right >= 0)), "a negative duty or bus is multiplied")
-        self.always(~_state(inside, "CLAMP") | (product >= 0), "their product is negative")
+        self.always(~state(inside, "CURRENT") | ((left >= 0) & (right >= 0)), "a negative duty or bus is multiplied")
+        self.always(~state(inside, "CLAMP") | (product >= 0), "their product is negative")
         most = Signal(10)
         m.d.comb += most.eq(self.past(core.parameters.slew)[:5] * SLEW_STEP)
         self.always(internal(inside, "duty") <= DUTY_MAX, "a duty is above 0.95")
         given = RECORD(internal(inside, "after")).applied
-        self.always(~_state(inside, "PASS") | (given != 0) | (internal(inside, "duty_after") == 0), "a duty without a string voltage")
+        self.always(~state(inside, "PASS") | (given != 0) | (internal(inside, "duty_after") == 0), "a duty without a string voltage")
 
         for channel in range(CHANNELS):
             self.always(word(inside, "duties", Const(channel, 1)) <= DUTY_MAX, "a duty above 0.95 is kept")
@@ -71,12 +66,12 @@ class Latch(Spec):
         inside = self.around(core)
         index = internal(inside, "index")
         record, stored = RECORD(internal(inside, "record", "sync")), RECORD(word(inside, "records", index))
-        holds = _state(inside, "DUTY", "CURRENT", "CLAMP", "POWER", "PASS", "STEP_START", "STEP")
+        holds = state(inside, "DUTY", "CURRENT", "CLAMP", "POWER", "PASS", "STEP_START", "STEP")
         self.always(~holds | (record.as_value() == stored.as_value()), "works on another record than the stored one")
         idle = inside.find_subfragment("step").generated["fsm"].ongoing("SQUARE")
-        self.always(_state(inside, "STEP") == ~idle, "a step is calculated while the tracker does something else")
+        self.always(state(inside, "STEP") == ~idle, "a step is calculated while the tracker does something else")
 
-        passed, current = _state(inside, "PASS"), internal(inside, "current")
+        passed, current = state(inside, "PASS"), internal(inside, "current")
         over = current > (core.parameters.overcurrent_ma[:12] << 3)
         backwards = current < -(core.parameters.reverse_ma[:12] << 3)
         asked, clearing = internal(inside, "clear_asked"), internal(inside, "clearing")

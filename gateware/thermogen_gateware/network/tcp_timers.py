@@ -39,18 +39,20 @@ def add_timers(m: Module, d: TcpDatapath) -> Iterator[None]:
         d.look(Word.HEARD)
         m.next = "TICK_HEARD"
     with m.State("TICK_HEARD"):
-        d.subtract(d.now, d.word)
+        d.subtract_word(d.this_moment)
         m.d.sync += age.eq(d.result)
         m.next = "TICK_DECIDE"
     with m.State("TICK_DECIDE"):
         doubled = Mux(exceeds(timeout, d.timing.most_timeout // 2), d.timing.most_timeout, timeout << 1)
-        with m.If(control.armed & ~deadline[15]):
+        expired = control.armed & ~deadline[15]
+        m.d.comb += d.timeout.eq(doubled)
+        d.write_timer(when=expired)
+        with m.If(expired):
             m.d.sync += [d.of(d.work).eq(1), control.timing.eq(0)]
             with m.If(control.retries == MOST_RETRIES):
                 m.d.sync += control.reset.eq(1)
             with m.Else():
                 m.d.sync += [control.retries.eq(control.retries + 1), control.resend.eq(1)]
-            d.write_timer(doubled)
         with m.Elif(~control.armed & (age >= patience)):
             m.d.sync += d.of(d.work).eq(1)
             with m.If((control.probes == 3) | control.fin_sent):
@@ -61,5 +63,5 @@ def add_timers(m: Module, d: TcpDatapath) -> Iterator[None]:
             m.d.sync += control.challenged.eq(0)
         m.next = "TICK_END"
     with m.State("TICK_END"):
-        d.write(Word.CONTROL, control)
+        d.write(Word.CONTROL, d.all_flags)
         m.next = "IDLE"

@@ -30,7 +30,8 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
         taken.eq(Mux(control.peer_fin, 0, segment.taken)),
         visited.eq(d.visit.active & (d.visit.connection == segment.connection)),
         error.eq(sample - d.rtt.smoothed[3:]),
-        distance.eq(Mux(error < 0, -error, error)),
+        # Less one where the error is negative.
+        distance.eq(error ^ error[16].replicate(16)),
     ]
     taken_bytes = d.right_operand(taken)
     estimates = d.left_operand(Cat(smoothed, variation))
@@ -82,7 +83,7 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
         with m.If(control.sampled):
             m.d.sync += [
                 smoothed.eq(d.rtt.smoothed + error),
-                variation.eq(d.rtt.variation - d.rtt.variation[2:] + distance),
+                variation.eq((d.rtt.variation - d.rtt.variation[2:])[:16] + distance + error[16]),
             ]
         with m.Else():
             m.d.sync += [smoothed.eq(sample << 3), variation.eq(sample << 1)]

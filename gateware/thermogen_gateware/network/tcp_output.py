@@ -33,6 +33,7 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
     outstanding, unsent, usable, limit, length = (Signal(11) for _ in range(5))
     fin, again, _sends = Signal(), Signal(), Signal()
     closed = Signal()
+    fits, below, exceeded = Signal(11), Signal(), Signal()
     is_reply = d.place >= REPLY
     window = Mux(exceeds(control.window, TRANSMIT_BYTES), TRANSMIT_BYTES, control.window)
 
@@ -85,7 +86,8 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
         for index, size in enumerate(SEGMENT_LIMITS):
             with m.If(d.word[16:18] == index):
                 m.d.sync += limit.eq(size)
-        m.d.sync += usable.eq(Mux(window > outstanding, window - outstanding, 0))
+        difference = window[:11] - outstanding
+        m.d.sync += usable.eq(Mux(difference[11], 0, difference[:11]))
         again_now = control.resend & (outstanding != 0)
         m.d.sync += again.eq(again_now)
         with m.If(again_now):
@@ -96,10 +98,10 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
         d.add(d.word_itself)
         with m.If(again):
             m.d.sync += seq.eq(d.result)
-        fits = Mux(usable > limit, limit, usable)
-        m.d.sync += length.eq(Mux(unsent > fits, fits, unsent))
+        m.d.comb += [below.eq(usable < limit), fits.eq(Mux(below, usable, limit)), exceeded.eq(unsent > fits)]
+        m.d.sync += length.eq(Mux(exceeded, fits, unsent))
         # A piece smaller than it could be waits for what is under way, and everything for what was lost.
-        with m.If(~again & (outstanding != 0) & (((usable < unsent) & (usable < limit)) | (control.retries != 0))):
+        with m.If(~again & (outstanding != 0) & ((exceeded & below) | (control.retries != 0))):
             m.d.sync += length.eq(0)
         m.next = "WORK_DECIDE"
     with m.State("WORK_DECIDE"):

@@ -36,8 +36,9 @@ class RegisterBusSignature(wiring.Signature):
     `read_data` follows `address` within FETCH_CLOCKS; `region` at once: 0 where nothing can be read, else a number that is the same
     for all words that one READ may span. `freeze` strobes when a request is complete: what is read until the next one is of that clock.
 
-    `offered` strobes for each word of a WRITE in turn, `first` and `last` mark the ends: without `commit` the other side only says, in
-    the same clock, what it thinks of the word (`verdict`, a Status); with it the word is applied. `committing` asks for stillness from
+    `offered` strobes for each word of a WRITE in turn, `first` and `last` mark the ends, and `address` is there from the clock before:
+    without `commit` the other side only says, in the same clock, what it thinks of the word (`verdict`, a Status); with it the word is
+    applied. `committing` asks for stillness from
     before the first of them to after the last and is raised only while `blocked` is low.
     """
 
@@ -239,7 +240,7 @@ class HostLink(wiring.Component):
                 with m.If(~bus.blocked):
                     m.next = "FETCH"
             with m.State("FETCH"):
-                m.d.comb += bus.committing.eq(accepted)
+                m.d.comb += [walking.eq(1), bus.committing.eq(accepted)]
                 m.next = "OFFER"
             with m.State("OFFER"):
                 m.d.comb += [walking.eq(1), bus.offered.eq(1), bus.commit.eq(accepted), bus.committing.eq(accepted)]

@@ -88,6 +88,7 @@ class Bench:
             ctx.set(bus.write_data, word)
             ctx.set(bus.first, place == 0)
             ctx.set(bus.last, place == len(words) - 1)
+            await ctx.tick()
             ctx.set(bus.offered, 1)
             _, _, verdict = await ctx.tick().sample(bus.verdict)
             verdicts.append(Status(verdict))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -36,8 +36,9 @@ class RegisterBusSignature(wiring.Signature):
     `read_data` follows `address` within FETCH_CLOCKS; `region` at once: 0 where nothing can be read, else a number that is the same
     for all words that one READ may span. `freeze` strobes when a request is complete: what is read until the next one is of that clock.
 
-    `offered` strobes for each word of a WRITE in turn, `first` and `last` mark the ends: without `commit` the other side only says, in
-    the same clock, what it thinks of the word (`verdict`, a Status); with it the word is applied. `committing` asks for stillness from
+    `offered` strobes for each word of a WRITE in turn, `first` and `last` mark the ends, and `address` is there from the clock before:
+    without `commit` the other side only says, in the same clock, what it thinks of the word (`verdict`, a Status); with it the word is
+    applied. `committing` asks for stillness from
     before the first of them to after the last and is raised only while `blocked` is low.
     """
 
@@ -143,7 +144,8 @@ class HostLink(wiring.Component):
         upper = Signal(8)
         crc_good = Signal()
         complete = Signal()
-        crc_byte = Array(crc.crc.word_select(CRC_BYTES - 1 - byte, 8) for byte in range(CRC_BYTES))
+        answer_place = Signal(range(CRC_BYTES))
+        crc_byte = crc.crc.word_select(~Mux(part == _Request.CRC, place[:2], answer_place), 8)
 
         m.d.comb += [
             crc.start.eq(spi.begins),
@@ -173,7 +175,7 @@ class HostLink(wiring.Component):
                         with m.If(words_in + 1 == count):
                             m.d.sync += part.eq(_Request.CRC)
                 with m.Case(_Request.CRC):
-                    with m.If(spi.byte != crc_byte[place]):
+                    with m.If(spi.byte != crc_byte):
                         m.d.sync += crc_good.eq(0)
                     with m.If(place == CRC_BYTES - 1):
                         m.d.sync += [place.eq(0), part.eq(_Request.TURNAROUND), complete.eq(1)]
@@ -195,9 +197,8 @@ class HostLink(wiring.Component):
         walking = Signal()
         reads_last = Signal()
         region = Signal.like(bus.region)
-        last_address = Signal(17)
+        offset, reached = Signal(16), Signal(17)
         m.d.comb += [
-            last_address.eq(address + count - 1),
             words_read.addr.eq(word),
             bus.write_data.eq(words_read.data),
             bus.first.eq(word == 0),
@@ -231,7 +232,7 @@ class HostLink(wiring.Component):
                 m.next = "LAST"
             with m.State("LAST"):
                 m.d.comb += [walking.eq(1), reads_last.eq(1)]
-                with m.If((count == 0) | last_address[16] | (region == 0) | (region != bus.region)):
+                with m.If((count == 0) | reached[16] | (region == 0) | (region != bus.region)):
                     m.d.sync += status.eq(Status.BAD_ADDRESS)
                 m.next = "IDLE"
             with m.State("WAIT"):
@@ -239,7 +240,7 @@ class HostLink(wiring.Component):
                 with m.If(~bus.blocked):
                     m.next = "FETCH"
             with m.State("FETCH"):
-                m.d.comb += bus.committing.eq(accepted)
+                m.d.comb += [walking.eq(1), bus.committing.eq(accepted)]
                 m.next = "OFFER"
             with m.State("OFFER"):
                 m.d.comb += [walking.eq(1), bus.offered.eq(1), bus.commit.eq(accepted), bus.committing.eq(accepted)]
@@ -255,7 +256,6 @@ class HostLink(wiring.Component):
         answer = Signal(_Answer)
         index = Signal(17)
         data_bytes = Signal(17)
-        answer_place = Signal(range(CRC_BYTES))
         spoiled = Signal()
         waited = Signal(range(FETCH_CLOCKS + 1))
         data_byte = Signal(8)
@@ -263,7 +263,9 @@ class HostLink(wiring.Component):
         m.d.comb += [
             data_bytes.eq(Mux(opcode == Opcode.LEAF, LEAF_BYTES, count << 1)),
             leaves.word.eq(index >> 2),
-            bus.address.eq(Mux(walking, Mux(reads_last, last_address, base + word), address + (index >> 1))),
+            offset.eq(Mux(walking, Mux(reads_last, count - 1, word), index >> 1)),
+            reached.eq(base + offset),
+            bus.address.eq(reached),
             leaves.fetch.eq(advance & (opcode == Opcode.LEAF)),
         ]
         with m.If(opcode == Opcode.LEAF):
@@ -291,7 +293,7 @@ class HostLink(wiring.Component):
                         m.d.sync += answer.eq(_Answer.CRC)
                 with m.Case(_Answer.CRC):
                     # A leaf that was overwritten while it was read must not look whole.
-                    m.d.comb += sends.eq(crc_byte[answer_place] ^ spoiled.replicate(8))
+                    m.d.comb += sends.eq(crc_byte ^ spoiled.replicate(8))
                     m.d.sync += answer_place.eq(answer_place + 1)
                     with m.If(answer_place == CRC_BYTES - 1):
                         m.d.sync += answer.eq(_Answer.LAST_LEAVES)

@@ -10,8 +10,10 @@ Latency: a word two clocks after its address. Area: counted in `node.py`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import wiring
+from amaranth.lib import data, enum, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from thermogen_esf.hostlink import (
@@ -48,8 +50,8 @@ from thermogen_esf.hostlink import (
 from thermogen_esf.layout import MAGIC
 from thermogen_esf.tracker_parameters import TRACKER_PARAMETER, TRACKER_PARAMETERS
 
+from .address_match import matches_any
 from .host_link import RegisterBusSignature
-from .membership import is_one_of
 from .tracker import PARAMETERS_LAYOUT
 from .trip_causes import HOT_FATAL_RAW, HOT_THROTTLE_RAW
 
@@ -85,6 +87,72 @@ _LIVE_STATUS = {
 _COUNTED = {"lifetime_energy": ("electrical_energy", 64), "lifetime_bus_energy": ("bus_energy", 64), "lifetime_gas": ("gas_volume", 48)}
 """Lifetime totals: what this boot counts of each, and its width."""
 _SIGNED = frozenset({"lifetime_bus_energy"})
+
+
+class _Kind(enum.Enum, shape=3):  # type: ignore[call-arg]
+    """What decides whether a word may be written."""
+
+    ABSENT = 0
+    """There is no such address."""
+    RANGE = 1
+    TIME = 2
+    LEAF = 3
+    KEY = 4
+
+
+RULE = data.StructLayout(
+    {"kind": _Kind, "minimum": 16, "maximum": 16, "signed": 1, "locked": 1, "not_first": 1, "not_last": 1},
+)
+"""What a word must be to be written at an address: within `minimum` and `maximum` (signed where `signed`: both then with the sign bit
+inverted), before `arm` where `locked`, and not the first or last of its request where that would leave half a value."""
+
+
+def _rule(
+    kind: int = _Kind.RANGE, minimum: int = 0, maximum: int = 0xFFFF, place: int = 0, words: int = 1, **flags: bool
+) -> dict[str, Any]:
+    """The rule of word `place` of a value of so many words."""
+    return {"kind": kind, "minimum": minimum, "maximum": maximum, "not_first": place != 0, "not_last": place != words - 1, **flags}
+
+
+def _rules() -> dict[int, dict[str, Any]]:
+    rules = dict.fromkeys((*range(IMAGE_WORDS), *range(STATUS_BASE, STATUS_BASE + STATUS_WORDS)), _READ_ONLY)
+    rules |= dict.fromkeys(range(EPOCH_BASE, EPOCH_END), _READ_ONLY)
+    rules |= {address: _rule(locked=address in LOCKED_WHEN_ARMED) for address in WRITABLE_IMAGE_WORDS}
+    for parameter in TRACKER_PARAMETERS:
+        rules[PARAMETER_REGISTERS[parameter.identifier]] = _rule(minimum=parameter.minimum, maximum=parameter.maximum)
+    for place in range(CALIBRATION_WORDS):
+        rules[CALIBRATION_BASE + place] = _rule(place=place % 2, words=2, locked=True)
+    for place in range(RESTORE_WORDS):
+        rules[RESTORE_BASE + place] = _rule(place=place, words=RESTORE_WORDS, locked=True)
+    for name, (address, _) in RESTORE_REGISTERS.items():
+        # A total that takes more than a quarter of its range could make the sum wrap.
+        most = {"minimum": 0x4000, "maximum": 0xBFFF, "signed": True} if name in _SIGNED else {"maximum": 0x3FFF}
+        rules[address] |= most
+    for place in range(CHANNEL_GAIN_WORDS):
+        rules[CHANNEL_GAIN_BASE + place] = _rule(minimum=CHANNEL_GAIN_MIN, maximum=CHANNEL_GAIN_MAX, locked=True)
+    limits: dict[str, dict[str, Any]] = {
+        "time_set": {"kind": _Kind.TIME},
+        "sequence_start": {"locked": True},
+        "arm": {"minimum": 1, "maximum": 1},
+        "enable": {"maximum": 1},
+        "leaf_ack": {"kind": _Kind.LEAF},
+        "trip_clear": {"kind": _Kind.KEY},
+        "current_limit_ma": {"minimum": CURRENT_LIMIT.minimum, "maximum": CURRENT_LIMIT.maximum},
+        "heartbeat": {},
+        "hot_throttle": {"minimum": HOT_LIMIT_MIN, "maximum": HOT_LIMIT_MAX, "locked": True},
+        "hot_fatal": {"minimum": HOT_LIMIT_MIN, "maximum": HOT_LIMIT_MAX, "locked": True},
+    }
+    for name, (address, size) in CONTROL_REGISTERS.items():
+        for place in range(size - 1):
+            rules[address + place] = _rule(place=place, words=size)
+        rules[address + size - 1] = _rule(place=size - 1, words=size, **limits[name])
+    return rules
+
+
+ABSENT = _rule(_Kind.ABSENT)
+_READ_ONLY = _rule(minimum=0xFFFF, maximum=0)
+RULES = _rules()
+RULE_ADDRESS_BITS = max(RULES).bit_length()
 
 
 class RegisterFile(wiring.Component):
@@ -190,6 +258,25 @@ class RegisterFile(wiring.Component):
             record_write.en.eq(self.record_write),
         ]
 
+        # Parameters are read back from a memory: only what uses them needs all of them at once.
+        defaults = [parameter.default for parameter in TRACKER_PARAMETERS]
+        m.submodules.parameter_words = parameter_words = Memory(
+            shape=WORD_BITS, depth=1 << (PARAMETER_WORDS - 1).bit_length(), init=defaults
+        )
+        parameters_write, parameters_read = parameter_words.write_port(), parameter_words.read_port()
+        parameter_bits = len(parameters_read.addr)
+        is_parameter, is_current_limit = Signal(), Signal()
+        m.d.comb += [
+            is_parameter.eq(bus.region == _PARAMETERS),
+            is_current_limit.eq(bus.address == CONTROL_REGISTERS["current_limit_ma"][0]),
+            parameters_read.addr.eq(bus.address),
+            parameters_write.addr.eq(
+                Mux(is_parameter, bus.address[:parameter_bits], PARAMETER_REGISTERS["current_limit_ma"] - PARAMETER_BASE)
+            ),
+            parameters_write.data.eq(bus.write_data),
+            parameters_write.en.eq(bus.offered & bus.commit & (is_parameter | is_current_limit)),
+        ]
+
         # Reading. Region numbers as the bus wants them.
         frozen = self._frozen_status(m)
         last_sealed, record, slot = Signal(3), Signal(3), Signal(2)
@@ -209,19 +296,15 @@ class RegisterFile(wiring.Component):
                         m.d.sync += status_word.eq(value >> WORD_BITS * (size - 1 - place))
             with m.Default():
                 m.d.sync += status_word.eq(0)
-        with m.If(bus.address < IMAGE_WORDS):
-            m.d.comb += bus.region.eq(_IMAGE)
-        with m.Elif((bus.address >= STATUS_BASE) & (bus.address < STATUS_BASE + STATUS_WORDS)):
-            m.d.comb += bus.region.eq(_STATUS)
-        with m.Elif((bus.address >= EPOCH_BASE) & (bus.address < EPOCH_END)):
-            m.d.comb += bus.region.eq(_EPOCHS)
-        with m.Elif((bus.address >= PARAMETER_BASE) & (bus.address < PARAMETER_BASE + PARAMETER_WORDS)):
-            m.d.comb += bus.region.eq(_PARAMETERS)
-        parameter_word = Signal(WORD_BITS)
-        with m.Switch(bus.address):
-            for name, address in PARAMETER_REGISTERS.items():
-                with m.Case(address):
-                    m.d.sync += parameter_word.eq(self.parameters[name])
+        regions = {
+            _IMAGE: range(IMAGE_WORDS),
+            _STATUS: range(STATUS_BASE, STATUS_BASE + STATUS_WORDS),
+            _EPOCHS: range(EPOCH_BASE, EPOCH_END),
+            _PARAMETERS: range(PARAMETER_BASE, PARAMETER_BASE + PARAMETER_WORDS),
+        }
+        for number, addresses in regions.items():
+            with m.If(matches_any(bus.address, addresses)):
+                m.d.comb += bus.region.eq(number)
         region = Signal.like(bus.region)
         m.d.sync += region.eq(bus.region)
         with m.Switch(region):
@@ -232,16 +315,16 @@ class RegisterFile(wiring.Component):
             with m.Case(_EPOCHS):
                 m.d.comb += bus.read_data.eq(record_read.data)
             with m.Case(_PARAMETERS):
-                m.d.comb += bus.read_data.eq(parameter_word)
+                m.d.comb += bus.read_data.eq(parameters_read.data)
 
         # Writing.
         upper = Signal(WORD_BITS)
         with m.If(bus.offered):
             m.d.sync += upper.eq(bus.write_data)
         m.d.comb += self.value.eq(Cat(bus.write_data, upper))
-        supplied_here = is_one_of(bus.address, WRITABLE_IMAGE_WORDS)
+        supplied_here = matches_any(bus.address, WRITABLE_IMAGE_WORDS)
         m.d.comb += [
-            bus.verdict.eq(self._verdict(m, supplied_here)),
+            bus.verdict.eq(self._verdict(m)),
             supplied_write.addr.eq(bus.address),
             supplied_write.data.eq(bus.write_data),
             supplied_write.en.eq(bus.offered & bus.commit & supplied_here),
@@ -276,63 +359,31 @@ class RegisterFile(wiring.Component):
             lifetimes.append((name, total))
         return lifetimes
 
-    def _leaves_no_room(self, m: Module) -> Signal:
-        """Whether the word is a lifetime total's first one and takes more than a quarter of its range: then the sum could wrap."""
-        bus = self.bus
-        crowded = Signal()
-        with m.Switch(bus.address):
-            for name, (address, _) in RESTORE_REGISTERS.items():
-                top = bus.write_data[WORD_BITS - 2 :]
-                with m.Case(address):
-                    m.d.comb += crowded.eq((top != 0) & (top != 3) if name in _SIGNED else top != 0)
-        return crowded
-
-    def _verdict(self, m: Module, supplied_here: Value) -> Value:
+    def _verdict(self, m: Module) -> Value:
         """What the word on the bus would meet: OK, REFUSED (it is there, but not for this or not now) or BAD_ADDRESS."""
         bus = self.bus
-        verdict = Signal(8)
-        refused = Signal()
-        m.d.comb += verdict.eq(Mux(refused, Status.REFUSED, Status.OK))
-        # A value of two words comes whole, in one request.
-        half = Signal()
-        with m.If(bus.region == _IMAGE):
-            m.d.comb += refused.eq(~supplied_here | (self.armed & is_one_of(bus.address, LOCKED_WHEN_ARMED)))
-        with m.Elif(bus.region == _PARAMETERS), m.Switch(bus.address):
-            for parameter in TRACKER_PARAMETERS:
-                with m.Case(PARAMETER_REGISTERS[parameter.identifier]):
-                    m.d.comb += refused.eq(_outside(bus.write_data, parameter.minimum, parameter.maximum))
-        with m.Elif(bus.region != 0):
-            m.d.comb += refused.eq(1)
-        with m.Elif(_in_calibration(bus.address)):
-            m.d.comb += [half.eq(Mux(bus.address[0], bus.first, bus.last)), refused.eq(self.armed | half)]
-        with m.Elif(_within(bus.address, RESTORE_BASE, RESTORE_WORDS)):
-            first, last = bus.address == RESTORE_BASE, bus.address == RESTORE_BASE + RESTORE_WORDS - 1
-            m.d.comb += [half.eq((bus.first & ~first) | (bus.last & ~last)), refused.eq(self.armed | half | self._leaves_no_room(m))]
-        with m.Elif(_within(bus.address, CHANNEL_GAIN_BASE, CHANNEL_GAIN_WORDS)):
-            m.d.comb += refused.eq(self.armed | _outside(bus.write_data, CHANNEL_GAIN_MIN, CHANNEL_GAIN_MAX))
-        with m.Else():
-            limits = {
-                "time_set": (self.value == 0) | (self.armed & (self.value < self.time)),
-                "sequence_start": self.armed,
-                "arm": bus.write_data != 1,
-                "enable": bus.write_data > 1,
-                "leaf_ack": self.value > self.leaf_next,
-                "trip_clear": ~is_one_of(bus.write_data, TRIP_CLEAR_KEYS),
-                "current_limit_ma": _outside(bus.write_data, CURRENT_LIMIT.minimum, CURRENT_LIMIT.maximum),
-                "heartbeat": False,
-                "hot_throttle": self.armed | _outside(bus.write_data, HOT_LIMIT_MIN, HOT_LIMIT_MAX),
-                "hot_fatal": self.armed | _outside(bus.write_data, HOT_LIMIT_MIN, HOT_LIMIT_MAX),
-            }
-            with m.Switch(bus.address):
-                for name, (address, size) in CONTROL_REGISTERS.items():
-                    if size == 2:
-                        with m.Case(address):
-                            m.d.comb += refused.eq(bus.last)
-                    with m.Case(address + size - 1):
-                        m.d.comb += refused.eq(limits[name] | (bus.first if size == 2 else 0))
-                with m.Default():
-                    m.d.comb += verdict.eq(Status.BAD_ADDRESS)
-        return verdict
+        init = [RULES.get(address, ABSENT) for address in range(1 << RULE_ADDRESS_BITS)]
+        m.submodules.rules = rules = Memory(shape=RULE, depth=1 << RULE_ADDRESS_BITS, init=init)
+        read = rules.read_port()
+        rule, beyond_rules = read.data, Signal()
+        m.d.comb += read.addr.eq(bus.address)
+        m.d.sync += beyond_rules.eq(bus.address[RULE_ADDRESS_BITS:].any())
+
+        refused, unfit, word = Signal(), Signal(), Signal(WORD_BITS)
+        m.d.comb += word.eq(bus.write_data ^ (rule.signed << WORD_BITS - 1))
+        with m.Switch(rule.kind):
+            with m.Case(_Kind.TIME):
+                m.d.comb += unfit.eq((self.value == 0) | (self.armed & (self.value < self.time)))
+            with m.Case(_Kind.LEAF):
+                m.d.comb += unfit.eq(self.value > self.leaf_next)
+            with m.Case(_Kind.KEY):
+                m.d.comb += unfit.eq(Cat(bus.write_data == key for key in TRIP_CLEAR_KEYS) == 0)
+            with m.Default():
+                m.d.comb += unfit.eq((word < rule.minimum) | (word > rule.maximum))
+        half = (bus.first & rule.not_first) | (bus.last & rule.not_last)
+        m.d.comb += refused.eq((rule.locked & self.armed) | half | unfit)
+        absent = (rule.kind == _Kind.ABSENT) | beyond_rules
+        return Mux(absent, Status.BAD_ADDRESS, Mux(refused, Status.REFUSED, Status.OK))
 
     def _apply(self, m: Module) -> None:
         """Gives a committed word to its register."""
@@ -381,8 +432,4 @@ def _in_calibration(address: Value) -> Value:
 
 
 def _within(address: Value, base: int, words: int) -> Value:
-    return (address >= base) & (address < base + words)
-
-
-def _outside(value: Value, minimum: int, maximum: int) -> Value:
-    return (value < minimum) | (value > maximum)
+    return matches_any(address, range(base, base + words))

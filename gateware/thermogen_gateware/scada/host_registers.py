@@ -183,11 +183,11 @@ class NetworkRegisters(wiring.Component):
 
     def _beyond_next(self, m: Module, whole: Value) -> Signal:
         """Whether the number is none from the oldest to the next: their numbers go round."""
-        beyond, ahead, kept = Signal(), Signal(EVENT_NUMBER_BITS), Signal(EVENT_NUMBER_BITS)
+        beyond, ahead, kept = Signal(), Signal(EVENT_NUMBER_BITS), Signal(range(EVENT_RING + 1))
         m.d.comb += [
             ahead.eq(whole[:EVENT_NUMBER_BITS] - self.events_oldest),
             kept.eq(self.events_next - self.events_oldest),
-            beyond.eq(ahead > kept),
+            beyond.eq(ahead[len(kept) :].any() | (ahead[: len(kept)] > kept)),
         ]
         return beyond
 

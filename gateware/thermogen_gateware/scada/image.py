@@ -4,10 +4,10 @@ Reference: `thermogen_esf.layout` (the snapshot's words), `snapshot.py` (when th
 it writes its image; then the words of what it has not (the trip record, lifetime totals, modules, the network) follow, begun anew
 when one of them changes meanwhile, and the whole is shown at once. Of each memory three banks are in use: the newest, the one that a
 request reads, and the one that is written. Constants lie in all banks from the beginning. The channels are kept whole, 24 bits a channel.
-Latency: a word one clock after its address; a second is shown 70 clocks after the snapshot's. Area: counted in `registers.py`, 3 EBR of it.
+Latency: a word one clock after its address; a second is shown 70 clocks after the snapshot's. Area: counted in `registers.py`, 4 EBR of it.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -31,8 +31,22 @@ _LOWER = [(address, word.place) for address, word in WORDS.items() if word.origi
 """Lower halves of words whose upper half is another register: written after the image."""
 _TAKEN = [(address, word) for address, word in WORDS.items() if word.origin is Origin.SECOND]
 _COUNTED = [(address, word) for address, word in WORDS.items() if word.origin is Origin.COUNTER]
-TAIL: tuple[int, ...] = tuple(address for address, _ in (*_LOWER, *_TAKEN, *_COUNTED))
+TAIL: tuple[int, ...] = tuple(address for address, _ in (*_COUNTED, *_LOWER, *_TAKEN))
 """Addresses of what follows the image, in the order in which they are written."""
+_STEPS = 1 << 8
+"""Image words, and as many steps of what follows, of which fewer are used."""
+_DESTINATION = data.StructLayout({"address": KEPT_ADDRESS_BITS, "shown": 1, "upper": 1})
+"""Where a word of the image, or of what follows it, goes: its upper half alone where `upper`."""
+
+
+def _destinations() -> list[dict[str, int]]:
+    """Of each image word, then of each step of what follows."""
+    places = [{"address": 0, "shown": 0, "upper": 0}] * (2 * _STEPS)
+    for word, (address, part) in _SNAPSHOT.items():
+        places[word] = {"address": address, "shown": 1, "upper": part is not Part.WHOLE}
+    for step, address in enumerate(TAIL):
+        places[_STEPS + step] = {"address": address, "shown": 1, "upper": 0}
+    return places
 
 
 class ScadaImage(wiring.Component):
@@ -89,21 +103,21 @@ class ScadaImage(wiring.Component):
         initial = [self._constants.get(address, 0) for address in range(KEPT_WORDS)] * BANKS
         m.submodules.words = words = Memory(shape=WORD_BITS, depth=BANKS * KEPT_WORDS, init=initial)
         words_write, words_read = words.write_port(), words.read_port()
-        place, value, writes = Signal(KEPT_ADDRESS_BITS), Signal(WORD_BITS), Signal()
+        # The destination comes out of its memory as the word comes out of a register.
+        m.submodules.destinations = destinations = Memory(shape=_DESTINATION, depth=2 * _STEPS, init=_destinations())
+        destination, step = destinations.read_port(), Signal(range(_STEPS))
+        value, tail_word, writes = Signal(WORD_BITS), Signal(WORD_BITS), Signal()
         m.d.comb += [
-            words_write.addr.eq(Cat(place, written)),
-            words_write.data.eq(value),
-            words_write.en.eq(writes),
+            destination.addr.eq(Cat(Mux(follows, step, self.image_address), follows)),
+            words_write.addr.eq(Cat(destination.data.address, written)),
+            words_write.data.eq(Mux(destination.data.upper, value[8:], value)),
+            words_write.en.eq(writes & destination.data.shown),
             words_read.addr.eq(Cat(self.address, held)),
             self.word.eq(words_read.data),
         ]
+        m.d.sync += [value.eq(Mux(follows, tail_word, self.image_data)), writes.eq(follows | self.image_write)]
         lower = {word: Signal(8, name=f"lower_of_{word}") for _, word in _LOWER}
-        self._follow(m, follows, place, value, writes, lower)
-        with m.If(~follows), m.Switch(self.image_address):
-            for word, (address, part) in _SNAPSHOT.items():
-                with m.Case(word):
-                    m.d.comb += [place.eq(address), writes.eq(self.image_write)]
-                    m.d.comb += value.eq(self.image_data if part is Part.WHOLE else self.image_data[8:])
+        self._follow(m, follows, step, tail_word, lower)
         for word, half in lower.items():
             with m.If(self.image_write & (self.image_address == word)):
                 m.d.sync += half.eq(self.image_data)
@@ -111,26 +125,15 @@ class ScadaImage(wiring.Component):
         self._discrete(m, lower)
         return m
 
-    def _follow(self, m: Module, follows: Signal, place: Signal, value: Signal, writes: Signal, lower: dict[int, Signal]) -> None:
+    def _follow(self, m: Module, follows: Signal, step: Signal, word: Signal, lower: dict[int, Signal]) -> None:
         """What the snapshot has not, word by word; a change of it meanwhile begins again."""
-        step = Signal(range(len(TAIL)))
-        halves = Signal()
-        first_counter = len(TAIL) - len(_COUNTED)
-        m.d.comb += [
-            self.counter_index.eq((step - first_counter) >> 1),
-            halves.eq((step - first_counter) & 1),
-        ]
-        sources = [*(lower[word] for _, word in _LOWER), *(self._taken(word) for _, word in _TAKEN)]
+        counted = [self.counter[WORD_BITS:], self.counter[:WORD_BITS]] * len(COUNTERS)
+        others = [*(lower[place] for _, place in _LOWER), *(self._taken(taken) for _, taken in _TAKEN)]
+        sources = (*counted, *others)
+        assert len(sources) == len(TAIL) <= _STEPS
+        index = step[: (len(TAIL) - 1).bit_length()]
+        m.d.comb += [self.counter_index.eq(step >> 1), word.eq(Cat(_word(source) for source in sources).word_select(index, WORD_BITS))]
         with m.If(follows):
-            m.d.comb += writes.eq(1)
-            with m.Switch(step):
-                for index, address in enumerate(TAIL):
-                    with m.Case(index):
-                        m.d.comb += place.eq(address)
-                        if index < first_counter:
-                            m.d.comb += value.eq(sources[index])
-            with m.If(step >= first_counter):
-                m.d.comb += value.eq(Mux(halves, self.counter[:WORD_BITS], self.counter[WORD_BITS:]))
             m.d.sync += step.eq(step + 1)
             with m.If(self.changed):
                 m.d.sync += step.eq(0)
@@ -170,6 +173,10 @@ class ScadaImage(wiring.Component):
             m.d.sync += alarms.eq(self.image_data)
         with m.If(self.shown):
             m.d.sync += [self.burner_flags.eq(lower[_place_of("burner_flags")]), self.site_alarms.eq(alarms)]
+
+
+def _word(value: Value) -> Value:
+    return Cat(value, C(0, WORD_BITS - len(value)))
 
 
 def _place_of(identifier: str) -> int:

@@ -6,11 +6,15 @@ Latency: a word or bit one clock after its address. Area, LIFCL (synthesis): 319
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Signal
+import itertools
+from collections.abc import Iterable
+
+from amaranth.hdl import C, Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from thermogen_esf.scada import WRITABLE
 
+from ..address_match import matches_any
 from .map import COILS, DISCRETE_COUNT, DISCRETE_VECTORS, LIVE_WIDTHS, WORDS
 from .registers_declared import Origin
 
@@ -35,8 +39,21 @@ BITS = {
 ALONE = {"link_flags": 3, "burner_flags": 3, "site_alarms": 5}
 """Vectors of discrete inputs that are no live register: bits that can be other than 0."""
 ALIAS = {"effective_enable": "enable"}
-_ADDRESSES = sorted(address for address, word in WORDS.items() if word.origin is Origin.LIVE and word.name in BITS)
-"""What is live and no strobe; a strobe reads as 0."""
+LIVE_ADDRESSES = tuple(address for address, word in WORDS.items() if word.origin is Origin.LIVE)
+"""What is live; a strobe reads as 0."""
+
+
+def _telling_bits(addresses: Iterable[int]) -> tuple[int, ...]:
+    """The fewest bits that tell the addresses apart."""
+    choices = (bits for many in range(1, 17) for bits in itertools.combinations(range(16), many))
+    return next(bits for bits in choices if len({_index(address, bits) for address in addresses}) == len(set(addresses)))
+
+
+def _index(address: int, bits: Iterable[int]) -> int:
+    return sum((address >> bit & 1) << place for place, bit in enumerate(bits))
+
+
+_BITS = _telling_bits(LIVE_ADDRESSES)
 
 
 class LiveWords(wiring.Component):
@@ -64,23 +81,9 @@ class LiveWords(wiring.Component):
             with m.If(self.begin):
                 m.d.sync += frozen[name].eq(getattr(self, name))
 
-        place = Signal(range(len(_ADDRESSES) + 1))
-        words = []
-        for address in _ADDRESSES:
-            word = WORDS[address]
-            size = LIVE_WIDTHS[word.name] // WORD_BITS
-            piece = frozen[word.name][WORD_BITS * (size - 1 - word.place) :][:WORD_BITS]
-            words.append(Cat(piece, C(0, WORD_BITS - len(piece))))
-        is_live = Signal()
-        with m.Switch(self.address):
-            for index, address in enumerate(_ADDRESSES):
-                with m.Case(address):
-                    m.d.comb += [place.eq(index), is_live.eq(1)]
-            strobes = [writable.address for name, writable in WRITABLE.items() if name not in BITS]
-            with m.Case(*strobes):
-                m.d.comb += [place.eq(len(words)), is_live.eq(1)]
-        padding = C(0, WORD_BITS)
-        m.d.sync += [self.word.eq(Cat(*words, padding).word_select(place, WORD_BITS)), self.live.eq(is_live)]
+        place = Cat(self.address[bit] for bit in _BITS)
+        m.d.sync += self.word.eq(self._words(frozen).word_select(place, WORD_BITS))
+        m.d.sync += self.live.eq(matches_any(self.address, LIVE_ADDRESSES))
 
         inputs = Signal(DISCRETE_COUNT)
         for name, (first, width) in DISCRETE_VECTORS.items():
@@ -91,6 +94,20 @@ class LiveWords(wiring.Component):
         with m.Else():
             m.d.sync += self.bit.eq(inputs.bit_select(self.address[:7], 1))
         return m
+
+    def _words(self, frozen: dict[str, Signal]) -> Value:
+        """The words by the index of their addresses; where there is none, what is beside it."""
+        words: list[Value | None] = [None] * (1 << len(_BITS))
+        for address in LIVE_ADDRESSES:
+            word = WORDS[address]
+            piece: Value = C(0, 0)
+            if word.name in BITS:
+                size = LIVE_WIDTHS[word.name] // WORD_BITS
+                piece = frozen[word.name][WORD_BITS * (size - 1 - word.place) :][:WORD_BITS]
+            words[_index(address, _BITS)] = Cat(piece, C(0, WORD_BITS - len(piece)))
+        for bit in range(len(_BITS)):
+            words = [word if word is not None else words[index ^ 1 << bit] for index, word in enumerate(words)]
+        return Cat(word for word in words if word is not None)
 
 
 assert set(LIVE_WIDTHS) - set(BITS) == {name for name, writable in WRITABLE.items() if name not in BITS}

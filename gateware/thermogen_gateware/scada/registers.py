@@ -10,8 +10,11 @@ Latency: data one clock after the address, refusal one clock after the word (the
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+import itertools
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from thermogen_esf.hostlink import IMAGE_WORDS
 from thermogen_esf.hostlink_network import WRITERS
@@ -23,7 +26,7 @@ from ..address_match import matches_any
 from ..network.ports import RegisterPortSignature
 from .counters import EventCounters
 from .events import WriteEvents
-from .image import KEPT_ADDRESS_BITS, SECOND_LAYOUT, ScadaImage
+from .image import CHANNEL_ADDRESS_BITS, KEPT_ADDRESS_BITS, SECOND_LAYOUT, ScadaImage
 from .live import BITS, LiveWords
 from .map import COILS, COUNTERS, DISCRETE_COUNT, SCADA_MAP_VERSION, WIDE, WORD_ORDER_TEST, WORDS
 from .overrides import Overrides
@@ -45,6 +48,20 @@ _IMAGE_PORTS = {
     "changed": 1,
 }
 _SETTINGS = {"writers": data.ArrayLayout(WRITER, WRITERS), "writable": len(WRITABLES), "panel_enable": 1}
+_OF_CHANNELS = ("channel_current", "channel_duty", "channel_state")
+_PLACE = data.StructLayout({"exists": 1, **dict.fromkeys(_OF_CHANNELS, 1)})
+"""What is at an address: something, and which of the channels' words."""
+PLACE_ADDRESS_BITS = max(WORDS).bit_length()
+
+
+def _places() -> list[dict[str, int]]:
+    words = (WORDS.get(address) for address in range(1 << PLACE_ADDRESS_BITS))
+    return [{"exists": word is not None, **{name: word is not None and word.name == name for name in _OF_CHANNELS}} for word in words]
+
+
+def _roundest(first: int, last: int) -> int:
+    """Of the numbers from `first` to `last` the one with the most zeros below."""
+    return next(last >> zeros << zeros for zeros in reversed(range(last.bit_length())) if last >> zeros << zeros >= first)
 
 
 class ScadaRegisters(wiring.Component):
@@ -178,39 +195,39 @@ class ScadaRegisters(wiring.Component):
             image.begin.eq(port.begin),
             image.address.eq(address[:KEPT_ADDRESS_BITS]),
         ]
-        of_channels: dict[str, set[int]] = {}
-        for place, word in WORDS.items():
-            if word.origin is Origin.CHANNEL:
-                of_channels.setdefault(word.name, set()).add(place)
-        from_channel = {name: Signal(name=f"from_{name}") for name in of_channels}
-        for name, places in of_channels.items():
-            here = matches_any(address, places)
-            m.d.sync += from_channel[name].eq(here)
-            with m.If(here):
-                m.d.comb += image.channel.eq(address[: len(image.channel)] - (min(places) & 0x7F))
-
-        exists, bit = Signal(), Signal()
-        m.d.sync += bit.eq(is_bit)
-        with m.Switch(port.space):
-            with m.Case(COIL_SPACE):
-                m.d.sync += exists.eq(matches_any(port.address, range(len(COILS))))
-            with m.Case(DISCRETE_SPACE):
-                m.d.sync += exists.eq(matches_any(port.address, range(DISCRETE_COUNT)))
-            with m.Default():
-                m.d.sync += exists.eq(matches_any(port.address, WORDS))
-        m.d.comb += port.exists.eq(exists)
+        m.submodules.places = places = Memory(shape=_PLACE, depth=1 << PLACE_ADDRESS_BITS, init=_places())
+        place = places.read_port()
+        m.d.comb += place.addr.eq(address)
+        beyond, bit, bit_exists = Signal(), Signal(), Signal()
+        m.d.sync += [
+            beyond.eq(address[PLACE_ADDRESS_BITS:].any()),
+            bit.eq(is_bit),
+            bit_exists.eq(matches_any(port.address, range(DISCRETE_COUNT))),
+        ]
+        with m.If(port.space == COIL_SPACE):
+            m.d.sync += bit_exists.eq(matches_any(port.address, range(len(COILS))))
+        m.d.comb += [port.exists.eq(Mux(bit, bit_exists, place.data.exists & ~beyond)), image.channel.eq(self._channel(address))]
         with m.If(bit):
             m.d.comb += port.data.eq(live.bit)
         with m.Elif(live.live):
             m.d.comb += port.data.eq(live.word)
-        with m.Elif(from_channel["channel_current"]):
+        with m.Elif(place.data.channel_current):
             m.d.comb += port.data.eq(image.current)
-        with m.Elif(from_channel["channel_duty"]):
+        with m.Elif(place.data.channel_duty):
             m.d.comb += port.data.eq(image.duty)
-        with m.Elif(from_channel["channel_state"]):
+        with m.Elif(place.data.channel_state):
             m.d.comb += port.data.eq(image.state)
         with m.Else():
             m.d.comb += port.data.eq(image.word)
+
+    def _channel(self, address: Value) -> Value:
+        """The channel whose word it is; of no meaning at other addresses."""
+        places = sorted([place for place, word in WORDS.items() if word.name == name] for name in _OF_CHANNELS)
+        bases = [C(min(each) % (1 << CHANNEL_ADDRESS_BITS), CHANNEL_ADDRESS_BITS) for each in places]
+        base: Value = bases[0]
+        for (before, after), next_base in zip(itertools.pairwise(places), bases[1:], strict=True):
+            base = Mux(address >= _roundest(max(before) + 1, min(after)), next_base, base)
+        return address[:CHANNEL_ADDRESS_BITS] - base
 
 
 assert all(coil.address == place for place, coil in enumerate(COILS))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from thermogen_edge.buffer import BufferFullError
 from thermogen_edge.buffer.write_log import WriteLog
+from thermogen_edge.clock_source import ClockError
 from thermogen_edge.host_link.transport import HostLinkDownError
 from thermogen_edge.scada_writes import BUFFER_SHARE, FRAMES_AT_ONCE, FRAMES_PERIOD_S, MOST_HEARTBEATS_WAITING
 from thermogen_edge.settings import DEFAULT_SCADA
@@ -92,6 +93,15 @@ def test_a_node_is_given_its_network_once_and_again_after_its_power_failed(parts
     parts.look()
     assert len(networked.isn_keys) == 2 and networked.isn_keys[0] != networked.isn_keys[1]
     assert register(networked, "ip") == int(IPv4Address("10.0.0.90"))
+
+
+def test_a_node_is_given_its_network_though_nobody_knows_the_time(parts: SiteParts, networked: NodeModel) -> None:
+    """After a power failure MODBUS is what is left to look at a site without GPS: its address may not wait for it."""
+    parts.clock.broken = True
+    with pytest.raises(ClockError):
+        parts.look()
+    assert register(networked, "ip") == int(IPv4Address("10.0.0.90"))
+    assert register(networked, "writers") == CLIENT << 32 | 0xFFFF_FFFF
 
 
 def test_a_node_without_a_network_is_not_asked_for_it(model: NodeModel, tmp_path: Path) -> None:

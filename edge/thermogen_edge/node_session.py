@@ -78,6 +78,8 @@ class NodeSession:
         """Once round. HostLinkError, ClockError or BufferError where it did not work."""
         status = self._node.status()
         if not status.armed:
+            if self._scada is not None:
+                self._scada.configure(status)  # without a clock there is no boot, but there is MODBUS
             self._controller.power_cycled()
             self._boot.arm()
             self.lost()
@@ -94,6 +96,8 @@ class NodeSession:
         self._controller.attend_trip(status)
         self._follow(status)
         self._boot.checkpoint(status)
+        if self._scada is not None:
+            self._scada.configure(status)
         full = None
         more = False
         try:

@@ -50,15 +50,19 @@ class ScadaWrites:
         """The link was lost: what the node holds is unknown."""
         self._set = False
 
+    def configure(self, status: NodeStatus) -> None:
+        """Sets the node's network where it is not known to be so, whatever the time. HostLinkError where it did not work."""
+        if NodeFlag.NETWORK not in status.flags or self._set:
+            return
+        written = self._network.set(self._registers)
+        if written:
+            _log.info("set the node's network: %s", ", ".join(sorted(set(written))))
+        self._set = True
+
     def attend(self, status: NodeStatus, now: SiteTime) -> None:
         """Once a look. HostLinkError or BufferError where it did not work."""
         if NodeFlag.NETWORK not in status.flags:
             return
-        if not self._set:
-            written = self._network.set(self._registers)
-            if written:
-                _log.info("set the node's network: %s", ", ".join(sorted(set(written))))
-            self._set = True
         network = self._network.status()
         if network.events_next != network.events_oldest and self._has_room():
             events = self._network.events(network.events_oldest, network.events_next)

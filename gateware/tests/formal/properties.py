@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import buck_pwm, energy, modbus_server, module_link_slave, module_release, pcm, protection, run_wires, tcp_visit, tracker
+from . import buck_pwm, energy, modbus_server, module_link_slave, module_release, pcm, protection, run_wires, tcp_connections, tcp_engine, tcp_visit, tracker
 from .proof import Property
 
 PROPERTIES: tuple[Property, ...] = (
@@ -14,6 +14,8 @@ PROPERTIES: tuple[Property, ...] = (
     *run_wires.PROPERTIES,
     *tracker.PROPERTIES,
     *energy.PROPERTIES,
+    *tcp_engine.PROPERTIES,
+    *tcp_connections.PROPERTIES,
     *tcp_visit.PROPERTIES,
     *modbus_server.PROPERTIES,
 )

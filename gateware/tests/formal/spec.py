@@ -96,8 +96,11 @@ class Spec(Elaboratable):
         self._module.d.comb += Cover(condition, src_loc_at=1)
 
 
-def internal(fragment: Fragment, name: str, domain: str | None = None) -> Signal:
-    """The one signal of that name which the core drives, in that domain; a dotted name goes into submodules. Raises NoSuchSignalError."""
+def internal(fragment: Fragment, name: str, domain: str | None = None, bits: int | None = None) -> Signal:
+    """The one signal of that name which the core drives, in that domain and of that width; a dotted name goes into submodules.
+
+    Raises NoSuchSignalError.
+    """
     *path, last = name.split(".")
     for step in path:
         there = {str(child): subfragment for subfragment, child, _ in fragment.subfragments}
@@ -108,7 +111,7 @@ def internal(fragment: Fragment, name: str, domain: str | None = None) -> Signal
         signal.duid: signal for of, statements in fragment.statements.items() if domain in (None, of) for signal in _driven(statements)
     }
     names = _declared_names([driven[duid] for duid in sorted(driven)])
-    found = [driven[duid] for duid, own in names.items() if own == last]
+    found = [driven[duid] for duid, own in names.items() if own == last and bits in (None, len(driven[duid]))]
     if len(found) != 1:
         raise NoSuchSignalError(name, len(found), list(names.values()))
     return found[0]
@@ -140,8 +143,8 @@ def _declared_names(signals: Sequence[Signal]) -> dict[int, str]:
         if signal.name == "$signal":
             lines.setdefault(signal.src_loc, []).append(signal.duid)
     for place, duids in lines.items():
-        if assigned := re.match(r"\s*((\w+, )+\w+) = ", linecache.getline(*place)):
-            names |= dict(zip(duids, assigned[1].split(", "), strict=False))
+        if assigned := re.match(r"\s*((?:(?:self\.)?\w+, )+(?:self\.)?\w+) = ", linecache.getline(*place)):
+            names |= dict(zip(duids, assigned[1].replace("self.", "").split(", "), strict=False))
     return names
 
 

@@ -1,7 +1,7 @@
 """What has to hold of the TCP state machine, whatever is in its connections' words.
 
 The memory of those words is taken out of the core: what is read of it is free, so nothing here depends on what was written. Of the IP
-layer the contract of `IngressSignature` is given: a payload begins only after the last one's verdict. Nothing else is.
+layer the contract of `IngressSignature` is given: a payload has at most 1,480 bytes, a verdict comes after its last, and the next begins after that.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from .spec import Spec, internal, state
 CONNECTIONS = 8
 MOST_CLOCKS = 160
 """As tcp_engine.py says, without what is waited for."""
+MOST_PAYLOAD = 1480
+"""Bytes of an IP payload in an Ethernet frame."""
 ANSWER_CLOCKS = 30
 """From an application's answer to its segment."""
 COOKIE_CLOCKS = 29
@@ -41,6 +43,8 @@ class NoDeadEnd(Spec):
 
     def build(self, m: Module) -> None:
         from thermogen_gateware.network.tcp import TcpServer
+        from thermogen_gateware.network.tcp_receive import SEGMENT
+        from thermogen_gateware.network.tcp_segment import Flag
 
         core = TcpServer(clocks_per_tick=1000, connections=CONNECTIONS)
         inside = self.around(core)
@@ -51,14 +55,120 @@ class NoDeadEnd(Spec):
             m.d.sync += under_way.eq(1)
         with m.If(ingress.commit | ingress.drop):
             m.d.sync += under_way.eq(0)
-        self.given(~(ingress.valid & ingress.first & under_way))
+        self.given(~(ingress.valid & ((ingress.first & under_way) | ingress.commit | ingress.drop)))
+        payload = Signal(11)
+        with m.If(ingress.valid):
+            m.d.sync += payload.eq(Mux(ingress.first, 1, payload + 1))
+        self.given(~ingress.valid | ingress.first | (payload < MOST_PAYLOAD))
 
-        arrived, prepared, claimed, candidate = (internal(inside, name) for name in ("arrived", "prepared", "claimed", "candidate"))
-        receiver, visit, transmitter = (inside.find_subfragment(name) for name in ("receiver", "visit", "transmitter"))
-        busy, active, live = internal(receiver, "busy"), internal(visit, "active"), internal(visit, "live")
-        comes, falls = internal(receiver, "arrived"), internal(receiver, "dropped")
-        flags = internal(receiver, "segment")
-        self._no_end_of_its_own(m, core, inside, active)
+        arrived, prepared, claimed = (internal(inside, name, "sync") for name in ("arrived", "prepared", "claimed"))
+        candidate = internal(inside, "candidate", "sync", bits=1)
+        receiver, transmitter = inside.find_subfragment("receiver"), inside.find_subfragment("transmitter")
+        busy, comes, falls = (internal(receiver, name) for name in ("busy", "arrived", "dropped"))
+        flags = SEGMENT(internal(receiver, "segment")).flags
+        active, live = internal(inside, "visit.active"), internal(inside, "visit.live")
+        answers = core.stream.answered & active
+
+        waits, measure = Signal(), Signal(8)
+        waits_for_verdict = state(inside, "PREPARED") & ~arrived & ~falls & active
+        m.d.comb += waits.eq(waits_for_verdict | (state(inside, "AWAIT") & claimed & ~answers))
+        to_do = []
+        for chain in self._chains(inside):
+            below = 1
+            for most, states in reversed(chain):
+                to_do += [Mux(state(inside, name), below + remains, 0) for name, remains in states.items()]
+                below += most + 1
+        m.d.comb += measure.eq(sum(to_do))
+        idle = state(inside, "IDLE")
+        ran = ~self.past(self.domain.rst) & self.past(~idle)
+        self.always(idle | (measure != 0), "a state without measure")
+        self.always(measure <= MOST_CLOCKS, "more to do than there can be")
+        self.always(~(ran & ~self.past(waits)) | idle | (measure < self.past(measure)), "nothing was waited for, and nothing done")
+        self.always(~(ran & self.past(waits)) | idle | (measure <= self.past(measure)), "waiting makes work")
+        self._ends(inside)
+
+        # What is waited for comes: a verdict, of the frame that is on the wire, or the answer of an application that said it was sure.
+        at, beyond = internal(receiver, "at"), internal(receiver, "in_data") | internal(receiver, "in_options")
+        self.always(~busy | (at == payload), "the receiver counts other bytes")
+        self.always(~(busy & beyond) | (at >= 20), "data before the end of the header")
+        self.always(~(live & busy) | (at >= 20), "a visit of a segment whose header is not in")
+        self.always(~busy | (under_way & ~(arrived | comes | falls)), "the next segment is looked at before the last is done with")
+        self.always(~live | (active & (busy | comes | falls)), "a visit reads behind a segment that has no end")
+        self.always(~(waits_for_verdict) | busy | comes, "waits for the verdict of no frame")
+        ahead = state(inside, *_PREPARE)
+        self.always(~ahead | ~active | live | arrived, "prepares for what is over")
+        self.always(~(candidate & active) | live, "a candidate without a segment")
+        plain = (flags & (Flag.FIN | Flag.SYN | Flag.RST | Flag.ACK)) == Flag.ACK
+        self.always(~((candidate | ahead) & active & (live | arrived)) | plain, "prepares for what may end the connection")
+        self.always(~prepared | state(inside, *_ARRIVAL, "AWAIT"), "prepared for nothing")
+        self.always(~claimed | state(inside, *_ARRIVAL, "AWAIT", *_ANSWERED, *_WORK, *_SEGMENT), "claimed for nothing")
+        self.always(~(prepared | claimed) | ~state(inside, *_ARRIVAL) | (plain & arrived), "prepared for what may end the connection")
+        self.always(~claimed | state(inside, *_WORK, *_SEGMENT, "ANSWERED_ROOM") | (active & ~live), "claimed for a visit that is over")
+        self.always(~prepared | ~active | ~live, "prepared for what is not settled")
+
+        # The transmitter is given what it was claimed for, and asks for its turn until it has it.
+        request, granted = core.egress.request, internal(transmitter, "granted")
+        self.always(~state(transmitter, "SEND") | request | granted, "sends without having asked")
+        self.always(~claimed | (measure >= 1), "goes on without what it has claimed")
+        given = state(inside, *_ANSWERED, *_WORK, *_SEGMENT) & claimed
+        self.always(~given | (measure - self._left_behind <= ANSWER_CLOCKS), "an answer takes too long to its segment")
+        self.possible(state(inside, "AWAIT"))
+        self.possible(state(inside, "SEGMENT_GO") & claimed)
+        self.possible(state(inside, "EVICTED"))
+
+    def _ends(self, inside: Fragment) -> None:
+        """How far a count has come, in the states that count."""
+        injecting, running, step, word = (internal(inside, f"cookie.{name}") for name in ("injecting", "running", "step", "word"))
+        self.always(~running | ((word <= 4) & (step <= Mux(injecting, 0, Mux(word == 4, 7, 3)))), "the hash goes on for ever")
+        candidate, index = internal(inside, "candidate", "sync", bits=CONNECTIONS.bit_length()), internal(inside, "index", "sync")
+        scans = ("CANDIDATE_IP", "CANDIDATE_AGE")
+        self.always(~state(inside, "CANDIDATE", *scans) | (candidate <= CONNECTIONS - state(inside, *scans)), "looks at places that are none")
+        before = ("COOKIE_START", "COOKIE", "COOKIE_EARLIER", "CANDIDATE", *scans, "CHOSEN")
+        self.always(~state(inside, *before) | (index == 0), "begins in the middle of the words")
+        self.always(~state(inside, "EVICT") | (index <= 6), "moves words that are none")
+        self.always(~state(inside, "NEW") | (index <= 12), "makes words that are none")
+        self.always(~state(inside, "COOKIE_START", "COOKIE_EARLIER") | (internal(inside, "earlier") == state(inside, "COOKIE_EARLIER")), "hashes a third time")
+
+    def _chains(self, inside: Fragment) -> list[list[Stage]]:
+        """The states in the orders in which they follow each other, up to IDLE."""
+        injecting, running, step, word = (internal(inside, f"cookie.{name}") for name in ("injecting", "running", "step", "word"))
+        rounds = Mux(word == 4, Mux(injecting, 9, 8 - step), 9 + (3 - word)[:2] * 5 + Mux(injecting, 5, 4 - step))
+        hashes = Mux(running, rounds, 0) + Mux(internal(inside, "earlier"), 0, COOKIE_CLOCKS + 2)
+        candidate, index = internal(inside, "candidate", "sync", bits=CONNECTIONS.bit_length()), internal(inside, "index", "sync")
+        places = (CONNECTIONS - candidate)[: CONNECTIONS.bit_length()] * 3
+        cookie = {"COOKIE_START": 2 * COOKIE_CLOCKS + 3, "COOKIE": hashes, "COOKIE_EARLIER": COOKIE_CLOCKS + 1}
+        scan = {"CANDIDATE": places + 2, "CANDIDATE_IP": places + 1, "CANDIDATE_AGE": places}
+        patience = (63 - internal(inside, "waited"))[:6]
+        waits = (64, {"AWAIT": Mux(internal(inside, "claimed", "sync"), 0, patience + 1)})
+        handshake = [*_one_by_one("STRAY"), (2 * COOKIE_CLOCKS + 3, cookie), (3 * CONNECTIONS + 2, scan), *_one_by_one("CHOSEN")]
+        moved = [(6, {"EVICT": (6 - index)[:3]}), *_one_by_one("EVICTED"), (12, {"NEW": (12 - index)[:4]})]
+        return [
+            [*_one_by_one(*_PREPARE, *_ARRIVAL), waits, *_one_by_one(*_ANSWERED, *_WORK, *_SEGMENT, *_SENT)],
+            [*handshake, *moved],
+            _one_by_one(*_VISIT),
+            _one_by_one("EXHAUSTED", "EXHAUSTED_CONTROL", "CLOSE", "CLOSE_CONTROL", "VISIT_SAVE"),
+            _one_by_one(*_TICK),
+        ]
+
+    _left_behind = len(_SENT)
 
 
-PROPERTIES: tuple[Property, ...] = ()
+PROPERTIES = (
+    Property(
+        name="tcp_engine_no_dead_end",
+        core="network/tcp_engine",
+        says="From each of its states the TCP engine comes back to where it takes the next thing to do.",
+        parameters=f"{CONNECTIONS} connections, any words; given that a payload has at most {MOST_PAYLOAD} bytes, "
+        "then one verdict",
+        spec=NoDeadEnd,
+        mutant=Mutant(
+            "the wait for an answer has no end",
+            "network.tcp_application",
+            "visit.stream.close | (waited == AWAIT_CLOCKS - 1)) & ~transmitter.claim",
+            "visit.stream.close) & ~transmitter.claim",
+        ),
+        depth=2,
+        reach=4,
+        anywhere=frozenset({Task.COVER, Task.REFUTE}),
+    ),
+)

@@ -158,7 +158,7 @@ class TcpReceiver(wiring.Component):
             with m.Else():
                 m.d.sync += self.dropped.eq(1)
 
-        known = self._find(m, takes & (here == 7), at, begins, in_data | in_options)
+        known = self._find(m, takes & (here == 7), at, begins, busy & (in_data | in_options))
         self._take_data(m, takes, begins, in_data, known)
         return m
 

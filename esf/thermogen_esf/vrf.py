@@ -1,8 +1,8 @@
 """Proofs of a verifiable random function: ECVRF-EDWARDS25519-SHA512-TAI (RFC 9381), verified only.
 
-A key's holder can compute one output for an input, and anybody can check that it is that one. Nodes prove in gateware; what they may prove is
-in `vrf_inputs`. Points and scalars are libsodium's (PyNaCl). It is stricter than the RFC in one thing: the proof's point must lie in the
-prime-order subgroup and be encoded canonically, which every honest proof's does, so that nobody can spell one output's point in several ways.
+A key's holder can compute one output for an input, and anybody can check that it is that one. Nodes prove in gateware; what they may prove
+is in `vrf_inputs`. Points and scalars are libsodium's (PyNaCl). It is stricter than the RFC in one thing: the proof's point must lie in
+the prime-order subgroup and be encoded canonically, as every honest proof's is, so that nobody can spell one point in several ways.
 """
 
 from __future__ import annotations

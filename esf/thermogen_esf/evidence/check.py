@@ -51,6 +51,9 @@ class Reason(enum.StrEnum):
     WRONG_SUPPLY = "wrong-supply"
     WRONG_METADATA = "wrong-metadata"
     PREVIOUS_REFUSED = "previous-refused"
+    BAD_SEAL = "bad-seal"
+    TWO_SEALS = "two-seals"
+    SEAL_WITHHELD = "seal-withheld"
 
 
 @dataclass(frozen=True, slots=True)

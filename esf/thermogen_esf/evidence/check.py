@@ -54,6 +54,9 @@ class Reason(enum.StrEnum):
     BAD_SEAL = "bad-seal"
     TWO_SEALS = "two-seals"
     SEAL_WITHHELD = "seal-withheld"
+    WRONG_ROOT_KEYS = "wrong-root-keys"
+    UNKNOWN_GATEWARE = "unknown-gateware"
+    NOT_PROVISIONED = "not-provisioned"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 from thermogen_esf.evidence.attestation.day import Day
-from thermogen_esf.evidence.attestation.enrolment import Enrolled, Enrolment, certify, enrolled, ordered, sites_root
+from thermogen_esf.evidence.attestation.enrolment import (
+    Enrolled,
+    Enrolment,
+    certify,
+    enrolled,
+    ordered,
+    sites_root,
+    vrf_keys,
+    vrf_keys_root,
+)
 from thermogen_esf.evidence.attestation.seal import NO_PREVIOUS, Seal
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.trust import TRUST_CONTEXT, FleetTrust, Gateware, NamedKey, RootKeys
@@ -157,6 +166,7 @@ class Fleet:
             approvers=(ApproverKey("alice", "approver", signing_key("alice").public_key, SINCE - 2_000, None),),
             site_count=len(self.entries),
             sites_root=sites_root([each.enrolment for each in self.entries]),
+            vrf_keys_root=vrf_keys_root(vrf_keys([each.enrolment for each in self.entries])),
         )
 
     def signed_trust(self, *names: str) -> Signed:

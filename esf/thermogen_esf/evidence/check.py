@@ -57,6 +57,9 @@ class Reason(enum.StrEnum):
     WRONG_ROOT_KEYS = "wrong-root-keys"
     UNKNOWN_GATEWARE = "unknown-gateware"
     NOT_PROVISIONED = "not-provisioned"
+    WRONG_BEACON = "wrong-beacon"
+    LOG_FORKED = "log-forked"
+    NOT_LOGGED = "not-logged"
 
 
 @dataclass(frozen=True, slots=True)

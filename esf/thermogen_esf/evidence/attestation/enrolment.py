@@ -171,6 +171,16 @@ def sites_root(entries: Sequence[Enrolment]) -> bytes:
     return merkle.root([each.encode() for each in entries])
 
 
+def vrf_keys(entries: Sequence[Enrolment]) -> tuple[tuple[bytes, bytes], ...]:
+    """Identity and VRF key of ordered enrolments."""
+    return tuple((each.identity, each.vrf_key) for each in entries)
+
+
+def vrf_keys_root(keys: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The root over identities and VRF keys in the list's order."""
+    return merkle.root([identity + key for identity, key in keys])
+
+
 def enrolled(entries: Sequence[Enrolment]) -> tuple[Enrolled, ...]:
     """Ordered enrolments, each with its proof."""
     leaves = [each.encode() for each in entries]

@@ -106,6 +106,8 @@ class FleetTrust(Document):
     site_count: int
     sites_root: bytes
     """Merkle root over the enrolments' bytes in order of site name, 32 bytes."""
+    vrf_keys_root: bytes
+    """Merkle root over the sites' identities (8 bytes) and VRF keys (32 bytes) in the same order: all that a beacon is recomputed with."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -134,7 +136,7 @@ class FleetTrust(Document):
             "provisioners": [_key_value(key) for key in self.provisioners],
             "clouds": [_key_value(key) for key in self.clouds],
             "approvers": [{**_key_value(key), "role": key.role} for key in self.approvers],
-            "sites": {"count": self.site_count, "root": self.sites_root.hex()},
+            "sites": {"count": self.site_count, "root": self.sites_root.hex(), "vrf_keys_root": self.vrf_keys_root.hex()},
         }
 
     @classmethod
@@ -155,6 +157,7 @@ class FleetTrust(Document):
             "approvers": tuple(_read_approver(entry) for entry in record.records("approvers", 1_000)),
             "site_count": sites.integer("count", 0, MAX_SITES),
             "sites_root": sites.octets("root", 32),
+            "vrf_keys_root": sites.octets("vrf_keys_root", 32),
         }
         sites.end()
         return fields

@@ -60,6 +60,14 @@ class Reason(enum.StrEnum):
     WRONG_BEACON = "wrong-beacon"
     LOG_FORKED = "log-forked"
     NOT_LOGGED = "not-logged"
+    NOT_DRAWN = "not-drawn"
+    OWN_WITNESS = "own-witness"
+    OTHER_DRAWING = "other-drawing"
+    WITNESS_LATE = "witness-late"
+    NO_QUORUM = "no-quorum"
+    DISSENT = "dissent"
+    CLAIMS_DISAGREE = "claims-disagree"
+    OFF_BASELINE = "off-baseline"
 
 
 @dataclass(frozen=True, slots=True)

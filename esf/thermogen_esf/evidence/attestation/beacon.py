@@ -21,8 +21,8 @@ from .seal import Seal
 
 GENESIS_PREFIX = b"TZ beacon0"
 PREFIX = b"TZ beacon1"
-LEAST_CONTRIBUTORS = 3
-"""Sites, other than the one whose day is drawn, without whose seals a beacon draws nothing: from fewer it could be foreseen."""
+LEAST_CONTRIBUTORS = 4
+"""Sites without whose seals a beacon draws nothing: the one whose day is drawn and three others. From fewer it could be foreseen."""
 
 
 @dataclass(frozen=True, slots=True)

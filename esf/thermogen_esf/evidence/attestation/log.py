@@ -117,9 +117,10 @@ class Checkpoint(Document):
             "beacon": record.octets("beacon", 32),
         }
 
-    def draws(self, own_contributes: bool) -> bool:
-        """Whether its beacon may draw witnesses: enough sites made it besides the one whose day is drawn."""
-        return self.contributors - own_contributes >= LEAST_CONTRIBUTORS
+    @property
+    def draws(self) -> bool:
+        """Whether its beacon may draw witnesses: enough sites made it."""
+        return self.contributors >= LEAST_CONTRIBUTORS
 
     def sign(self, key: SigningKey) -> Signed:
         """Signed by the log's operator."""

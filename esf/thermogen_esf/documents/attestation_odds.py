@@ -38,7 +38,7 @@ def odds_document() -> str:
 
 
 def _parts() -> list[str]:
-    sixteen, days = EXPECTED_WITNESSES, f"{TRIALS:,} days"
+    sixteen, days, share = EXPECTED_WITNESSES, f"{TRIALS:,} days", f"{PINNED_SHARE_PERCENT} %"
     return [
         "# Odds of witnesses",
         "Written by `thermogen-esf document` from `esf/thermogen_esf/evidence/attestation/odds.py`; do not edit.",
@@ -56,15 +56,15 @@ from seed {SEED}, each site drawn or not, online or not; 0 means none of them.""
         "## Colluders reach a quorum, the log dropping every honest statement",
         f"""\
 Then three drawn colluders are enough, and no quorum of three can be safe and available at once in a large fleet. So an attestation says
-how strong it is: `witnessed` from so many agreeing on that {PINNED_SHARE_PERCENT} % of the sites and the log together reach it on one of {ODDS_OF:,} days
-at most, and `peer-checked` below; and always `peer-checked` up to {sixteen + 1} sites, where all are drawn and everybody knew the witnesses
-before.""",
+how strong it is: `witnessed` from so many agreeing on that {share} of the sites and the log together reach it on one of {ODDS_OF:,}
+days at most, and `peer-checked` below; and always `peer-checked` up to {sixteen + 1} sites, where all are drawn and everybody knew the
+witnesses before.""",
         _dropping_table(),
         "## A log that chooses among beacons",
         f"""\
 Whoever closes checkpoints may leave seals out and thereby choose among 2^k beacons, with k sites whose seals are at hand. Each more is
-another chance: 1 − (1 − p)^(2^k), here for {PINNED_SHARE_PERCENT} % colluders and an otherwise honest log. What it leaves out is seen by the sites whose seals
-are missing.""",
+another chance: 1 − (1 − p)^(2^k), here for {share} colluders and an otherwise honest log. What it leaves out is seen by the sites whose
+seals are missing.""",
         _grinding_table(),
     ]
 

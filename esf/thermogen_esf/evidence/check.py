@@ -68,6 +68,7 @@ class Reason(enum.StrEnum):
     DISSENT = "dissent"
     CLAIMS_DISAGREE = "claims-disagree"
     OFF_BASELINE = "off-baseline"
+    WRONG_SET_UP = "wrong-set-up"
 
 
 @dataclass(frozen=True, slots=True)

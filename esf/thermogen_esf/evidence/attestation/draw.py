@@ -43,6 +43,11 @@ class Drawing:
     beacon_number: int
     beacon: bytes
 
+    @property
+    def given(self) -> bytes:
+        """What a node's host gives to its gateware, which puts prefix and its own identity before it: day, root, beacon; 68 bytes."""
+        return self.day.to_bytes(4, "big") + self.root + self.beacon
+
     def input_of(self, witness: bytes) -> bytes:
         """What the node of this identity proves, 84 bytes."""
         return draw_input({"site": witness, "day": self.day.to_bytes(4, "big"), "root": self.root, "beacon": self.beacon})

@@ -69,6 +69,10 @@ class Reason(enum.StrEnum):
     CLAIMS_DISAGREE = "claims-disagree"
     OFF_BASELINE = "off-baseline"
     WRONG_SET_UP = "wrong-set-up"
+    ABOVE_CARNOT = "above-carnot"
+    SENSORS_DISAGREE = "sensors-disagree"
+    FROZEN_SENSORS = "frozen-sensors"
+    REPEATED_VALUES = "repeated-values"
 
 
 @dataclass(frozen=True, slots=True)

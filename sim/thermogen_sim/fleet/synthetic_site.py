@@ -47,7 +47,7 @@ class SyntheticSite:
         self.energy_mj += self.power_mw * 10 * self.scale
         self.gas_raw += self.gas_flow * 10 * self.scale
         raw = {
-            "bus_voltage": 50_000,
+            "bus_voltage": 50_000 + self._ripple(),
             "hot_supply_temperature": 195 * 50,
             "hot_return_temperature": 175 * 50,
             "cold_supply_temperature": 45 * 50,
@@ -97,6 +97,10 @@ class SyntheticSite:
         self.previous = frame_hash(data)
         self.batches.append(data)
         return data
+
+    def _ripple(self) -> int:
+        """The bus voltage's last millivolts, which no two leaves need share: a real input never stands still."""
+        return self.sequence * 37 % 101
 
     def reboot(self) -> None:
         """Power was lost: counters and uptime begin anew, sequences and batches go on."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ...frames import FrameError
 from ..belief import judge_batch
 from ..check import Check, Reason, passed, refused
+from ..consistency import judge_consistency
 from ..mint import energy_of, runs
 from ..opened import OpenedBatch
 from ..trust import TrustList
@@ -57,6 +58,13 @@ def recompute_day(day: Day, site: Enrolment, trust: TrustList, batches: Mapping[
         why = _judge_epoch(seal, site, trust, published, opened, checks)
         if why is not None:
             return Recomputed(Opinion.DISSENT, why, seal.epoch, None, tuple(checks), tuple(opened))
+    for run in runs(opened):
+        consistent = judge_consistency(run, site.site_key)
+        checks += consistent
+        fault = next((check for check in consistent if not check.passed), None)
+        if fault is not None:
+            epoch = fault.numbers.get("epoch", run[0].epoch)
+            return Recomputed(Opinion.DISSENT, Why.IMPLAUSIBLE, epoch, None, tuple(checks), tuple(opened))
     return Recomputed(Opinion.AGREE, None, None, Claims(energy_of(opened), gas_of(opened)), tuple(checks), tuple(opened))
 
 

@@ -73,6 +73,7 @@ class Reason(enum.StrEnum):
     SENSORS_DISAGREE = "sensors-disagree"
     FROZEN_SENSORS = "frozen-sensors"
     REPEATED_VALUES = "repeated-values"
+    WRONG_ATTESTATION = "wrong-attestation"
 
 
 @dataclass(frozen=True, slots=True)

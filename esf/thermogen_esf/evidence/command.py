@@ -1,5 +1,6 @@
 """`thermogen-verify`: judge a credit's bundle by a pinned trust list, offline.
 
+With `--root` in place of `--trust` the bundle is a proof bundle of an attested day, judged by `attestation.command`.
 `thermogen-verify yield` says what each methodology gives for a site and year.
 
 Exit status 0: believed. 1: refused, with the steps that refused. 2: the bundle or the trust list cannot be read as one.
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .attestation import command as attestation_command
 from .bundle import MAX_BUNDLE_BYTES
 from .check import Check
 from .errors import EvidenceError
@@ -34,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # a terminal without ✓ shows ?, it does not stop a verification
     if given[:1] == ["yield"]:
         return _yield(given[1:])
+    if any(each == "--root" or each.startswith("--root=") for each in given):
+        return attestation_command.run(given)
     options = _parser().parse_args(given)
     try:
         trust = TrustList.parse(_content(options.trust))
@@ -92,7 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="thermogen-verify",
         description="Recompute a carbon credit from its bundle, believing only the keys of a trust list. Needs no network.",
-        epilog="exit status: 0 believed, 1 refused, 2 unreadable. See also: thermogen-verify yield --help",
+        epilog="exit status: 0 believed, 1 refused, 2 unreadable."
+        " An attested day's proof bundle: thermogen-verify --root FILE --help. What a site may yield: thermogen-verify yield --help.",
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the credit's bundle")
     parser.add_argument(

@@ -53,7 +53,7 @@ class SyntheticSite:
             "cold_supply_temperature": 45 * 50,
             "cold_return_temperature": 55 * 50,
             "hot_flow": 4_680 * self.scale,
-            "cold_flow": 4_000,
+            "cold_flow": 4_000 * self.scale,
             "gas_flow": self.gas_flow * self.scale,
             "electrical_energy": self.energy_mj,
             "gas_volume": self.gas_raw,

@@ -204,14 +204,15 @@ def judge_growth(before: Checkpoint, after: Checkpoint, consistency: Sequence[by
     if (after.number, after.previous) != (before.number + 1, before.hash) or after.time < before.time:
         text = f"checkpoint {after.number} at {after.time} does not name checkpoint {before.number}, {before.hash.hex()}, at {before.time}"
         return [refused(name, Reason.LOG_FORKED, text, **numbers)]
-    checks = [passed(name, f"names checkpoint {before.number}, {before.hash.hex()}", **numbers), _beacon(before, after)]
+    checks = [passed(name, f"names checkpoint {before.number}, {before.hash.hex()}", **numbers), judge_beacon(before, after)]
     if before.size == 0 or merkle.verify_consistency(before.size, after.size, before.root, after.root, consistency):
         return [*checks, passed("log only grew", f"from {before.size} to {after.size} entries", before=before.size, after=after.size)]
     text = f"the log of {after.size} entries does not begin with the {before.size} of checkpoint {before.number}: it was rewritten"
     return [*checks, refused("log only grew", Reason.LOG_FORKED, text, before=before.size, after=after.size)]
 
 
-def _beacon(before: Checkpoint, after: Checkpoint) -> Check:
+def judge_beacon(before: Checkpoint, after: Checkpoint) -> Check:
+    """Whether a checkpoint's beacon follows from the one before it and what it says that the seals contributed."""
     name = "beacon recomputed"
     wanted = beacon(before.beacon, after.number, after.contributors, after.contributions)
     if after.beacon != wanted:

@@ -67,6 +67,12 @@ def statement_entry(statement_hash: bytes) -> bytes:
     return bytes((EntryKind.STATEMENT,)) + statement_hash
 
 
+def check_entry(entry: bytes) -> None:
+    """LogError for an entry of no kind."""
+    if not entry or entry[0] not in {int(kind) for kind in EntryKind}:
+        raise LogError(f"an entry of kind {entry[:1].hex() or 'nothing'} is none of {', '.join(kind.name.lower() for kind in EntryKind)}")
+
+
 @dataclass(frozen=True)
 class Checkpoint(Document):
     """The log at one instant. LogError for fields that cannot be."""
@@ -154,6 +160,16 @@ class Log:
 
     def checkpoint(self, time: int) -> Checkpoint:
         """Close the next checkpoint over all entries. LogError where the time goes back."""
+        self.accept(self.next_checkpoint(time))
+        assert self._last is not None, "it was accepted"
+        return self._last
+
+    def accept(self, checkpoint: Checkpoint) -> None:
+        """Take a checkpoint that `next_checkpoint` gave as the newest: once it is kept for good."""
+        self._last = checkpoint
+
+    def next_checkpoint(self, time: int) -> Checkpoint:
+        """What the next checkpoint would be. LogError where the time goes back."""
         last = self._last
         if last is not None and time < last.time:
             raise LogError(f"a checkpoint at {time} cannot follow one at {last.time}")
@@ -162,7 +178,7 @@ class Log:
         number = 0 if last is None else last.number + 1
         before = genesis(self._root_keys) if last is None else last.beacon
         hashed = contributions_hash(given)
-        self._last = Checkpoint(
+        return Checkpoint(
             number=number,
             time=time,
             size=len(self._entries),
@@ -172,7 +188,6 @@ class Log:
             contributions=hashed,
             beacon=beacon(before, number, len(given), hashed),
         )
-        return self._last
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """The proof that entry `index` is in the log of `size` entries."""

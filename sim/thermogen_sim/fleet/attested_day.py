@@ -73,7 +73,9 @@ class AttestedDay:
     def close(self) -> Day:
         """The day closes, its root comes into the log, and a minute later the other sites' seals make the beacon that draws."""
         first = DAY * 96
-        day = Day(tuple(seal for seal in self.node.seals if seal.day == DAY), self.node.seal(first + 96))
+        before = [seal for seal in self.node.seals if seal.day < DAY]
+        sealed = tuple(seal for seal in self.node.seals if seal.day == DAY)
+        day = Day(sealed, self.node.seal(first + 96), before[-1] if before else None)
         self._checkpoint(NEXT_DAY)
         for seal in (*day.seals, day.closing):
             self.log.append(seal_entry(seal))
@@ -178,6 +180,7 @@ class AttestedDay:
             "methodology": rule(METHODOLOGY).document,
             "trust": self.fleet.signed_trust().encode(),
             "enrolments": tuple(self.enrolled(node) for node in nodes),
+            "opening": b"" if self.day.opening is None else self.day.opening.encode(),
             "seals": tuple(seal.encode() for seal in (*self.day.seals, self.day.closing)),
             "batch_hashes": tuple(frame_hash(self.batches[seal.epoch]) for seal in self.day.seals),
             "checkpoints": tuple(each.encode() for each in self.chain),

@@ -140,6 +140,18 @@ def test_a_seal_left_out_of_the_day_is_refused(honest):
     assert not _verify(honest, bundle).believed
 
 
+def test_a_second_day_shows_the_seal_before_it():
+    fleet = _fresh()
+    fleet.nodes[0].seal(20_700 * 96 - 1)
+    day = AttestedDay(fleet)
+    day.measure()
+    day.witness()
+    day.history_mj = (day.outcome.energy_mj,) * BASELINE_DAYS
+    del day.outcome
+    assert _verify(day).believed
+    assert _wrong(_verify(day, day.bundle(opening=b""))) == ("2 VRF proofs", Reason.SEAL_WITHHELD)
+
+
 def test_a_seal_that_the_host_made_is_refused(honest):
     day = _day(lambda day: day.node.seals.__setitem__(1, replace(day.node.seals[1], root=bytes(32))), history=False)
     assert day.outcome.state is DayState.REVIEW

@@ -142,6 +142,15 @@ def test_a_seal_withheld_at_the_end_of_the_day_is_dissented_from_within_the_day(
     assert (result.why, result.epoch) == (Why.SEAL_REFUSED, epoch)
 
 
+def test_a_fault_around_the_day_is_named_by_the_days_edge(sealed, other):
+    before = sealed.node.seal(sealed.day_number * 96 - 1)
+    epoch = sealed.epoch(3)
+    forged = replace(before, proof=other.prover.prove(before.alpha))
+    day = Day(tuple(sealed.seals), sealed.node.seal((sealed.day_number + 1) * 96), forged)
+    result = recompute_day(day, sealed.enrolment, sealed.trust, sealed.batches)
+    assert (result.why, result.epoch) == (Why.SEAL_REFUSED, epoch)
+
+
 def test_after_a_restart_the_counters_begin_anew_and_the_two_runs_add_up(sealed):
     sealed.epoch(0)
     sealed.site.reboot()

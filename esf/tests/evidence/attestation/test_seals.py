@@ -153,6 +153,30 @@ def test_a_day_with_its_last_seal_withheld_does_not_meet_the_seal_that_closes_it
     assert Reason.SEAL_WITHHELD in {check.reason for check in judge_day(Day(day.seals[:-1], day.closing), node.prover.public_key)}
 
 
+def test_a_day_with_its_first_seals_withheld_names_one_that_is_not_shown(node):
+    before = node.seal(95)
+    day = node.day(1)
+    assert all(check.passed for check in judge_day(Day(day.seals, day.closing, before), node.prover.public_key))
+    for opening, seals in ((None, day.seals), (None, day.seals[1:]), (before, day.seals[1:])):
+        checks = judge_day(Day(seals, day.closing, opening), node.prover.public_key)
+        assert Reason.SEAL_WITHHELD in {check.reason for check in checks}
+
+
+def test_a_day_may_begin_with_a_boot(node):
+    before = node.seal(95)
+    node.reboot()
+    day = node.day(1)
+    for opening in (None, before):
+        assert all(check.passed for check in judge_day(Day(day.seals, day.closing, opening), node.prover.public_key))
+
+
+def test_a_day_is_opened_by_an_earlier_day_of_its_own_site(node, other):
+    day = node.day(1)
+    for opening in (other.seal(95), day.seals[0], day.closing):
+        with pytest.raises(DayError, match="before"):
+            Day(day.seals, day.closing, opening)
+
+
 def test_a_day_with_a_seal_of_another_key_is_refused_naming_the_epoch(node, other):
     day = node.day()
     forged = replace(day.seals[-1], proof=other.prover.prove(day.seals[-1].alpha))

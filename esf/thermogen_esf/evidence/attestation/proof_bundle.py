@@ -35,6 +35,7 @@ PROOF_BUNDLE = Struct(
     "enrolments"
     / PrefixedArray(Int16ub, Struct("index" / Int32ub, "proof" / _HASHES, "document" / _SECTION))
     * "count u16 and, each, index u32, count u8 of hashes of its inclusion proof, the enrolment with its length u32; the day's site first",
+    "opening" / _SECTION * "length u32 and the seal before the day's first; nothing where the day begins with a boot's first",
     "seals" / PrefixedArray(Int8ub, Bytes(ENCODED_BYTES)) * "count u8 and the day's seals in order of epoch, the closing one last",
     "batch_hashes" / _HASHES * "count u8 and SHA3-256 of the batch of each of the day's seals",
     "checkpoints"
@@ -107,6 +108,8 @@ class ProofBundle:
     methodology: bytes
     trust: bytes
     enrolments: tuple[EnrolledBytes, ...]
+    opening: bytes
+    """Empty where there is none."""
     seals: tuple[bytes, ...]
     batch_hashes: tuple[bytes, ...]
     checkpoints: tuple[bytes, ...]

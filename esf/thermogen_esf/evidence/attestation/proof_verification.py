@@ -72,7 +72,8 @@ class _Verification:
         bundle = self.bundle
         self.emitted = Signed.parse(bundle.attestation)
         self.attestation = self.report.attestation = Attestation.parse(self.emitted.document)
-        self.day = Day(tuple(Seal.decode(each) for each in bundle.seals[:-1]), Seal.decode(bundle.seals[-1]))
+        seals = [Seal.decode(each) for each in bundle.seals]
+        self.day = Day(tuple(seals[:-1]), seals[-1], Seal.decode(bundle.opening) if bundle.opening else None)
         self.chain = [Checkpoint.parse(each) for each in bundle.checkpoints]
         self.enrolments = [Enrolled(Enrolment.parse(each.document), each.index, each.proof) for each in bundle.enrolments]
         try:

@@ -47,8 +47,8 @@ def recompute_day(day: Day, site: Enrolment, trust: TrustList, batches: Mapping[
     checks = judge_day(day, site.vrf_key)
     fault = next((check for check in checks if not check.passed), None)
     if fault is not None:
-        epoch = fault.numbers.get("epoch", day.seals[0].epoch)
-        inside = epoch if epoch <= day.seals[-1].epoch else day.seals[-1].epoch
+        first, last = day.seals[0].epoch, day.seals[-1].epoch
+        inside = min(max(fault.numbers.get("epoch", first), first), last)  # what surrounds the day is named by its edge
         return Recomputed(Opinion.DISSENT, Why.SEAL_REFUSED, inside, None, tuple(checks), ())
     opened: list[OpenedBatch] = []
     for seal in day.seals:

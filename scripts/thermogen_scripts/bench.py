@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from .benchmarks import encoding, site
+from .benchmarks import attesting, encoding, site
 from .benchmarks.measurement import Row
 from .processes import ProcessError, StopRequestedError, told_to_stop
 from .provision import ProvisionError
@@ -20,6 +20,7 @@ from .settings import SettingError
 RESULT = Path("build/bench.json")
 PARTS: tuple[tuple[str, Callable[[], list[Row]]], ...] = (
     ("encoding a frame", encoding.measure),
+    ("attestation", attesting.measure),
     ("a whole site and its cloud", site.measure),
 )
 

@@ -125,8 +125,8 @@ class _Verification:
     def _vrf_proofs(self) -> None:
         bundle, day = self.bundle, self.day
         self.drawing = Drawing(day.site, day.number, day.root, self.drawn.number, self.drawn.beacon)
-        checks = judge_day(day, self.site.vrf_key)
-        checks.append(judge_drawing(self.drawing, self.chain, bundle.day_entry.index, bundle.attempt))
+        self.sealed = judge_day(day, self.site.vrf_key)
+        checks = [*self.sealed, judge_drawing(self.drawing, self.chain, bundle.day_entry.index, bundle.attempt)]
         checks += [check for pair in pairwise(self.chain) if not (check := judge_beacon(*pair)).passed]
         checks += self._logged("day root", day_entry(day), bundle.day_entry)
         checks += self._frozen()
@@ -218,7 +218,8 @@ class _Verification:
             text = f"batch {wrong} of the companion is not the one that the bundle names"
             self._step("Merkle roots", [refused("companion linked", Reason.WRONG_BATCH, text, index=wrong)])
         batches = {seal.epoch: [batch] for seal, batch in zip(self.day.seals, frames, strict=True)}
-        self.recomputed = recompute_day(self.day, self.site, self.trust.as_batch_trust([self.site.site_key]), batches)
+        trust = self.trust.as_batch_trust([self.site.site_key])
+        self.recomputed = recompute_day(self.day, self.site, trust, batches, self.sealed)
         self._step("Merkle roots", _recomputed(self.recomputed, len(frames)))
 
     def _claims(self) -> None:

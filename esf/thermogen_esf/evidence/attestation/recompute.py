@@ -39,12 +39,15 @@ class Recomputed:
     """Of the sealed epochs, as far as they could be opened, in order."""
 
 
-def recompute_day(day: Day, site: Enrolment, trust: TrustList, batches: Mapping[int, Sequence[bytes]]) -> Recomputed:
+def recompute_day(
+    day: Day, site: Enrolment, trust: TrustList, batches: Mapping[int, Sequence[bytes]], seals: Sequence[Check] | None = None
+) -> Recomputed:
     """Recompute a day from all batches that were published for it, by epoch.
 
-    `trust` is the trust list in the form that batches are judged by (`FleetTrust.as_batch_trust`), with this site.
+    `trust` is the trust list in the form that batches are judged by (`FleetTrust.as_batch_trust`), with this site; `seals` is what
+    `judge_day` answered for the day, where that was asked already.
     """
-    checks = judge_day(day, site.vrf_key)
+    checks = judge_day(day, site.vrf_key) if seals is None else list(seals)
     fault = next((check for check in checks if not check.passed), None)
     if fault is not None:
         first, last = day.seals[0].epoch, day.seals[-1].epoch

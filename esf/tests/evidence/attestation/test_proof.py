@@ -23,6 +23,7 @@ from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS, DayState, L
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.statement import Claims, Opinion, Statement, Why
 from thermogen_esf.evidence.attestation.trust import TRUST_CONTEXT
+from thermogen_esf.evidence.catalogue import rule
 from thermogen_esf.evidence.check import Reason
 from thermogen_esf.evidence.command import main
 from thermogen_esf.evidence.errors import EvidenceError
@@ -127,6 +128,20 @@ def test_a_trust_list_of_the_clouds_own_is_refused(honest):
 def test_a_checkpoint_that_the_cloud_did_not_sign_is_refused(honest):
     forged = honest.chain[-1].sign(signing_key("eve")).encode()
     assert _wrong(_verify(honest, honest.bundle(last_checkpoint=forged))) == ("1 signatures", Reason.BAD_SIGNATURE)
+
+
+def test_a_signed_checkpoint_that_is_not_the_last_shown_is_refused(honest):
+    earlier = honest.chain[-2].sign(signing_key("cloud-1")).encode()
+    assert _wrong(_verify(honest, honest.bundle(last_checkpoint=earlier))) == ("1 signatures", Reason.LOG_FORKED)
+
+
+def test_a_first_attestation_carries_nothing_in(honest):
+    emitted = honest.attestation()
+    amount, carry_out = rule("TZ-DISPLACED-GRID").amount(emitted.energy_mj, emitted.gas, 5, None)
+    carried = honest.attestation(carry_in=5, amount=amount, carry_out=carry_out)
+    assert _wrong(_verify(honest, honest.bundle(carried))) == ("7 calculation", Reason.WRONG_AMOUNT)
+    after = replace(carried, previous=bytes(32))
+    assert _verify(honest, honest.bundle(after)).believed
 
 
 def test_another_sites_enrolment_does_not_stand_for_the_days_site(honest):

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Enum, ForeignKey, Index, LargeBinary, MetaData, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from thermogen_esf.evidence.attestation.quorum import DayState
 
 HASH = LargeBinary(32)
 IDENTITY = LargeBinary(8)
@@ -51,9 +52,9 @@ class MintState(enum.StrEnum):
     FAILED = "failed"
 
 
-def _word(kind: type[enum.StrEnum]) -> Enum:
+def _word(kind: type[enum.StrEnum], length: int = 16) -> Enum:
     return Enum(
-        kind, native_enum=False, create_constraint=True, length=16, values_callable=lambda members: [member.value for member in members]
+        kind, native_enum=False, create_constraint=True, length=length, values_callable=lambda members: [member.value for member in members]
     )
 
 
@@ -307,3 +308,42 @@ class Credit(Base):
     transaction: Mapped[str] = mapped_column(String(128))
     issued_at: Mapped[int]
     bundle: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+
+
+class LogEntry(Base):
+    """An entry of the log of attestation; `number` is its index, from 0 without a gap, and no entry ever changes."""
+
+    __tablename__ = "log_entries"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    entry: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class StoredCheckpoint(Base):
+    """A checkpoint as it was signed and published."""
+
+    __tablename__ = "checkpoints"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    signed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class AttestedDay(Base):
+    """What became of one attempt to attest a site's day."""
+
+    __tablename__ = "attested_days"
+
+    site: Mapped[str] = mapped_column(String(128), primary_key=True)
+    day: Mapped[int] = mapped_column(primary_key=True)
+    """Days since 1970-01-01, UTC."""
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[DayState] = mapped_column(_word(DayState, 24))
+    detail: Mapped[str] = mapped_column(String(500))
+    label: Mapped[str | None] = mapped_column(String(24))
+    epoch: Mapped[int | None]
+    """That a dissent named."""
+    agreeing: Mapped[int]
+    received: Mapped[int]
+    energy_mj: Mapped[int | None]
+    gas: Mapped[int | None]
+    changed_at: Mapped[int]

@@ -3,6 +3,9 @@
 import subprocess
 import sys
 
+from thermogen_sim.fleet.attested_day import AttestedDay
+from thermogen_sim.fleet.enrolling import Fleet
+
 _PROGRAM = """
 import sys
 
@@ -23,10 +26,7 @@ sys.exit(status)
 """
 
 
-def test_a_verification_touches_nothing_but_the_two_files(world, credit, tmp_path):
-    (tmp_path / "credit.bundle").write_bytes(world.bundle(credit))
-    (tmp_path / "trust.json").write_bytes(world.trust.encode())
-    arguments = [str(tmp_path / "credit.bundle"), "--trust", str(tmp_path / "trust.json")]
+def _verified_alone(tmp_path, *arguments):
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, *arguments],
         capture_output=True,
@@ -36,3 +36,22 @@ def test_a_verification_touches_nothing_but_the_two_files(world, credit, tmp_pat
         check=False,
     )
     assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_a_verification_touches_nothing_but_the_two_files(world, credit, tmp_path):
+    (tmp_path / "credit.bundle").write_bytes(world.bundle(credit))
+    (tmp_path / "trust.json").write_bytes(world.trust.encode())
+    _verified_alone(tmp_path, "credit.bundle", "--trust", "trust.json")
+
+
+def test_the_verification_of_an_attested_day_touches_nothing_but_its_files(tmp_path):
+    fleet = Fleet.of(5, 5)
+    fleet.changes = {"tz-0000": {"nameplate_w": 1_140 * 9}}
+    day = AttestedDay(fleet, epochs=2)
+    day.measure()
+    day.witness()
+    day.history_mj = (day.outcome.energy_mj,) * 30
+    del day.outcome
+    for name, data in (("bundle", day.bundle().encode()), ("root", fleet.root.encode()), ("frames", day.frames())):
+        (tmp_path / name).write_bytes(data)
+    _verified_alone(tmp_path, "bundle", "--root", "root", "--frames", "frames")

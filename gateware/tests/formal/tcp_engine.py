@@ -122,12 +122,17 @@ class NoDeadEnd(Spec):
         self.always(~running | ((word <= 4) & (step <= Mux(injecting, 0, Mux(word == 4, 7, 3)))), "the hash goes on for ever")
         candidate, index = internal(inside, "candidate", "sync", bits=CONNECTIONS.bit_length()), internal(inside, "index", "sync")
         scans = ("CANDIDATE_IP", "CANDIDATE_AGE")
-        self.always(~state(inside, "CANDIDATE", *scans) | (candidate <= CONNECTIONS - state(inside, *scans)), "looks at places that are none")
+        self.always(
+            ~state(inside, "CANDIDATE", *scans) | (candidate <= CONNECTIONS - state(inside, *scans)), "looks at places that are none"
+        )
         before = ("COOKIE_START", "COOKIE", "COOKIE_EARLIER", "CANDIDATE", *scans, "CHOSEN")
         self.always(~state(inside, *before) | (index == 0), "begins in the middle of the words")
         self.always(~state(inside, "EVICT") | (index <= 6), "moves words that are none")
         self.always(~state(inside, "NEW") | (index <= 12), "makes words that are none")
-        self.always(~state(inside, "COOKIE_START", "COOKIE_EARLIER") | (internal(inside, "earlier") == state(inside, "COOKIE_EARLIER")), "hashes a third time")
+        self.always(
+            ~state(inside, "COOKIE_START", "COOKIE_EARLIER") | (internal(inside, "earlier") == state(inside, "COOKIE_EARLIER")),
+            "hashes a third time",
+        )
 
     def _chains(self, inside: Fragment) -> list[list[Stage]]:
         """The states in the orders in which they follow each other, up to IDLE."""
@@ -158,8 +163,7 @@ PROPERTIES = (
         name="tcp_engine_no_dead_end",
         core="network/tcp_engine",
         says="From each of its states the TCP engine comes back to where it takes the next thing to do.",
-        parameters=f"{CONNECTIONS} connections, any words; given that a payload has at most {MOST_PAYLOAD} bytes, "
-        "then one verdict",
+        parameters=f"{CONNECTIONS} connections, any words; given that a payload has at most {MOST_PAYLOAD} bytes, then one verdict",
         spec=NoDeadEnd,
         mutant=Mutant(
             "the wait for an answer has no end",

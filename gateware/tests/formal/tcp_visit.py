@@ -39,7 +39,9 @@ class OnlyWhatWasReceived(Spec):
         left, position = internal(inside, "left"), internal(inside, "position")
         fetched = internal(inside, "fetched")
         self.always(~counted | (received <= MOST_COUNTED), "counts more than it can")
-        self.always(~counted | ((left == (received - handed)[:10]) & (handed <= received)), "left is not what was received and not handed on")
+        self.always(
+            ~counted | ((left == (received - handed)[:10]) & (handed <= received)), "left is not what was received and not handed on"
+        )
         self.always(~counted | (position == (start + handed)[:RECEIVE_BITS]), "reads at another position")
         self.always(~(counted & fetched) | (left != 0), "fetched before it was there")
         self.always(~fetched | visit.active, "fetched without a visit")

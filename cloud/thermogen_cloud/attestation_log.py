@@ -1,0 +1,81 @@
+"""The log of attestation on disk: entries and checkpoints that only grow, whatever stops the program between two lines.
+
+An entry is in the log once its commit returns. A checkpoint is computed from committed entries, signed, and published only after it is
+committed itself, so that no two checkpoints of one number are ever seen.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from thermogen_esf.evidence.attestation.log import Checkpoint, Log, check_entry
+from thermogen_esf.evidence.attestation.signed import Signed
+from thermogen_esf.signatures import SigningKey
+
+from .registry import LogEntry, Registry, StoredCheckpoint
+
+
+class AttestationLog:
+    """The log in the registry. Threads may share it; one process writes it."""
+
+    def __init__(self, registry: Registry, root_keys: bytes, key: SigningKey) -> None:
+        """`root_keys` is the hash of the root keys, from which the first beacon is made; `key` is the cloud's."""
+        self._registry = registry
+        self._key = key
+        self._lock = threading.Lock()
+        with registry.reading() as session:
+            entries = list(session.scalars(select(LogEntry.entry).order_by(LogEntry.number)))
+            signed = session.scalars(select(StoredCheckpoint.signed).order_by(StoredCheckpoint.number.desc())).first()
+        last = None if signed is None else Checkpoint.parse(Signed.parse(signed).document)
+        self._log = Log(root_keys, entries, last)
+
+    def __len__(self) -> int:
+        return len(self._log)
+
+    @property
+    def last(self) -> Checkpoint | None:
+        """The newest checkpoint."""
+        return self._log.last
+
+    def append(self, entries: Sequence[bytes]) -> range:
+        """Appends entries together or not at all, and gives their indices; LogError for an entry of no kind, and nothing is appended."""
+        for entry in entries:
+            check_entry(entry)
+        with self._lock:
+            with self._registry.writing() as session:
+                first = session.scalar(select(func.count()).select_from(LogEntry)) or 0
+                session.add_all(LogEntry(number=first + place, entry=entry) for place, entry in enumerate(entries))
+            for entry in entries:
+                self._log.append(entry)
+            return range(first, first + len(entries))
+
+    def index_of(self, entry: bytes) -> int | None:
+        """Where an entry is first, or None: a seal, a day's root or a statement is put in once."""
+        with self._registry.reading() as session:
+            return session.scalar(select(func.min(LogEntry.number)).where(LogEntry.entry == entry))
+
+    def checkpoint(self, time: int) -> Signed:
+        """Closes the next checkpoint; LogError where the time goes back. It is on the disk when this returns."""
+        with self._lock:
+            signed = self._log.next_checkpoint(time).sign(self._key)
+            checkpoint = Checkpoint.parse(signed.document)
+            with self._registry.writing() as session:
+                session.add(StoredCheckpoint(number=checkpoint.number, signed=signed.encode()))
+            self._log.accept(checkpoint)
+            return signed
+
+    def published(self, first: int, last: int) -> list[Signed]:
+        """The checkpoints with these numbers, both included, as they were signed."""
+        with self._registry.reading() as session:
+            chosen = select(StoredCheckpoint.signed).where(StoredCheckpoint.number.between(first, last)).order_by(StoredCheckpoint.number)
+            return [Signed.parse(data) for data in session.scalars(chosen)]
+
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        """The proof that entry `index` is in the log of `size` entries."""
+        return self._log.inclusion(index, size)
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """The proof that the log of `new` entries begins with that of `old`."""
+        return self._log.consistency(old, new)

@@ -1,0 +1,79 @@
+"""What became of each site's days, stored: every failure has its state, and doubt is never taken back by the program.
+
+    waiting-for-beacon ─▶ collecting ─▶ attested, claims-disagree, off-baseline, methodology-error, deferred
+    any of them ─▶ review, roots-disagree, suspended
+
+The last three stay until a person decides. `deferred` stays too: the next attempt is a row of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import select
+from thermogen_esf.evidence.attestation.quorum import DayState, Findings, Outcome, decide
+from thermogen_esf.evidence.attestation.statement import Heard
+
+from .registry import AttestedDay, Registry
+
+FOR_PEOPLE = frozenset((DayState.REVIEW, DayState.ROOTS_DISAGREE, DayState.SUSPENDED))
+"""States that the program does not leave."""
+UNDECIDED = frozenset((DayState.WAITING_FOR_BEACON, DayState.COLLECTING))
+
+
+class AttestedDays:
+    """The days in the registry."""
+
+    def __init__(self, registry: Registry, clock: Callable[[], int]) -> None:
+        self._registry = registry
+        self._clock = clock
+
+    def decide(self, site: str, day: int, heard: Sequence[Heard], findings: Findings) -> AttestedDay:
+        """Decides a day from what was heard so far and stores its state; what is stored then."""
+        outcome = decide(heard, findings)
+        with self._registry.writing() as session:
+            row = session.get(AttestedDay, (site, day, findings.attempt))
+            if row is None:
+                row = AttestedDay(site=site, day=day, attempt=findings.attempt)
+                session.add(row)
+            elif not _may_follow(row.state, outcome.state):
+                return row
+            _fill(row, outcome, self._clock())
+            return row
+
+    def of(self, site: str) -> list[AttestedDay]:
+        """A site's days and attempts, newest first."""
+        with self._registry.reading() as session:
+            chosen = select(AttestedDay).where(AttestedDay.site == site).order_by(AttestedDay.day.desc(), AttestedDay.attempt.desc())
+            return list(session.scalars(chosen))
+
+    def suspended(self, site: str) -> bool:
+        """Whether the site sealed an epoch twice, so that nothing of it is minted."""
+        with self._registry.reading() as session:
+            chosen = select(AttestedDay.day).where(AttestedDay.site == site, AttestedDay.state == DayState.SUSPENDED)
+            return session.scalars(chosen).first() is not None
+
+    def history_mj(self, site: str, day: int) -> list[int]:
+        """Energies of the site's attested days before a day, oldest first, at most 30: its baseline."""
+        with self._registry.reading() as session:
+            chosen = (
+                select(AttestedDay.energy_mj)
+                .where(AttestedDay.site == site, AttestedDay.day < day, AttestedDay.state.in_((DayState.ATTESTED, DayState.OFF_BASELINE)))
+                .order_by(AttestedDay.day.desc())
+                .limit(30)
+            )
+            return [energy for energy in session.scalars(chosen) if energy is not None][::-1]
+
+
+def _may_follow(stored: DayState, found: DayState) -> bool:
+    if stored in FOR_PEOPLE:
+        return found is DayState.SUSPENDED
+    return stored in UNDECIDED or found in FOR_PEOPLE
+
+
+def _fill(row: AttestedDay, outcome: Outcome, now: int) -> None:
+    row.state, row.detail, row.epoch = outcome.state, outcome.detail[:500], outcome.epoch
+    row.label = None if outcome.label is None else outcome.label.value
+    row.agreeing, row.received = outcome.agreeing, outcome.received
+    row.energy_mj, row.gas = outcome.energy_mj, outcome.gas
+    row.changed_at = now

@@ -1,0 +1,352 @@
+"""Whether an attested day is believed: the eight steps, each done again from the bundle, its companion and the pinned root keys.
+
+1 signatures, 2 VRF proofs, 3 quorum, 4 Merkle roots, 5 claims, 6 baseline, 7 calculation, 8 attestation. The first step that fails is named
+with what is wrong; the steps after it are not made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha3_256
+from itertools import pairwise
+
+from ..approval import Approval, judge_approval
+from ..catalogue import Refusal, Rule, catalogue
+from ..check import Check, Reason, passed, refused, undecided
+from ..errors import EvidenceError
+from .attested import ATTESTATION_CONTEXT, Attestation
+from .beacon import judge_contributions
+from .day import Day, judge_day
+from .draw import Drawing, drawing_checkpoint, judge_drawing
+from .enrolment import Enrolled, Enrolment, judge_enrolment, vrf_keys_root
+from .log import Checkpoint, day_entry, judge_beacon, judge_checkpoint, judge_inclusion, statement_entry, trust_entry
+from .proof_bundle import EnrolledBytes, Entry, ProofBundle, parse_frames, parse_statement
+from .proof_report import ProofReport, Step
+from .quorum import DayState, Findings, Outcome, decide, off_baseline
+from .recompute import Recomputed, recompute_day
+from .seal import Seal
+from .signed import Signed
+from .statement import Claims, Heard, Opinion, judge_statement
+from .trust import FleetTrust, RootKeys, judge_trust, valid
+
+BY_A_PERSON = frozenset((DayState.CLAIMS_DISAGREE, DayState.OFF_BASELINE))
+"""States that mint after a person approved."""
+
+
+def verify_proof(
+    data: bytes,
+    root: RootKeys,
+    frames: bytes | None = None,
+    statements: Sequence[bytes] = (),
+    seals: Sequence[bytes] = (),
+) -> ProofReport:
+    """Judge a proof bundle. EvidenceError where bytes cannot be read as what they should be.
+
+    `frames` is the companion; `statements` are loose ones (`encode_statement`) and `seals` further seals of the site, which a bundle may
+    have left out and somebody kept.
+    """
+    bundle = ProofBundle.parse(data)
+    verification = _Verification(bundle, root, ProofReport(root.hash, sha3_256(data).digest()))
+    verification.loose = [parse_statement(each) for each in statements]
+    verification.further_seals = [Seal.decode(each) for each in seals]
+    verification.frames = None if frames is None else parse_frames(frames)
+    verification.run()
+    return verification.report
+
+
+class _StoppedError(Exception):
+    """A step refused and nothing after it can be judged."""
+
+
+@dataclass
+class _Verification:
+    bundle: ProofBundle
+    root: RootKeys
+    report: ProofReport
+    loose: list[tuple[EnrolledBytes, bytes]] = field(default_factory=list)
+    further_seals: list[Seal] = field(default_factory=list)
+    frames: tuple[bytes, ...] | None = None
+
+    def run(self) -> None:
+        bundle = self.bundle
+        self.emitted = Signed.parse(bundle.attestation)
+        self.attestation = self.report.attestation = Attestation.parse(self.emitted.document)
+        seals = [Seal.decode(each) for each in bundle.seals]
+        self.day = Day(tuple(seals[:-1]), seals[-1], Seal.decode(bundle.opening) if bundle.opening else None)
+        self.chain = [Checkpoint.parse(each) for each in bundle.checkpoints]
+        self.enrolments = [Enrolled(Enrolment.parse(each.document), each.index, each.proof) for each in bundle.enrolments]
+        try:
+            self._signatures()
+            self._vrf_proofs()
+            self._quorum()
+            self._merkle_roots()
+            self._claims()
+            self._baseline()
+            self._calculation()
+            self._attestation()
+        except _StoppedError:
+            return
+        self._rests_on()
+
+    def _step(self, title: str, checks: Sequence[Check]) -> None:
+        self.report.steps.append(Step(f"{len(self.report.steps) + 1} {title}", tuple(checks)))
+        if any(check.passed is False for check in checks):
+            raise _StoppedError
+
+    def _checkpoint(self, number: int) -> Checkpoint | None:
+        return next((each for each in self.chain if each.number == number), None)
+
+    def _signatures(self) -> None:
+        drawn = drawing_checkpoint(self.chain, self.bundle.day_entry.index, self.bundle.attempt)
+        time = 0 if drawn is None else drawn.time
+        trust, checks = judge_trust(Signed.parse(self.bundle.trust), self.root, time)
+        if trust is None or drawn is None or not self.enrolments:
+            missing = "no checkpoint of the bundle draws for the day" if drawn is None else "the bundle enrols nobody"
+            self._step("signatures", [*checks, *([] if trust is None else [refused("drawn", Reason.WRONG_BEACON, missing)])])
+            raise _StoppedError
+        self.trust, self.drawn, self.site = trust, drawn, self.enrolments[0].enrolment
+        checks += judge_enrolment(self.enrolments[0], trust, time)
+        checks.append(_same_site(self.site, self.day, self.attestation))
+        last, signed = judge_checkpoint(Signed.parse(self.bundle.last_checkpoint), trust.clouds)
+        checks.append(signed)
+        checks.append(self._emitted(trust, self.chain[-1].time))
+        if last != self.chain[-1]:
+            checks.append(refused("last checkpoint", Reason.LOG_FORKED, "the signed checkpoint is not the last of the bundle's"))
+        self._step("signatures", checks)
+
+    def _emitted(self, trust: FleetTrust, time: int) -> Check:
+        name = "attestation signed"
+        for key in trust.clouds:
+            if valid(key.valid_from, key.valid_to, time) and self.emitted.signed_by(key.public_key, key.key_id, ATTESTATION_CONTEXT):
+                return passed(name, f"by {key.name}")
+        return refused(name, Reason.BAD_SIGNATURE, "no cloud of the trust list signed it")
+
+    def _vrf_proofs(self) -> None:
+        bundle, day = self.bundle, self.day
+        self.drawing = Drawing(day.site, day.number, day.root, self.drawn.number, self.drawn.beacon)
+        self.sealed = judge_day(day, self.site.vrf_key)
+        checks = [*self.sealed, judge_drawing(self.drawing, self.chain, bundle.day_entry.index, bundle.attempt)]
+        checks += [check for pair in pairwise(self.chain) if not (check := judge_beacon(*pair)).passed]
+        checks += self._logged("day root", day_entry(day), bundle.day_entry)
+        checks += self._frozen()
+        checks.append(self._beacon())
+        self._step("VRF proofs", checks)
+
+    def _logged(self, what: str, entry: bytes, where: Entry) -> list[Check]:
+        checkpoint = self._checkpoint(where.checkpoint)
+        if checkpoint is None:
+            return [refused(f"{what} in the log", Reason.NOT_LOGGED, f"the bundle has no checkpoint {where.checkpoint}")]
+        return [judge_inclusion(what, entry, where.index, where.proof, checkpoint)]
+
+    def _frozen(self) -> list[Check]:
+        where = self.bundle.trust_entry
+        if where.checkpoint >= self.drawn.number:
+            text = f"the trust list is shown at checkpoint {where.checkpoint}, not before beacon {self.drawn.number}"
+            return [refused("trust list frozen", Reason.NOT_LOGGED, text, checkpoint=where.checkpoint)]
+        return self._logged("trust list", trust_entry(self.trust.hash), where)
+
+    def _beacon(self) -> Check:
+        """The beacon from the one before, and what it was made of where the bundle has it."""
+        bundle, name = self.bundle, "beacon recomputed"
+        if not bundle.vrf_keys:
+            return undecided(
+                name, f"the bundle does not have the {self.drawn.contributors} sites' seals that made beacon {self.drawn.number}"
+            )
+        if vrf_keys_root(bundle.vrf_keys) != self.trust.vrf_keys_root or len(bundle.vrf_keys) != self.trust.site_count:
+            return refused(name, Reason.WRONG_BEACON, "the VRF keys given are not those of the trust list")
+        seals = [Seal.decode(each) for each in bundle.contributions]
+        return judge_contributions(seals, dict(bundle.vrf_keys), self.drawn.contributors, self.drawn.contributions)
+
+    def _quorum(self) -> None:
+        heard, checks = [], list[Check]()
+        for each in self.bundle.statements:
+            if each.witness >= len(self.enrolments):
+                checks.append(refused("witness enrolled", Reason.UNKNOWN_SITE, f"the bundle has no enrolment {each.witness}"))
+                continue
+            witness, signed = self.enrolments[each.witness], Signed.parse(each.signed)
+            logged = self._logged("statement", statement_entry(sha3_256(signed.document).digest()), each.entry)
+            checkpoint = self._checkpoint(each.entry.checkpoint)
+            time = 0 if checkpoint is None else checkpoint.time
+            judged = judge_statement(signed, self.drawing, witness, self.trust, self.drawn.time, time)
+            heard.append(Heard(judged.statement, judged.operator, (*judged.checks, *logged), judged.logged_at))
+            checks += [check for check in heard[-1].checks if not check.passed]
+        for enrolled, data in self.loose:
+            witness = Enrolled(Enrolment.parse(enrolled.document), enrolled.index, enrolled.proof)
+            judged = judge_statement(Signed.parse(data), self.drawing, witness, self.trust, self.drawn.time, 2**32 - 1)
+            heard.append(judged)
+            if not judged.valid:
+                why = next(check.detail for check in judged.checks if not check.passed)
+                checks.append(undecided("statement given", f"not valid and counts for nothing: {why}"))
+        self.heard = heard
+        self.outcome = decide(heard, self._findings())
+        self._step("quorum", [*checks, _quorum(self.outcome)])
+
+    def _findings(self) -> Findings:
+        return Findings(
+            sites=self.trust.site_count,
+            attempt=self.bundle.attempt,
+            drawn_at=self.drawn.time,
+            now=self.chain[-1].time,
+            history_mj=self.attestation.history_mj,
+            two_seals=self._suspended(),
+        )
+
+    def _suspended(self) -> bool:
+        by_epoch = {seal.epoch: seal for seal in self.day.seals}
+        return any(
+            seal.site == self.day.site
+            and seal.epoch in by_epoch
+            and seal.alpha != by_epoch[seal.epoch].alpha
+            and seal.proven_by(self.site.vrf_key)
+            for seal in self.further_seals
+        )
+
+    def _merkle_roots(self) -> None:
+        hashes, frames = self.bundle.batch_hashes, self.frames
+        self.recomputed: Recomputed | None = None
+        if len(hashes) != len(self.day.seals):
+            text = f"{len(hashes)} batches are named for {len(self.day.seals)} seals"
+            self._step("Merkle roots", [refused("batches named", Reason.WRONG_BATCH, text)])
+        if frames is None:
+            text = f"the companion with the {len(hashes)} batches was not given: roots and counters are the witnesses' word"
+            self._step("Merkle roots", [undecided("batches sealed", text, batches=len(hashes))])
+            return
+        given = tuple(sha3_256(batch).digest() for batch in frames)
+        if given != hashes:
+            wrong = next((index for index, (one, other) in enumerate(zip(given, hashes, strict=False)) if one != other), len(given))
+            text = f"batch {wrong} of the companion is not the one that the bundle names"
+            self._step("Merkle roots", [refused("companion linked", Reason.WRONG_BATCH, text, index=wrong)])
+        batches = {seal.epoch: [batch] for seal, batch in zip(self.day.seals, frames, strict=True)}
+        trust = self.trust.as_batch_trust([self.site.site_key])
+        self.recomputed = recompute_day(self.day, self.site, trust, batches, self.sealed)
+        self._step("Merkle roots", _recomputed(self.recomputed, len(frames)))
+
+    def _claims(self) -> None:
+        outcome = self.outcome
+        spread = outcome.state is DayState.CLAIMS_DISAGREE
+        apart = "; 5 % or more apart" if spread else ""
+        text = f"{outcome.agreeing} agree; lowest {outcome.energy_mj} mJ and {outcome.gas} of gas{apart}"
+        checks = [passed("claims compared", text, energy_mj=outcome.energy_mj or 0, gas=outcome.gas or 0)]
+        if self.recomputed is not None and self.recomputed.claims is not None:
+            checks.append(_claimed(self.recomputed.claims, outcome))
+        self._step("claims", checks)
+
+    def _baseline(self) -> None:
+        assert self.outcome.energy_mj is not None, "a quorum claims energy"
+        history = self.attestation.history_mj
+        text = off_baseline(self.outcome.energy_mj, history) or f"within 20 % of the mean of {len(history)} days before"
+        self._step("baseline", [passed("baseline compared", text, days=len(history))])
+
+    def _calculation(self) -> None:
+        attestation, name = self.attestation, "amount recomputed"
+        try:
+            rule = _rule(self.bundle.methodology, attestation)
+            assert self.outcome.energy_mj is not None and self.outcome.gas is not None, "a quorum claims both"
+            amount, carry = rule.amount(self.outcome.energy_mj, self.outcome.gas, attestation.carry_in, attestation.baseline_evidence)
+        except (EvidenceError, ValueError) as error:
+            self._step("calculation", [refused(name, Reason.UNKNOWN_METHODOLOGY, str(error))])
+            raise _StoppedError from None
+        numbers = {"claimed": attestation.amount, "recomputed": amount, "carry_out_parts": carry}
+        if (attestation.amount, attestation.carry_out) != (amount, carry) or (attestation.previous is None and attestation.carry_in):
+            text = f"{rule.identifier} gives {amount} and {carry} parts over; claimed are {attestation.amount} and {attestation.carry_out}"
+            self._step("calculation", [refused(name, Reason.WRONG_AMOUNT, text, **numbers)])
+        if amount < rule.least_mint:
+            text = f"{amount} x 1e-6 t is below the least mint of {rule.least_mint}"
+            self._step("calculation", [refused("least mint", Reason.BELOW_LEAST_MINT, text, **numbers)])
+        self._step("calculation", [passed(name, f"{rule.identifier}: {amount} x 1e-6 t CO2e, {carry} parts carried over", **numbers)])
+
+    def _attestation(self) -> None:
+        wrong = _differences(self.attestation, self.outcome, self.drawing, self.bundle.attempt)
+        name = "attestation recomputed"
+        checks = [refused(name, Reason.WRONG_ATTESTATION, wrong) if wrong else passed(name, f"{self.attestation.hash.hex()}")]
+        if self.outcome.state in BY_A_PERSON:
+            checks += self._approval()
+        self._step("attestation", checks)
+
+    def _approval(self) -> list[Check]:
+        if not self.bundle.approval:
+            return [
+                refused("approved by a person", Reason.NOT_APPROVED, f"a day that is {self.outcome.state} is minted after an approval only")
+            ]
+        approval = Approval.parse(self.bundle.approval)
+        trust = self.trust.as_batch_trust([self.site.site_key])
+        return judge_approval(approval, self.bundle.approval_signature, self.attestation.hash, trust)
+
+    def _rests_on(self) -> None:
+        number, say = self.drawn.number, self.report.rests_on.append
+        say(f"The root keys given, SHA3-256 {self.root.hash.hex()}, which signed revision {self.trust.revision} of the trust list.")
+        say("That the bitstream which was provisioned is the one that runs.")
+        say("That sensors tell the truth: witnesses prove publication and arithmetic.")
+        if self.frames is None:
+            say("Energy and gas are the witnesses' word: give the companion with --frames to recompute them.")
+        if not self.bundle.vrf_keys:
+            say(f"That beacon {number} follows from the seals of its checkpoint is the log's word: recompute it from the log.")
+        say("That the log was not rewritten and held the day's root once: monitors who have its entries.")
+        say("That no dissent was dropped: whoever has one can give it with --statement.")
+        previous, parts = self.attestation.previous, self.attestation.carry_in
+        if previous is not None:
+            say(f"That {parts} parts, less than a gram, were left over by attestation {previous.hex()}.")
+        say(f"The energies of {len(self.attestation.history_mj)} days before, with which the day is compared: their own bundles.")
+
+
+def _same_site(site: Enrolment, day: Day, attestation: Attestation) -> Check:
+    name = "bundle of one day"
+    if (site.identity, site.name, day.number, day.root) != (day.site, attestation.site, attestation.day, attestation.root):
+        text = f"seals are of {day.site.hex()} on day {day.number}, root {day.root.hex()}; the enrolment is of {site.name}"
+        return refused(name, Reason.OTHER_SITE, text)
+    return passed(name, f"{site.name}, day {day.number}, root {day.root.hex()}", day=day.number)
+
+
+def _quorum(outcome: Outcome) -> Check:
+    name = "quorum"
+    numbers = {"agreeing": outcome.agreeing, "received": outcome.received, **({} if outcome.epoch is None else {"epoch": outcome.epoch})}
+    if outcome.state is DayState.ATTESTED or outcome.state in BY_A_PERSON:
+        return passed(name, f"{outcome.state}, {outcome.label}: {outcome.detail}", **numbers)
+    reason = {
+        DayState.SUSPENDED: Reason.TWO_SEALS,
+        DayState.ROOTS_DISAGREE: Reason.ROOT_DIFFERS,
+        DayState.REVIEW: Reason.DISSENT if outcome.epoch is not None else Reason.NO_QUORUM,
+    }.get(outcome.state, Reason.NO_QUORUM)
+    return refused(name, reason, f"{outcome.state}: {outcome.detail}", **numbers)
+
+
+def _recomputed(found: Recomputed, batches: int) -> list[Check]:
+    wrong = [check for check in found.checks if check.passed is False]
+    if wrong:
+        return wrong
+    if found.opinion is not Opinion.AGREE:
+        return [refused("batches sealed", Reason.WRONG_BATCH, f"{found.why} in epoch {found.epoch}")]
+    return [passed("batches sealed", f"{batches} batches, {len(found.checks)} checks", batches=batches, checks=len(found.checks))]
+
+
+def _claimed(claims: Claims, outcome: Outcome) -> Check:
+    name, numbers = "claims recomputed", {"energy_mj": claims.energy_mj, "gas": claims.gas}
+    if claims.energy_mj < (outcome.energy_mj or 0) or claims.gas < (outcome.gas or 0):
+        text = f"the leaves give {claims.energy_mj} mJ and {claims.gas} of gas; the lowest claims are {outcome.energy_mj} and {outcome.gas}"
+        return refused(name, Reason.WRONG_ENERGY, text, **numbers)
+    return passed(name, f"the leaves give {claims.energy_mj} mJ and {claims.gas} of gas", **numbers)
+
+
+def _rule(document: bytes, attestation: Attestation) -> Rule:
+    known = catalogue().get(attestation.methodology)
+    if known is None or known.hash != attestation.methodology_hash or known.document != document:
+        raise EvidenceError(f"{attestation.methodology} with hash {attestation.methodology_hash.hex()} is not of this release")
+    if isinstance(known, Refusal):
+        raise EvidenceError(f"{known.identifier} refuses: {known.reason}")
+    return known
+
+
+def _differences(attestation: Attestation, outcome: Outcome, drawing: Drawing, attempt: int) -> str:
+    wanted = {
+        "attempt": attempt,
+        "beacon_number": drawing.beacon_number,
+        "state": outcome.state,
+        "label": outcome.label,
+        "agreeing": outcome.agreeing,
+        "received": outcome.received,
+        "energy_mj": outcome.energy_mj,
+        "gas": outcome.gas,
+    }
+    said = {name: getattr(attestation, name) for name in wanted}
+    return "; ".join(f"{name} is {said[name]} and comes to {value}" for name, value in wanted.items() if said[name] != value)

@@ -1,7 +1,8 @@
 """What has to hold of the TCP state machine, whatever is in its connections' words.
 
 The memory of those words is taken out of the core: what is read of it is free, so nothing here depends on what was written. Of the IP
-layer the contract of `IngressSignature` is given: a payload has at most 1,480 bytes, a verdict comes after its last, and the next begins after that.
+layer the contract of `IngressSignature` is given: a payload has at most 1,480 bytes, a verdict comes after its last, and the next begins after
+that.
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ one does in a minute once two thirds of the chip are used.
 
 
 def with_router_settings(netlist: str) -> str:
-    """C. The netlist, as yosys writes it, with what the command line has no option for: the placer reads its settings from there as well."""
+    """C. The netlist, as yosys writes it, with what the command line has no option for: the placer reads settings from there, too."""
     read = json.loads(netlist)
     for module in read["modules"].values():
         if module["attributes"].get("top"):

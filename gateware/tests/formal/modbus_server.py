@@ -107,7 +107,11 @@ class _Request:
             self._in(name, ~self.is_one_of(23) | ((self.quantity >= 1) & (self.quantity <= 125)), "reads too many after the write")
         self._in("REOPEN", (self.count == self.quantity) & (self.index == 0) & ~self.asked, "does not read from the start")
         self._in("DISPATCH", (place == 0) | ~self.is_one_of(15, 16, 23), "would begin in the middle of a word")
-        self._in("WRITE_WORDS", (place <= 1) & (self.index < self.count) & (self.count <= 123) & (left == (to_come << 1) - place), "not the words to come")
+        self._in(
+            "WRITE_WORDS",
+            (place <= 1) & (self.index < self.count) & (self.count <= 123) & (left == (to_come << 1) - place),
+            "not the words to come",
+        )
         bits = Signal(4)
         spec._module.d.comb += bits.eq(Mux(self.within("STAGE_BITS"), 8 - self.bit_place, 0))
         for name in ("WRITE_BITS", "STAGE_BITS"):

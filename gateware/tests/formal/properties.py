@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from . import buck_pwm, energy, modbus_server, module_link_slave, module_release, pcm, protection, run_wires, tcp_connections, tcp_engine, tcp_visit, tracker
+from . import (
+    buck_pwm,
+    energy,
+    modbus_server,
+    module_link_slave,
+    module_release,
+    pcm,
+    protection,
+    run_wires,
+    tcp_connections,
+    tcp_engine,
+    tcp_visit,
+    tracker,
+)
 from .proof import Property
 
 PROPERTIES: tuple[Property, ...] = (

@@ -39,7 +39,9 @@ class OnlyWhatWasReceived(Spec):
         left, position = internal(inside, "left"), internal(inside, "position")
         fetched = internal(inside, "fetched")
         self.always(~counted | (received <= MOST_COUNTED), "counts more than it can")
-        self.always(~counted | ((left == (received - handed)[:10]) & (handed <= received)), "left is not what was received and not handed on")
+        self.always(
+            ~counted | ((left == (received - handed)[:10]) & (handed <= received)), "left is not what was received and not handed on"
+        )
         self.always(~counted | (position == (start + handed)[:RECEIVE_BITS]), "reads at another position")
         self.always(~(counted & fetched) | (left != 0), "fetched before it was there")
         self.always(~fetched | visit.active, "fetched without a visit")
@@ -51,7 +53,7 @@ PROPERTIES = (
     Property(
         name="receive_buffer_read",
         core="network/tcp_visit",
-        says="No byte is shown to the application that was neither there when its visit began nor stored since by the segment that comes in; "
+        says="No byte is shown to the application that was neither there when its visit began nor stored since; "
         "what is left is what was received and not handed on, and lies at the positions that follow the visit's first.",
         parameters=f"{CONNECTIONS} connections",
         spec=OnlyWhatWasReceived,

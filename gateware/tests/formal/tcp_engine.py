@@ -170,9 +170,9 @@ PROPERTIES = (
         name="tcp_engine_no_dead_end",
         core="network/tcp_engine",
         says="From each of its 84 states the TCP engine comes back to where it takes the next thing to do: a measure of at most 160 "
-        "clocks goes down in every clock in which it waits for neither the verdict of a frame that is on the wire nor the answer that a settled "
-        "visit's application was sure of. It never comes back with a transmitter claimed and not used; from that answer to its segment are at most "
-        "30 clocks.",
+        "goes down in every clock in which it waits for neither the verdict of a frame that is on the wire nor the answer that a "
+        "settled visit's application was sure of. It never comes back with a transmitter claimed and not used; from that answer to "
+        "its segment are at most 30 clocks.",
         parameters=f"{CONNECTIONS} connections, any words; given that a payload has at most {MOST_PAYLOAD} bytes, then one verdict",
         spec=NoDeadEnd,
         mutant=Mutant(

@@ -285,7 +285,7 @@ def test_a_registry_that_is_locked_is_said_and_ends_no_receiving(cloud, receivin
         assert "database is locked" in receiving.health.detail and "end other programs" in receiving.health.detail
         assert not link.receipts_of(batch)
     wait(lambda: link.receipts_of(batch), "the broker sent it again, and it is receipted")
-    assert receiving.health.link is Link.CONNECTED
+    wait(lambda: receiving.health.link is Link.CONNECTED, "health says that it stores again")
     assert rows(cloud, Batch) == 1
 
 

@@ -15,7 +15,8 @@ _FROM_ANYWHERE = {Task.COVER: "covers", Task.REFUTE: "mutant"}
 _HEAD = f"""# What is proven of the gateware
 
 Written by `{COMMAND}`; do not edit. Each property is a circuit around the real core (`gateware/tests/formal/`). Every input of the core,
-and its reset, may be anything in every clock: nothing is assumed of them. SymbiYosys with z3 decides three questions about it:
+and its reset, may be anything in every clock: nothing is assumed of them but what the fourth column names as given. SymbiYosys
+with z3 decides three questions about it:
 
 - **Proven**: by k-induction over so many clocks from any state in which the property holds, and from power-on.
 - **Covered**: what makes the property worth proving can happen, from power-on within so many clocks.

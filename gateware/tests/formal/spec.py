@@ -136,7 +136,7 @@ def word(fragment: Fragment, name: str, address: Value) -> Signal:
 
 
 def _declared_names(signals: Sequence[Signal]) -> dict[int, str]:
-    """Names by the signals' numbers. Of several in one assignment Amaranth names the last at most; the others' are in the source."""
+    """Names by the signals' numbers. Of several declared in one assignment Amaranth names the last at most; the source has all."""
     names = {signal.duid: signal.name for signal in signals}
     lines: dict[tuple[str, int], list[int]] = {}
     for signal in signals:

@@ -53,8 +53,8 @@ PROPERTIES = (
     Property(
         name="receive_buffer_read",
         core="network/tcp_visit",
-        says="No byte is shown to the application that was neither there when its visit began nor stored since by the segment that "
-        "comes in; what is left is what was received and not handed on, and lies at the positions that follow the visit's first.",
+        says="No byte is shown to the application that was neither there when its visit began nor stored since; "
+        "what is left is what was received and not handed on, and lies at the positions that follow the visit's first.",
         parameters=f"{CONNECTIONS} connections",
         spec=OnlyWhatWasReceived,
         mutant=Mutant(

@@ -49,6 +49,32 @@ def test_no_term_can_be_left_out_of_the_protection(name, core, line, broken, tmp
     assert verdict.holds, f"{verdict.status}\n{verdict.log[-4000:]}"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "core", "line", "broken"),
+    [
+        ("modbus_refused_writes_nothing", "network.modbus_server", "(exception == 0) & opened", "opened"),
+        ("modbus_refused_writes_nothing", "network.modbus_server", "~registers.exists & ~written", "~registers.exists"),
+        ("modbus_refused_writes_nothing", "scada.staging", "self.end & open_ & (self.refusal == Refusal.NONE)", "self.write & open_"),
+        ("tcp_engine_no_dead_end", "network.tcp_application", " | (waited == AWAIT_CLOCKS - 1)", ""),
+        ("tcp_engine_no_dead_end", "network.tcp_application", "receiver.dropped | ~visit.active", "receiver.dropped"),
+        ("tcp_engine_no_dead_end", "network.tcp_receive", "busy & (in_data | in_options)", "in_data | in_options"),
+        ("tcp_on_a_timer", "network.tcp_timers", "control.armed & ~deadline[15]", "C(0)"),
+        ("tcp_on_a_timer", "network.tcp_timers", "control.retries == MOST_RETRIES", "C(0)"),
+        (
+            "receive_buffer_read",
+            "network.tcp_visit",
+            "fetched.eq(self.active & (left != 0) & ~hands_on",
+            "fetched.eq(self.active & (left != 0)",
+        ),
+    ],
+)
+def test_no_term_can_be_left_out_of_the_network(name, core, line, broken, tmp_path):
+    proof = next(proof for proof in PROPERTIES if proof.name == name)
+    verdict = decide(replace(proof, mutant=Mutant("a term is left out", core, line, broken)), Task.REFUTE, tmp_path)
+    assert verdict.holds, f"{verdict.status}\n{verdict.log[-4000:]}"
+
+
 def test_the_document_is_not_stale():
     assert without_seconds(DOCUMENT.read_text(encoding="utf-8")) == without_seconds(document(PROPERTIES, {})), f"write it again: {COMMAND}"
 

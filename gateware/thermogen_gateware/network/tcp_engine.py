@@ -47,7 +47,7 @@ def add_engine(m: Module, d: TcpDatapath, tick: Signal, preferred) -> None:
             visit.start_end.eq(receiver.end),
         ]
         m.d.sync += candidate.eq(receiver.simple)
-    with m.If(receiver.arrived | receiver.dropped):
+    with m.If(receiver.arrived | receiver.dropped | visit.stop):
         m.d.sync += candidate.eq(0)
     with m.If(receiver.arrived):
         m.d.sync += d.arrived.eq(1)

@@ -301,6 +301,19 @@ def test_an_override_ends_when_its_heartbeat_does_and_only_the_heartbeat_keeps_i
     bench.run(script)
 
 
+def test_a_timeout_written_without_a_set_point_ends_too(bench):
+    async def script(bench):
+        bench.allow()
+        assert await bench.write((TIMEOUT, 5)) is Refusal.NONE
+        assert bench.ctx.get(bench.dut.override_flags) & OverrideFlag.ALIVE
+        await bench.seconds(6)
+        assert await bench.read(TIMEOUT) == OVERRIDE_TIMEOUT_S
+        assert await bench.write((POWER, 100), ip=bench.CLIENT + 1) is Refusal.NONE
+        assert await bench.read(ADDRESS["override_remaining_s"]) == OVERRIDE_TIMEOUT_S
+
+    bench.run(script)
+
+
 def test_the_timeout_is_as_long_as_it_says(bench):
     async def script(bench):
         ctx, dut = bench.ctx, bench.dut
@@ -448,7 +461,8 @@ class Expected:
         self.heartbeat = written.get("heartbeat", self.heartbeat)
         self.timeout = written.get("override_timeout_s", self.timeout)
         setpoints = {name: value for name, value in written.items() if name in ("enable", "current_limit_ma", "site_power_limit")}
-        if (setpoints and not self.remaining) or ("heartbeat" in written and (self.remaining or setpoints)):
+        takes = setpoints or "override_timeout_s" in written
+        if (takes and not self.remaining) or ("heartbeat" in written and (self.remaining or takes)):
             self.remaining = self.timeout
         self.taken |= setpoints
         if written.get("override_release"):

@@ -33,6 +33,8 @@ _TAKEN = [(address, word) for address, word in WORDS.items() if word.origin is O
 _COUNTED = [(address, word) for address, word in WORDS.items() if word.origin is Origin.COUNTER]
 TAIL: tuple[int, ...] = tuple(address for address, _ in (*_COUNTED, *_LOWER, *_TAKEN))
 """Addresses of what follows the image, in the order in which they are written."""
+_LEASE_STEP = TAIL.index(next(address for address, word in _TAKEN if word.name == "lease_s"))
+"""The step of the upper half of what is left of the lease."""
 _STEPS = 1 << 8
 """Image words, and as many steps of what follows, of which fewer are used."""
 _DESTINATION = data.StructLayout({"address": KEPT_ADDRESS_BITS, "shown": 1, "upper": 1})
@@ -127,8 +129,14 @@ class ScadaImage(wiring.Component):
 
     def _follow(self, m: Module, follows: Signal, step: Signal, word: Signal, lower: dict[int, Signal]) -> None:
         """What the snapshot has not, word by word; a change of it meanwhile begins again."""
-        counted = [self.counter[WORD_BITS:], self.counter[:WORD_BITS]] * len(COUNTERS)
+        # What counts on without `changed` is taken whole with its upper half; its lower half is the next step.
+        lower_half = Signal(WORD_BITS)
+        m.d.sync += lower_half.eq(self.counter)
+        with m.If(step == _LEASE_STEP):
+            m.d.sync += lower_half.eq(self.second.lease_s)
+        counted = [self.counter[WORD_BITS:], lower_half] * len(COUNTERS)
         others = [*(lower[place] for _, place in _LOWER), *(self._taken(taken) for _, taken in _TAKEN)]
+        others[_LEASE_STEP + 1 - len(counted)] = lower_half
         sources = (*counted, *others)
         assert len(sources) == len(TAIL) <= _STEPS
         index = step[: (len(TAIL) - 1).bit_length()]

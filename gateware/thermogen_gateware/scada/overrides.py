@@ -1,8 +1,9 @@
 """SCADA's override of the node's set-points: what it has taken, for how long, and what follows for the power path.
 
-A set-point that SCADA has written counts until the override ends: when its heartbeat was not written within the timeout, when its owner may
-write no more, or when SCADA releases it; then everything is the node's own again, the timeout included. Of two limits the lower is in
-force, and the channels run where node and SCADA both let them: SCADA can only ask for less than the node allows itself. Counts the clock.
+A set-point or a timeout that SCADA has written counts until the override ends: when its heartbeat was not written within the timeout, when
+its owner may write no more, or when SCADA releases it; then everything is the node's own again, the timeout included. Of two limits the
+lower is in force, and the channels run where node and SCADA both let them: SCADA can only ask for less than the node allows itself.
+Counts the clock.
 Latency: one clock from `apply` to what is in force. Area, LIFCL (synthesis): 205 COMB, 143 FF.
 """
 
@@ -62,7 +63,8 @@ class Overrides(wiring.Component):
         taken = {name: Signal(name=f"taken_{name}") for name in TAKEN}
         alive, take, released = Signal(), Signal(), Signal()
         m.d.comb += [
-            take.eq(Cat(wrote[name] for name in TAKEN).any()),
+            # A timeout alone is an override too: it would stay for whoever comes next.
+            take.eq(Cat(wrote[name] for name in (*TAKEN, "override_timeout_s")).any()),
             released.eq(wrote["override_release"] & self.staged.override_release[0]),
             self.trip_clear.eq(wrote["trip_clear"] & self.staged.trip_clear.any()),
         ]

@@ -112,8 +112,7 @@ class _Request:
             (place <= 1) & (self.index < self.count) & (self.count <= 123) & (left == (to_come << 1) - place),
             "not the words to come",
         )
-        bits = Signal(4)
-        spec._module.d.comb += bits.eq(Mux(self.within("STAGE_BITS"), 8 - self.bit_place, 0))
+        bits = Mux(self.within("STAGE_BITS"), 8 - self.bit_place, 0)
         for name in ("WRITE_BITS", "STAGE_BITS"):
             few = ((left << 3) + bits < to_come + 8) & (to_come <= (left << 3) + bits) & (self.index < self.count)
             self._in(name, few & (self.count <= 1968), "not the bits to come")

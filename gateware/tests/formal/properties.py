@@ -1,4 +1,4 @@
-"""All properties, in the order of a trip through the power path: gates, module, link, node."""
+"""All properties, in the order of a trip through the power path: gates, module, link, node; then the network's, from the wire in."""
 
 from __future__ import annotations
 

@@ -85,3 +85,28 @@ def test_a_node_cannot_pass_for_a_leaf() -> None:
 def test_proof_of_a_leaf_that_is_not_there_says_so() -> None:
     with pytest.raises(IndexError, match="0 to 2"):
         merkle.inclusion_proof([b"a", b"b", b"c"], 3)
+
+
+@given(st.integers(1, 40), st.data())
+def test_a_log_that_grew_shows_that_it_begins_as_it_was(size: int, data: st.DataObject) -> None:
+    leaves = [bytes([number]) for number in range(size)]
+    old = data.draw(st.integers(1, size))
+    proof = merkle.consistency_proof(leaves, old)
+    old_root, new_root = merkle.root(leaves[:old]), merkle.root(leaves)
+    assert merkle.verify_consistency(old, size, old_root, new_root, proof)
+    changed = [*leaves[: old - 1], b"changed", *leaves[old:]]
+    assert not merkle.verify_consistency(old, size, old_root, merkle.root(changed), merkle.consistency_proof(changed, old))
+    if proof:
+        assert not merkle.verify_consistency(old, size, old_root, new_root, proof[:-1])
+    assert not merkle.verify_consistency(old, size, old_root, new_root, [*proof, bytes(32)])
+
+
+@given(st.integers(0, 70), st.integers(0, 70), st.lists(st.binary(min_size=31, max_size=32), max_size=8))
+def test_whatever_comes_as_a_proof_of_growth_is_answered(old: int, new: int, proof: list[bytes]) -> None:
+    assert not merkle.verify_consistency(old, new, bytes(32), b"1" * 32, proof)
+
+
+@pytest.mark.parametrize("old", [0, -1, 4])
+def test_a_proof_of_growth_from_no_such_size_is_an_error(old: int) -> None:
+    with pytest.raises(IndexError):
+        merkle.consistency_proof([b"a", b"b", b"c"], old)

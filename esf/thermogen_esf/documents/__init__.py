@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from .attestation_odds import odds_document
 from .frames import frames_document
 from .points import points_document
 
-DOCUMENTS: dict[str, Callable[[], str]] = {"esf-frames.md": frames_document, "points.md": points_document}
+DOCUMENTS: dict[str, Callable[[], str]] = {
+    "esf-frames.md": frames_document,
+    "points.md": points_document,
+    "attestation-odds.md": odds_document,
+}
 """File names and what makes their text."""
 
 

@@ -1,5 +1,7 @@
 """`thermogen-verify`: judge a credit's bundle by a pinned trust list, offline.
 
+`thermogen-verify yield` says what each methodology gives for a site and year.
+
 Exit status 0: believed. 1: refused, with the steps that refused. 2: the bundle or the trust list cannot be read as one.
 """
 
@@ -18,6 +20,7 @@ from .errors import EvidenceError
 from .mint import tonnes
 from .trust import TrustList
 from .verification import Part, PartKind, Report, verify_bundle
+from .yields import REFERENCE, Site, lines, yields
 
 BELIEVED, REFUSED, UNREADABLE = 0, 1, 2
 
@@ -26,9 +29,12 @@ _MARK = {True: "✓", False: "✗", None: "–"}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without ✓ shows ?, it does not stop a verification
+    if given[:1] == ["yield"]:
+        return _yield(given[1:])
+    options = _parser().parse_args(given)
     try:
         trust = TrustList.parse(_content(options.trust))
         data = _content(options.bundle)
@@ -46,11 +52,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return BELIEVED if report.believed else REFUSED
 
 
+def _yield(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="thermogen-verify yield",
+        description="What each methodology gives for one site and year, and why the others give what they give.",
+    )
+    parser.add_argument("--power-w", type=_positive, default=REFERENCE.power_w, metavar="W", help="electrical power (%(default)s)")
+    parser.add_argument(
+        "--capacity", type=_percent, default=REFERENCE.capacity_percent, metavar="PERCENT", help="capacity factor (%(default)s)"
+    )
+    parser.add_argument(
+        "--gas-cf-d", type=_positive, default=REFERENCE.gas_cf_d, metavar="CF", help="gas at full power, cf/day (%(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="exact amounts in 1e-6 t CO2e as JSON")
+    options = parser.parse_args(arguments)
+    site = Site(options.power_w, options.capacity, options.gas_cf_d)
+    if options.json:
+        print(json.dumps([each.to_json() for each in yields(site)], ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(lines(site)))
+    return BELIEVED
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if not 0 < value <= 1_000_000_000:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to 1,000,000,000")
+    return value
+
+
+def _percent(text: str) -> int:
+    value = _positive(text)
+    if value > 100:
+        raise argparse.ArgumentTypeError(f"{text} is more than 100")
+    return value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="thermogen-verify",
         description="Recompute a carbon credit from its bundle, believing only the keys of a trust list. Needs no network.",
-        epilog="exit status: 0 believed, 1 refused, 2 unreadable",
+        epilog="exit status: 0 believed, 1 refused, 2 unreadable. See also: thermogen-verify yield --help",
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the credit's bundle")
     parser.add_argument(

@@ -105,9 +105,17 @@ def by_identifier(identifier: str) -> Methodology:
 
 @cache
 def _known() -> tuple[Methodology, ...]:
-    folder = resources.files(__package__) / "methodologies"
-    found = [Methodology.parse(canonical(json.loads(file.read_text("utf-8")))) for file in folder.iterdir() if file.name.endswith(".json")]
+    found = [Methodology.parse(document) for version, document in documents() if version == VERSION]
     return tuple(sorted(found, key=lambda methodology: (methodology.identifier, methodology.revision)))
+
+
+def documents() -> tuple[tuple[int, bytes], ...]:
+    """Version and canonical JSON of every methodology of this release; version 2 is read by `catalogue`."""
+    folder = resources.files(__package__) / "methodologies"
+    read = [
+        json.loads(file.read_text("utf-8")) for file in sorted(folder.iterdir(), key=lambda file: file.name) if file.name.endswith(".json")
+    ]
+    return tuple((value["version"], canonical(value)) for value in read)
 
 
 def _listing() -> str:

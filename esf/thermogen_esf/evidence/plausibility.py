@@ -129,7 +129,7 @@ def heat_power_mw(span: Span, fluid: str) -> list[int]:
     return powers
 
 
-def _integral(times: Sequence[int], values: Sequence[int]) -> int:
+def integral(times: Sequence[int], values: Sequence[int]) -> int:
     """Trapezoids, floored: mW over seconds to mJ."""
     return (
         sum((later - earlier) * (low + high) for (earlier, later), (low, high) in zip(pairwise(times), pairwise(values), strict=True)) // 2
@@ -149,8 +149,8 @@ def _heat(span: Span, site: SiteKey, heat_mw: Sequence[int]) -> Check:
     differences = (hot - cold for hot, cold in zip(raw["hot_supply_temperature"], raw["cold_supply_temperature"], strict=True))
     electrical_mw = [heat * efficiency_ppm(difference) // 1_000_000 for heat, difference in zip(heat_mw, differences, strict=True)]
     energy_mj = span.difference("electrical_energy")
-    heat_mj = _integral(span.times, heat_mw)
-    modules_mj = _integral(span.times, electrical_mw)
+    heat_mj = integral(span.times, heat_mw)
+    modules_mj = integral(span.times, electrical_mw)
     limit_mj = modules_mj * HEAT_TOLERANCE_PERCENT // 100 + site.nameplate_w * 1_000 * JUNCTION_LAG_S
     name = "energy within heat and module efficiency"
     numbers = {"energy_mj": energy_mj, "limit_mj": limit_mj, "heat_mj": heat_mj, "modules_mj": modules_mj}
@@ -162,7 +162,7 @@ def _heat(span: Span, site: SiteKey, heat_mw: Sequence[int]) -> Check:
 
 
 def _gas(span: Span, site: SiteKey, heat_mw: Sequence[int]) -> Check:
-    heat_mj = _integral(span.times, heat_mw)
+    heat_mj = integral(span.times, heat_mw)
     gas_mj = span.difference("gas_volume") * BTU_PER_CUBIC_FOOT * MJ_PER_BTU * BURNER_EFFICIENCY_PERCENT // (GAS_RAW_PER_CUBIC_FOOT * 100)
     cooling_raw = max(0, -span.difference("hot_supply_temperature"))
     stored_mj = cooling_raw * LOOP_STORAGE_J_PER_K_W * site.nameplate_w * 1_000 // RAW_PER_KELVIN

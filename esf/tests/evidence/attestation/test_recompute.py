@@ -1,0 +1,152 @@
+"""A witness finds what the host changed after the gateware sealed, and names the epoch."""
+
+from dataclasses import replace
+
+import pytest
+from thermogen_esf.evidence.attestation.day import Day
+from thermogen_esf.evidence.attestation.recompute import gas_of, recompute_day
+from thermogen_esf.evidence.attestation.statement import Opinion, Why
+from thermogen_esf.evidence.check import Reason
+from thermogen_esf.evidence.mint import energy_of
+from thermogen_esf.evidence.opened import OpenedBatch
+from thermogen_esf.frames import decode
+from thermogen_sim.fleet.synthetic_site import SyntheticSite
+
+
+class SealedDay:
+    """Three epochs of the fleet's first site, measured, sealed and published."""
+
+    def __init__(self, fleet, keys, day):
+        self.fleet, self.node, self.day_number = fleet, fleet.nodes[0], day
+        self.site = SyntheticSite(self.node.name, keys(self.node.name), clocks=50_000_000)
+        self.enrolment = fleet.enrolment(self.node)
+        self.trust = fleet.trust.as_batch_trust([self.enrolment.site_key])
+        self.seals, self.batches = [], {}
+
+    def hashes(self, sequence, raw):
+        return {what: int.from_bytes(getattr(self.enrolment, what), "big") for what in ("profile_hash", "calibration_hash")}
+
+    def epoch(self, number, bend=None, seal=None, **changes):
+        """Measure and seal an epoch of the day; `seal` changes what is sealed."""
+        epoch = self.day_number * 96 + number
+        batch = self.site.epoch(epoch, leaves=90, bend=bend or self.hashes, **changes)
+        frame = decode(batch)
+        sealed = {"root": frame.root, "leaf_count": len(frame.leaves), **(seal or {})}
+        self.seals.append(self.node.seal(epoch, **sealed))
+        self.batches[epoch] = [batch]
+        return epoch
+
+    def recompute(self):
+        day = Day(tuple(self.seals), self.node.seal((self.day_number + 1) * 96))
+        return recompute_day(day, self.enrolment, self.trust, self.batches)
+
+
+@pytest.fixture
+def sealed(fleet, keys, now):
+    return SealedDay(fleet, keys, now // 86_400)
+
+
+def test_an_honest_day_is_agreed_with_and_its_claims_are_the_counters(sealed):
+    for number in range(3):
+        sealed.epoch(number)
+    result = sealed.recompute()
+    batches = [OpenedBatch.open(each[0]) for each in sealed.batches.values()]
+    assert (result.opinion, result.why) == (Opinion.AGREE, None)
+    assert result.claims.energy_mj == energy_of(batches) > 0
+    assert result.claims.gas == gas_of(batches) == (3 * 90 - 1) * 10 * sealed.site.gas_flow
+
+
+def test_a_root_that_a_compromised_host_forged_is_dissented_from(sealed):
+    sealed.epoch(0)
+    epoch = sealed.epoch(1, seal={"root": b"what the gateware measured".ljust(32)})
+    result = sealed.recompute()
+    assert (result.opinion, result.why, result.epoch) == (Opinion.DISSENT, Why.ROOT_DIFFERS, epoch)
+
+
+def test_a_leaf_left_out_after_it_was_sealed_is_dissented_from(sealed):
+    epoch = sealed.epoch(0, seal={"leaf_count": 91})
+    result = sealed.recompute()
+    assert (result.why, result.epoch) == (Why.ROOT_DIFFERS, epoch)
+
+
+def test_a_changed_calibration_is_dissented_from(sealed):
+    epoch = sealed.epoch(0, seal={"calibration_hash": b"another."})
+    result = sealed.recompute()
+    assert (result.why, result.epoch) == (Why.BATCH_REFUSED, epoch)
+    assert result.checks[-1].reason is Reason.WRONG_SET_UP
+
+
+def test_a_calibration_that_only_the_leaves_have_changed_is_dissented_from(sealed):
+    epoch = sealed.epoch(0, bend=lambda sequence, raw: {**sealed.hashes(sequence, raw), "calibration_hash": sequence})
+    assert (sealed.recompute().why, sealed.recompute().epoch) == (Why.BATCH_REFUSED, epoch)
+
+
+def test_two_batches_for_one_epoch_are_dissented_from(sealed):
+    epoch = sealed.epoch(0)
+    again = sealed.site.batch(epoch, decode(sealed.batches[epoch][0]).leaves)
+    sealed.batches[epoch].append(again)
+    assert (sealed.recompute().why, sealed.recompute().epoch) == (Why.TWO_BATCHES, epoch)
+
+
+def test_the_same_batch_twice_is_one(sealed):
+    epoch = sealed.epoch(0)
+    sealed.batches[epoch] *= 2
+    assert sealed.recompute().opinion is Opinion.AGREE
+
+
+def test_a_batch_that_is_not_published_is_abstained_from(sealed):
+    epoch = sealed.epoch(0)
+    del sealed.batches[epoch]
+    result = sealed.recompute()
+    assert (result.opinion, result.why, result.epoch) == (Opinion.ABSTAIN, Why.NOT_FETCHED, epoch)
+
+
+def test_bytes_in_a_batchs_place_are_dissented_from(sealed):
+    epoch = sealed.epoch(0)
+    sealed.batches[epoch] = [b"nothing"]
+    assert sealed.recompute().why is Why.BATCH_REFUSED
+
+
+def test_a_batch_under_another_key_is_dissented_from(sealed, keys):
+    epoch = sealed.epoch(0, key=keys("eve"))
+    assert (sealed.recompute().why, sealed.recompute().epoch) == (Why.BATCH_REFUSED, epoch)
+
+
+def test_energy_that_physics_does_not_allow_is_dissented_from(sealed):
+    def doubled(sequence, raw):
+        return {**sealed.hashes(sequence, raw), "electrical_energy": raw["electrical_energy"] + 50_000_000 * sequence}
+
+    epoch = sealed.epoch(0, bend=doubled)
+    assert (sealed.recompute().why, sealed.recompute().epoch) == (Why.IMPLAUSIBLE, epoch)
+
+
+def test_a_wrong_clock_is_dissented_from(sealed):
+    epoch = sealed.epoch(0, bend=lambda sequence, raw: {**sealed.hashes(sequence, raw), "time_quality": 1})
+    assert (sealed.recompute().why, sealed.recompute().epoch) == (Why.BATCH_REFUSED, epoch)
+
+
+def test_a_seal_that_is_not_proven_is_dissented_from_before_anything_is_fetched(sealed, other):
+    sealed.epoch(0)
+    epoch = sealed.epoch(1)
+    sealed.seals[-1] = replace(sealed.seals[-1], proof=other.prover.prove(sealed.seals[-1].alpha))
+    sealed.batches.clear()
+    result = sealed.recompute()
+    assert (result.opinion, result.why, result.epoch) == (Opinion.DISSENT, Why.SEAL_REFUSED, epoch)
+
+
+def test_a_seal_withheld_at_the_end_of_the_day_is_dissented_from_within_the_day(sealed):
+    epoch = sealed.epoch(0)
+    sealed.epoch(1)
+    del sealed.seals[-1]
+    result = sealed.recompute()
+    assert (result.why, result.epoch) == (Why.SEAL_REFUSED, epoch)
+
+
+def test_after_a_restart_the_counters_begin_anew_and_the_two_runs_add_up(sealed):
+    sealed.epoch(0)
+    sealed.site.reboot()
+    sealed.node.reboot()
+    sealed.epoch(1)
+    result = sealed.recompute()
+    assert result.opinion is Opinion.AGREE
+    assert result.claims.energy_mj == 2 * 89 * 10 * sealed.site.power_mw

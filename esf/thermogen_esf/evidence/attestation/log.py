@@ -1,0 +1,229 @@
+"""The log: everything that attestation rests on, in one append-only Merkle tree with signed checkpoints.
+
+An entry is a kind (u8) and its bytes, integers big-endian:
+
+    1 seal        the seal, 186 bytes
+    2 day         site (8), day u32, seals u16, day root (32), link of the closing seal (32)
+    3 trust       hash of a trust list (32)
+    4 statement   hash of a witness's signed statement's document (32)
+
+A checkpoint says how long the log is, its root, and the beacon. It is canonical JSON that the cloud signed.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ... import merkle
+from ...signatures import SigningKey
+from ..canonical import Value
+from ..check import Check, Reason, passed, refused
+from ..document import Document
+from ..errors import EvidenceError
+from ..record import Record
+from .beacon import LEAST_CONTRIBUTORS, beacon, contributions, contributions_hash, genesis
+from .day import Day
+from .seal import Seal
+from .signed import Signed
+from .trust import NamedKey, valid
+
+CHECKPOINT_CONTEXT = b"thermogen/checkpoint/v1"
+
+
+class LogError(EvidenceError):
+    """Bytes that are not an entry or a checkpoint, or a checkpoint that cannot follow."""
+
+
+class EntryKind(enum.IntEnum):
+    """What an entry is. A published number never changes its meaning."""
+
+    SEAL = 1
+    DAY = 2
+    TRUST = 3
+    STATEMENT = 4
+
+
+def seal_entry(seal: Seal) -> bytes:
+    """The entry of a seal, 187 bytes."""
+    return bytes((EntryKind.SEAL,)) + seal.encode()
+
+
+def day_entry(day: Day) -> bytes:
+    """The entry of a closed day, 79 bytes: from it on, the day's root is fixed."""
+    number, count = day.number.to_bytes(4, "big"), len(day.seals).to_bytes(2, "big")
+    return bytes((EntryKind.DAY,)) + day.site + number + count + day.root + day.closing.link
+
+
+def trust_entry(trust_hash: bytes) -> bytes:
+    """The entry of a trust list, 33 bytes: a draw uses the list that was here before its beacon."""
+    return bytes((EntryKind.TRUST,)) + trust_hash
+
+
+def statement_entry(statement_hash: bytes) -> bytes:
+    """The entry of a statement, 33 bytes: it shows when the statement was there."""
+    return bytes((EntryKind.STATEMENT,)) + statement_hash
+
+
+@dataclass(frozen=True)
+class Checkpoint(Document):
+    """The log at one instant. LogError for fields that cannot be."""
+
+    what: ClassVar[str] = "checkpoint"
+    error: ClassVar[type[EvidenceError]] = LogError
+
+    number: int
+    """From 0."""
+    time: int
+    """Unix seconds, as the log's operator says."""
+    size: int
+    """Entries."""
+    root: bytes
+    """Merkle root over the entries, 32 bytes."""
+    previous: bytes | None
+    """Hash of the checkpoint before it; None for the first."""
+    contributors: int
+    """Sites whose seals made the beacon."""
+    contributions: bytes
+    """Hash over their contributions, 32 bytes."""
+    beacon: bytes
+
+    def values(self) -> dict[str, Value]:
+        """The fields as JSON values."""
+        return {
+            "number": self.number,
+            "time": self.time,
+            "size": self.size,
+            "root": self.root.hex(),
+            "previous": None if self.previous is None else self.previous.hex(),
+            "contributors": self.contributors,
+            "contributions": self.contributions.hex(),
+            "beacon": self.beacon.hex(),
+        }
+
+    @classmethod
+    def fields(cls, record: Record) -> dict[str, Any]:
+        """The fields from JSON values."""
+        return {
+            "number": record.integer("number"),
+            "time": record.time("time"),
+            "size": record.integer("size"),
+            "root": record.octets("root", 32),
+            "previous": record.octets_or_none("previous", 32),
+            "contributors": record.integer("contributors", 0, 2**32 - 1),
+            "contributions": record.octets("contributions", 32),
+            "beacon": record.octets("beacon", 32),
+        }
+
+    @property
+    def draws(self) -> bool:
+        """Whether its beacon may draw witnesses: enough sites made it."""
+        return self.contributors >= LEAST_CONTRIBUTORS
+
+    def sign(self, key: SigningKey) -> Signed:
+        """Signed by the log's operator."""
+        return Signed.by(self.encode(), [key], CHECKPOINT_CONTEXT)
+
+
+class Log:
+    """A log in memory: what the cloud keeps, what a monitor rebuilds from the entries, and where proofs come from."""
+
+    def __init__(self, root_keys: bytes, entries: Iterable[bytes] = (), last: Checkpoint | None = None) -> None:
+        self._root_keys = root_keys
+        self._entries = list(entries)
+        self._last = last
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def last(self) -> Checkpoint | None:
+        """The newest checkpoint."""
+        return self._last
+
+    def append(self, entry: bytes) -> int:
+        """Append an entry and give its index. LogError for an entry of no kind."""
+        if not entry or entry[0] not in {int(kind) for kind in EntryKind}:
+            raise LogError(
+                f"an entry of kind {entry[:1].hex() or 'nothing'} is none of {', '.join(kind.name.lower() for kind in EntryKind)}"
+            )
+        self._entries.append(entry)
+        return len(self._entries) - 1
+
+    def checkpoint(self, time: int) -> Checkpoint:
+        """Close the next checkpoint over all entries. LogError where the time goes back."""
+        last = self._last
+        if last is not None and time < last.time:
+            raise LogError(f"a checkpoint at {time} cannot follow one at {last.time}")
+        added = self._entries[0 if last is None else last.size :]
+        given = contributions(Seal.decode(entry[1:]) for entry in added if entry[0] == EntryKind.SEAL)
+        number = 0 if last is None else last.number + 1
+        before = genesis(self._root_keys) if last is None else last.beacon
+        hashed = contributions_hash(given)
+        self._last = Checkpoint(
+            number=number,
+            time=time,
+            size=len(self._entries),
+            root=merkle.root(self._entries),
+            previous=None if last is None else last.hash,
+            contributors=len(given),
+            contributions=hashed,
+            beacon=beacon(before, number, len(given), hashed),
+        )
+        return self._last
+
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        """The proof that entry `index` is in the log of `size` entries."""
+        return merkle.inclusion_proof(self._entries[:size], index)
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """The proof that the log of `new` entries begins with that of `old`."""
+        return merkle.consistency_proof(self._entries[:new], old)
+
+
+def judge_checkpoint(signed: Signed, clouds: Sequence[NamedKey]) -> tuple[Checkpoint | None, Check]:
+    """Whether a checkpoint reads and one of the trust list's clouds signed it, valid at its time; the checkpoint where it reads."""
+    name = "checkpoint signed"
+    try:
+        checkpoint = Checkpoint.parse(signed.document)
+    except LogError as error:
+        return None, refused(name, Reason.UNREADABLE, str(error))
+    for key in clouds:
+        if valid(key.valid_from, key.valid_to, checkpoint.time) and signed.signed_by(key.public_key, key.key_id, CHECKPOINT_CONTEXT):
+            text = f"checkpoint {checkpoint.number} of {checkpoint.size} entries, by {key.name} at {checkpoint.time}"
+            return checkpoint, passed(name, text, number=checkpoint.number, size=checkpoint.size)
+    text = f"checkpoint {checkpoint.number} has no signature of a cloud that the trust list names at {checkpoint.time}"
+    return checkpoint, refused(name, Reason.BAD_SIGNATURE, text, number=checkpoint.number)
+
+
+def judge_growth(before: Checkpoint, after: Checkpoint, consistency: Sequence[bytes]) -> list[Check]:
+    """Whether a checkpoint directly follows another: its number, its name of it, its beacon, and a log that only grew."""
+    name, numbers = "checkpoint follows", {"number": after.number, "before": before.number}
+    if (after.number, after.previous) != (before.number + 1, before.hash) or after.time < before.time:
+        text = f"checkpoint {after.number} at {after.time} does not name checkpoint {before.number}, {before.hash.hex()}, at {before.time}"
+        return [refused(name, Reason.LOG_FORKED, text, **numbers)]
+    checks = [passed(name, f"names checkpoint {before.number}, {before.hash.hex()}", **numbers), _beacon(before, after)]
+    if before.size == 0 or merkle.verify_consistency(before.size, after.size, before.root, after.root, consistency):
+        return [*checks, passed("log only grew", f"from {before.size} to {after.size} entries", before=before.size, after=after.size)]
+    text = f"the log of {after.size} entries does not begin with the {before.size} of checkpoint {before.number}: it was rewritten"
+    return [*checks, refused("log only grew", Reason.LOG_FORKED, text, before=before.size, after=after.size)]
+
+
+def _beacon(before: Checkpoint, after: Checkpoint) -> Check:
+    name = "beacon recomputed"
+    wanted = beacon(before.beacon, after.number, after.contributors, after.contributions)
+    if after.beacon != wanted:
+        text = f"beacon {before.number} and the contributions give {wanted.hex()}, the checkpoint says {after.beacon.hex()}"
+        return refused(name, Reason.WRONG_BEACON, text, number=after.number)
+    return passed(name, f"beacon {after.number}, {wanted.hex()}, of {after.contributors} sites", number=after.number)
+
+
+def judge_inclusion(what: str, entry: bytes, index: int, proof: Sequence[bytes], checkpoint: Checkpoint) -> Check:
+    """Whether an entry is in the log at a checkpoint; `what` names it in the answer."""
+    name = f"{what} in the log"
+    if not merkle.verify_inclusion(entry, index, checkpoint.size, proof, checkpoint.root):
+        text = f"not entry {index} of the {checkpoint.size} at checkpoint {checkpoint.number}"
+        return refused(name, Reason.NOT_LOGGED, text, index=index, size=checkpoint.size)
+    return passed(name, f"entry {index} of {checkpoint.size} at checkpoint {checkpoint.number}", index=index, size=checkpoint.size)

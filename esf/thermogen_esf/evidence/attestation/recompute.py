@@ -1,0 +1,135 @@
+"""A day's evidence, done again: what a witness does before it says anything, and a verifier after everybody did.
+
+From the sealed day, the site's enrolment and the batches: whether each sealed epoch has the one batch that its seal is of, whether the
+batches are believed, and the energy and gas that they come to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ...frames import FrameError
+from ..belief import judge_batch
+from ..check import Check, Reason, passed, refused
+from ..consistency import judge_consistency
+from ..mint import energy_of, runs
+from ..opened import OpenedBatch
+from ..trust import TrustList
+from .day import Day, judge_day
+from .enrolment import Enrolment
+from .seal import Seal
+from .statement import Claims, Opinion, Why
+
+_HASHES = ("profile_hash", "calibration_hash")
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """What came out for a day."""
+
+    opinion: Opinion
+    why: Why | None
+    epoch: int | None
+    """That is wrong, or whose batch is missing."""
+    claims: Claims | None
+    """None unless all agrees."""
+    checks: tuple[Check, ...]
+    batches: tuple[OpenedBatch, ...]
+    """Of the sealed epochs, as far as they could be opened, in order."""
+
+
+def recompute_day(day: Day, site: Enrolment, trust: TrustList, batches: Mapping[int, Sequence[bytes]]) -> Recomputed:
+    """Recompute a day from all batches that were published for it, by epoch.
+
+    `trust` is the trust list in the form that batches are judged by (`FleetTrust.as_batch_trust`), with this site.
+    """
+    checks = judge_day(day, site.vrf_key)
+    fault = next((check for check in checks if not check.passed), None)
+    if fault is not None:
+        epoch = fault.numbers.get("epoch", day.seals[0].epoch)
+        inside = epoch if epoch <= day.seals[-1].epoch else day.seals[-1].epoch
+        return Recomputed(Opinion.DISSENT, Why.SEAL_REFUSED, inside, None, tuple(checks), ())
+    opened: list[OpenedBatch] = []
+    for seal in day.seals:
+        published = batches.get(seal.epoch, ())
+        if not published:
+            return Recomputed(Opinion.ABSTAIN, Why.NOT_FETCHED, seal.epoch, None, tuple(checks), tuple(opened))
+        why = _judge_epoch(seal, site, trust, published, opened, checks)
+        if why is not None:
+            return Recomputed(Opinion.DISSENT, why, seal.epoch, None, tuple(checks), tuple(opened))
+    for run in runs(opened):
+        consistent = judge_consistency(run, site.site_key)
+        checks += consistent
+        fault = next((check for check in consistent if not check.passed), None)
+        if fault is not None:
+            epoch = fault.numbers.get("epoch", run[0].epoch)
+            return Recomputed(Opinion.DISSENT, Why.IMPLAUSIBLE, epoch, None, tuple(checks), tuple(opened))
+    return Recomputed(Opinion.AGREE, None, None, Claims(energy_of(opened), gas_of(opened)), tuple(checks), tuple(opened))
+
+
+def _judge_epoch(
+    seal: Seal, site: Enrolment, trust: TrustList, published: Sequence[bytes], opened: list[OpenedBatch], checks: list[Check]
+) -> Why | None:
+    """Judge one epoch's batches; why it is to be dissented from, or None."""
+    if len(set(published)) > 1:
+        text = f"{len(set(published))} different batches are published for epoch {seal.epoch}"
+        checks.append(refused("one batch", Reason.WRONG_BATCH, text, epoch=seal.epoch))
+        return Why.TWO_BATCHES
+    try:
+        batch = OpenedBatch.open(published[0])
+    except FrameError as error:
+        checks.append(refused("batch reads", Reason.UNREADABLE, str(error), epoch=seal.epoch))
+        return Why.BATCH_REFUSED
+    sealed = judge_sealed(seal, batch, site)
+    checks += sealed
+    if not all(check.passed for check in sealed):
+        return Why.ROOT_DIFFERS if any(check.reason is Reason.ROOT_DIFFERS for check in sealed) else Why.BATCH_REFUSED
+    before = opened[-1] if opened and opened[-1].number == batch.number - 1 else None
+    verdict = judge_batch(batch, trust, before)
+    opened.append(batch)
+    checks += verdict.checks
+    if verdict.believed:
+        return None
+    return Why.IMPLAUSIBLE if all(check.reason in PHYSICS for check in verdict.refusals) else Why.BATCH_REFUSED
+
+
+PHYSICS = frozenset((Reason.ABOVE_NAMEPLATE, Reason.ABOVE_HEAT, Reason.ABOVE_GAS, Reason.ABOVE_SHUNT))
+"""Refusals that say: physics does not allow it."""
+
+
+def judge_sealed(seal: Seal, batch: OpenedBatch, site: Enrolment) -> list[Check]:
+    """Whether a batch is the one that a seal is of: site, epoch, root, leaves, profile and calibration."""
+    return [_same_root(seal, batch), _same_set_up(seal, batch, site)]
+
+
+def _same_root(seal: Seal, batch: OpenedBatch) -> Check:
+    name, numbers = "batch is the sealed one", {"epoch": seal.epoch, "leaves": len(batch.frame.leaves), "sealed_leaves": seal.leaf_count}
+    sealed, there = (
+        (seal.site, seal.epoch, seal.root, seal.leaf_count),
+        (batch.site, batch.epoch, batch.frame.root, len(batch.frame.leaves)),
+    )
+    if sealed != there:
+        text = (
+            f"sealed is root {seal.root.hex()} over {seal.leaf_count} leaves of epoch {seal.epoch};"
+            f" the batch is of epoch {batch.epoch}, root {batch.frame.root.hex()} over {len(batch.frame.leaves)} leaves"
+        )
+        return refused(name, Reason.ROOT_DIFFERS, text, **numbers)
+    return passed(name, f"root {seal.root.hex()} over {seal.leaf_count} leaves", **numbers)
+
+
+def _same_set_up(seal: Seal, batch: OpenedBatch, site: Enrolment) -> Check:
+    name = "profile and calibration enrolled"
+    for what in _HASHES:
+        enrolled, sealed = getattr(site, what), getattr(seal, what)
+        in_leaves = {value.to_bytes(8, "big") for value in batch.columns.raw[what]}
+        if sealed != enrolled or in_leaves != {enrolled}:
+            found = ", ".join(sorted(each.hex() for each in {sealed, *in_leaves} - {enrolled}))
+            text = f"{what.replace('_', ' ')} {found} in epoch {seal.epoch}; enrolled is {enrolled.hex()}"
+            return refused(name, Reason.WRONG_SET_UP, text, epoch=seal.epoch)
+    return passed(name, f"profile {site.profile_hash.hex()}, calibration {site.calibration_hash.hex()}", epoch=seal.epoch)
+
+
+def gas_of(batches: Sequence[OpenedBatch]) -> int:
+    """Gas in 1/86,400 cubic foot that batches in order of epoch attest: counter at the last leaf minus at the first, over the runs."""
+    return sum(run[-1].columns.raw["gas_volume"][-1] - run[0].columns.raw["gas_volume"][0] for run in runs(batches))

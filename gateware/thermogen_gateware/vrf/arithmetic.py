@@ -261,7 +261,7 @@ class Arithmetic(wiring.Component):
         with m.If(fold_above):
             m.d.sync += [
                 carrying.eq(1),
-                fold.eq(Mux(raw, 0, above * 19 - Mux(field_difference, 56, 0))),
+                fold.eq(Mux(raw, 0, (above << 4) + (above << 1) + above - Mux(field_difference, 56, 0))),
             ]
         carry_word = Signal(range(WORDS))
         carry = Signal()

@@ -20,8 +20,11 @@ from ..compiler import (
     _translation,
     _write_cxxrtl,
 )
+from ..errors import SimulatorError
 
 NATIVE = Path(__file__).parent / "native"
+CLOCK_HZ = 50_000_000
+"""Of the node."""
 LIMIT_CLOCKS = 50_000_000
 """More than 256 tries take."""
 
@@ -62,7 +65,7 @@ class Proof:
     clocks: int
 
 
-class ProverRefusalError(Exception):
+class ProverRefusalError(SimulatorError):
     """The prover gave an error; `reason` is its name in `ProverError`, lower case."""
 
     def __init__(self, reason: str, tries: int, clocks: int):

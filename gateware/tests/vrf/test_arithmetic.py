@@ -107,12 +107,8 @@ def test_raw_operations_are_exact_and_set_their_flags():
         for a, b in pairs():
             await unit.store(A, a)
             await unit.store(B, b)
-            for operation, exact in (
-                (Operation.ADDR, lambda c: a + b),
-                (Operation.ADCR, lambda c: a + b + c),
-                (Operation.SUBR, lambda c: a - b + RADIX),
-            ):
-                value = exact(carry)
+            for operation in (Operation.ADDR, Operation.ADCR, Operation.SUBR):
+                value = {Operation.ADDR: a + b, Operation.ADCR: a + b + carry, Operation.SUBR: a - b + RADIX}[operation]
                 assert await unit.clocks(operation, RESULT, A, B) == SUM_LATENCY
                 assert await unit.load(RESULT) == value % RADIX
                 carry = value // RADIX

@@ -14,7 +14,12 @@ def words(text):
     return [Instruction.from_bits(word) for word in assemble(text, NAMES).words]
 
 
-@given(d=st.sampled_from(sorted(NAMES)), a=st.sampled_from(sorted(NAMES)), b=st.sampled_from(sorted(NAMES)), digits=st.tuples(*[st.booleans()] * 3))
+@given(
+    d=st.sampled_from(sorted(NAMES)),
+    a=st.sampled_from(sorted(NAMES)),
+    b=st.sampled_from(sorted(NAMES)),
+    digits=st.tuples(*[st.booleans()] * 3),
+)
 def test_operands_are_where_the_sequencer_looks(d, a, b, digits):
     shown = [name + ("[digit]" if digit else "") for name, digit in zip((d, a, b), digits, strict=True)]
     (word,) = words(f"mul {', '.join(shown)}")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .instructions import ELEMENT_BITS, VALUE_BITS, DigestForm, Index, Operation
 
-FORMS: Mapping[Operation, str] = {
+FORMS: Mapping[Any, str] = {
     **dict.fromkeys((Operation.MUL, Operation.ADD, Operation.SUB, Operation.ADDR, Operation.ADCR, Operation.SUBR), "dab"),
     Operation.RMUL: "ab",
     Operation.COUNT: "v",
@@ -90,7 +91,8 @@ class _Line:
         form = FORMS[operation]
         if len(operands) != len(form):
             raise self._error(f"{name} takes {len(form)} operands")
-        return operation.value | sum(self._field(kind, operand) for kind, operand in zip(form, operands, strict=True))
+        word: int = operation.value
+        return word | sum(self._field(kind, operand) for kind, operand in zip(form, operands, strict=True))
 
     def _error(self, what: str) -> AssemblyError:
         return AssemblyError(f"line {self.number}: {what}")

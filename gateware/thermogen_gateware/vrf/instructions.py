@@ -11,7 +11,7 @@ ELEMENT_BITS = 7
 VALUE_BITS = 10
 
 
-class Operation(enum.Enum, shape=5):
+class Operation(enum.Enum):
     """What an instruction does."""
 
     MUL = 0
@@ -62,7 +62,7 @@ class Operation(enum.Enum, shape=5):
 LAST_ARITHMETIC = Operation.SUBR
 
 
-class Index(enum.Enum, shape=3):
+class Index(enum.Enum):
     """What is ORed to the number of operand b."""
 
     NONE = 0
@@ -74,7 +74,7 @@ class Index(enum.Enum, shape=3):
     """Bit 255."""
 
 
-class DigestForm(enum.Enum, shape=2):
+class DigestForm(enum.Enum):
     """How a digest is kept."""
 
     WHOLE = 0

@@ -3,6 +3,8 @@
 A sequencer carries out the program of `program.py` over `arithmetic.py` and `sha512.py`. The secret seed goes into the hash and nowhere
 else; what is made of it stays in the arithmetic unit's memory, of which only the program's `give` tells: the public key, proofs, outputs.
 How long a proof takes depends on the number of tries and the length of alpha, both public, and on nothing else.
+Latency: 153,604 clocks for a key; for a proof 500,700, 16,700 more for each try but the first, and six a byte of alpha and try.
+Area, LIFCL: 2,984 COMB, 1,392 FF, 8 EBR, eight multipliers of 18 by 18, with SHA-512 and everything else in it; 115 MHz.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
@@ -27,7 +29,7 @@ TRIES = 256
 CALL_DEPTH = 4
 
 
-class ProverError(enum.Enum, shape=2):
+class ProverError(enum.Enum):
     """Why there is no proof."""
 
     NONE = 0
@@ -94,6 +96,9 @@ class Prover(wiring.Component):
             arithmetic.b.eq(of_b.element | Mux(of_b.index == Index.DIGIT, entry, flag)),
         ]
 
+        # A flag is there a clock after the last word of the sum that it is of.
+        may_start = Mux(of_b.index == Index.NONE, arithmetic.ready, arithmetic.idle)
+
         # Bytes of an element, of alpha or of the seed, one in two clocks.
         byte_number = Signal(range(ALPHA_BYTES + 1))
         element_address = Signal(ELEMENT_BITS + 2)
@@ -147,9 +152,8 @@ class Prover(wiring.Component):
 
             with m.State("EXECUTE"):
                 with m.If(operation.as_value() <= LAST_ARITHMETIC.value):
-                    # A flag is there a clock after the last word of the sum that it is of.
-                    with m.If(Mux(of_b.index == Index.NONE, arithmetic.ready, arithmetic.idle)):
-                        m.d.comb += arithmetic.start.eq(1)
+                    m.d.comb += arithmetic.start.eq(may_start)
+                    with m.If(may_start):
                         m.d.sync += place.eq(next_place)
                         m.next = "FETCH"
 

@@ -26,7 +26,7 @@ ACCUMULATOR_BITS = 100
 """Four products of 96 bits, and what comes from the column before."""
 
 
-class _Source(enum.Enum):
+class _Source(enum.Enum, shape=2):  # type: ignore[call-arg]
     """What is multiplied."""
 
     OPERANDS = 0

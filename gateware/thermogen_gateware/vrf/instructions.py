@@ -11,7 +11,7 @@ ELEMENT_BITS = 7
 VALUE_BITS = 10
 
 
-class Operation(enum.Enum):
+class Operation(enum.Enum, shape=5):  # type: ignore[call-arg]
     """What an instruction does."""
 
     MUL = 0
@@ -62,7 +62,7 @@ class Operation(enum.Enum):
 LAST_ARITHMETIC = Operation.SUBR
 
 
-class Index(enum.Enum):
+class Index(enum.Enum, shape=3):  # type: ignore[call-arg]
     """What is ORed to the number of operand b."""
 
     NONE = 0
@@ -74,7 +74,7 @@ class Index(enum.Enum):
     """Bit 255."""
 
 
-class DigestForm(enum.Enum):
+class DigestForm(enum.Enum, shape=2):  # type: ignore[call-arg]
     """How a digest is kept."""
 
     WHOLE = 0

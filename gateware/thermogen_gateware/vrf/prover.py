@@ -29,7 +29,7 @@ TRIES = 256
 CALL_DEPTH = 4
 
 
-class ProverError(enum.Enum):
+class ProverError(enum.Enum, shape=2):  # type: ignore[call-arg]
     """Why there is no proof."""
 
     NONE = 0

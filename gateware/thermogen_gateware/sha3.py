@@ -1,6 +1,6 @@
 """SHA3-256 over a byte stream, in two forms behind one interface: small, or fast.
 
-Reference: FIPS 202. `sha3_small.py` and `sha3_fast.py` say what each takes in clocks and cells; docs/decisions/0008 why a node has the
+Reference: FIPS 202. `sha3_small.py` and `sha3_fast.py` say what each takes in clocks and cells; docs/decisions/0009 why a node has the
 small one.
 """
 

@@ -1,9 +1,9 @@
 """What reaches the prover, byte for byte, and what never does."""
 
 import random
-import struct
 
 from amaranth.sim import Simulator
+from thermogen_esf.vrf_inputs import SEAL_FIELDS, draw_input, seal_input
 from thermogen_gateware.vrf.prover import ProverError
 from thermogen_gateware.vrf.uses import ProofUses
 
@@ -12,14 +12,16 @@ FIELDS = {name: SOURCE.getrandbits(bits) for name, bits in (("site", 64), ("epoc
 FIELDS |= {name: SOURCE.getrandbits(64) for name in ("profile_hash", "calibration_hash")}
 
 
+def octets(name: str) -> bytes:
+    return FIELDS[name].to_bytes(SEAL_FIELDS[name], "big")
+
+
 def seal(previous: bytes, root: bytes) -> bytes:
-    head = struct.pack(">8sQII", b"TZ seal1", FIELDS["site"], FIELDS["epoch"], FIELDS["boot_count"])
-    tail = struct.pack(">QQ", FIELDS["profile_hash"], FIELDS["calibration_hash"])
-    return head + previous + struct.pack(">H", FIELDS["leaf_count"]) + root + tail
+    return seal_input({**{name: octets(name) for name in FIELDS}, "previous": previous, "root": root})
 
 
 def draw(drawn: bytes) -> bytes:
-    return struct.pack(">8sQ", b"TZ draw1", FIELDS["site"]) + drawn
+    return draw_input({"site": octets("site"), "day": drawn[:4], "root": drawn[4:36], "beacon": drawn[36:]})
 
 
 def run(streams, requests, error=ProverError.NONE, refuse=False):

@@ -1,6 +1,6 @@
 """The two things that a node proves, and no others: what an epoch holds (a seal), and what a day's draw of witnesses comes to (a draw).
 
-Reference: the prover of `prover.py`; numbers are big-endian as in a leaf. Each use has its prefix and its length built in, so that neither
+Reference: `thermogen_esf.vrf_inputs` (every byte of both), the prover of `prover.py`. Each use has its prefix and its length built in, so that neither
 can be taken for the other whatever its fields hold. A seal's root comes by a stream of its own, from the Merkle tree; the counter that says
 which epochs were sealed moves before the prover hears of the seal. Seals are chained by the first half of the output of the one before:
 RFC 9381 3.2's collision resistance makes that as good as a hash of it.
@@ -12,28 +12,13 @@ from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from thermogen_esf.vrf_inputs import DRAW_BYTES, DRAW_FIELDS, DRAW_PREFIX, HASH_BYTES, SEAL_BYTES, SEAL_FIELDS, SEAL_PREFIX
 
 from ..sha3 import byte_layout, message_layout
 from .prover import PROOF_BYTES, ProverError
 
-SEAL_PREFIX = b"TZ seal1"
-DRAW_PREFIX = b"TZ draw1"
-HASH_BYTES = 32
-_SEAL_FIELDS = {
-    "site": 8,
-    "epoch": 4,
-    "boot_count": 4,
-    "previous": HASH_BYTES,
-    "leaf_count": 2,
-    "root": HASH_BYTES,
-    "profile_hash": 8,
-    "calibration_hash": 8,
-}
-"""Bytes of each, in this order."""
-DRAWN_BYTES = 4 + 2 * HASH_BYTES
+DRAWN_BYTES = sum(DRAW_FIELDS.values()) - DRAW_FIELDS["site"]
 """The UTC day's number, the root over its seals, the beacon."""
-SEAL_BYTES = len(SEAL_PREFIX) + sum(_SEAL_FIELDS.values())
-DRAW_BYTES = len(DRAW_PREFIX) + _SEAL_FIELDS["site"] + DRAWN_BYTES
 
 
 def answer_layout() -> data.StructLayout:
@@ -76,7 +61,7 @@ class ProofUses(wiring.Component):
         drawing = Signal()
         place = Signal(8)
         seal, at = [*SEAL_PREFIX], {}
-        for name, length in _SEAL_FIELDS.items():
+        for name, length in SEAL_FIELDS.items():
             at[name] = range(len(seal), len(seal) + length)
             port = 0 if name in ("previous", "root") else getattr(self, name)
             seal += [port.word_select(length - 1 - byte, 8) if name not in ("previous", "root") else 0 for byte in range(length)]

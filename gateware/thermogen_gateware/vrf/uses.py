@@ -1,14 +1,14 @@
 """The two things that a node proves, and no others: what an epoch holds (a seal), and what a day's draw of witnesses comes to (a draw).
 
-Reference: `thermogen_esf.vrf_inputs` (every byte of both), the prover of `prover.py`. Each use has its prefix and its length built in, so that neither
-can be taken for the other whatever its fields hold. A seal's root comes by a stream of its own, from the Merkle tree; the counter that says
-which epochs were sealed moves before the prover hears of the seal. Seals are chained by the first half of the output of the one before:
-RFC 9381 3.2's collision resistance makes that as good as a hash of it.
+Reference: `thermogen_esf.vrf_inputs` (every byte of both), the prover of `prover.py`. Each use has its prefix and its length built in, so
+that neither can be taken for the other whatever its fields hold. A seal's root comes by a stream of its own, from the Merkle tree; the
+counter that says which epochs were sealed moves before the prover hears of the seal. Seals are chained by the first half of the output of
+the one before: RFC 9381 3.2's collision resistance makes that as good as a hash of it.
 Latency: one clock a byte besides the prover's.
 Area, LIFCL (synthesis, fields from outside): 539 COMB, 12 FF.
 """
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -30,8 +30,8 @@ class ProofUses(wiring.Component):
     """Between a node and its prover.
 
     A byte at `root` begins a seal, one at `draw` a draw: 32 and 68 bytes are taken. `advance` asks the keeper of the counter to note that
-    the epoch is being sealed; the seal goes on with `advanced` and is given up with `refused`. `answer` gives proof and output; where the
-    prover gives none, `failed` is high for a clock.
+    the epoch is being sealed; the seal goes on with `advanced` and is given up with `refused`. `unchain` makes the next seal the first
+    of a chain. `answer` gives proof and output; where the prover gives none, `failed` is high for a clock.
     """
 
     site: In(64)
@@ -45,6 +45,7 @@ class ProofUses(wiring.Component):
     advance: Out(1)
     advanced: In(1)
     refused: In(1)
+    unchain: In(1)
     answer: Out(stream.Signature(answer_layout()))
     failed: Out(1)
     alpha: Out(stream.Signature(message_layout()))
@@ -54,7 +55,8 @@ class ProofUses(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        # The output of the seal before, and none before the first after power-up.
+        # The output of the seal before, and zeros before the first of a boot.
+        chained = Signal()
         m.submodules.previous = previous = Memory(shape=8, depth=HASH_BYTES, init=[])
         previous_read, previous_write = previous.read_port(domain="comb"), previous.write_port()
 
@@ -111,7 +113,7 @@ class ProofUses(wiring.Component):
                     alpha.payload.last.eq(place == SEAL_BYTES - 1),
                 ]
                 with m.If(in_previous):
-                    m.d.comb += alpha.payload.data.eq(previous_read.data)
+                    m.d.comb += alpha.payload.data.eq(Mux(chained, previous_read.data, 0))
                 with m.If(in_root):
                     m.d.comb += [alpha.payload.data.eq(self.root.payload.data), self.root.ready.eq(alpha.ready)]
                 with m.If(alpha.valid & alpha.ready):
@@ -141,5 +143,10 @@ class ProofUses(wiring.Component):
                     m.d.comb += previous_write.en.eq(~drawing & (place >= PROOF_BYTES) & (place < PROOF_BYTES + HASH_BYTES))
                 with m.If(self.done):
                     m.d.comb += self.failed.eq(self.error != ProverError.NONE)
+                    with m.If(~drawing & (self.error == ProverError.NONE)):
+                        m.d.sync += chained.eq(1)
                     m.next = "IDLE"
+
+        with m.If(self.unchain):
+            m.d.sync += chained.eq(0)
         return m

@@ -402,7 +402,8 @@ class ModbusServer(wiring.Component):
             with state("STAGE_BITS"):
                 m.d.sync += [bits.eq(bits >> 1), bit_place.eq(bit_place + 1), index.eq(index + 1)]
                 with m.If(staged_count == MOST_STAGED):
-                    refuse(DEVICE_FAILURE)
+                    # What the registers say of those that were staged comes first.
+                    refuse(Mux(registers.refusal != Refusal.NONE, registers.refusal.as_value(), DEVICE_FAILURE))
                 with m.Else():
                     stage(bits[0])
                     m.d.sync += staged_count.eq(staged_count + 1)

@@ -149,6 +149,15 @@ def test_more_coils_than_can_be_staged_are_a_failure_of_the_device(bench, client
     assert bench.counts.overfull == 0
 
 
+def test_coils_that_are_not_there_are_the_clients_mistake_however_many(bench, client):
+    """The bench has 64 of them."""
+    request = b"\x0f" + words(0, 1968) + b"\xf6" + bytes(246)
+    assert client.ask(request) == b"\x8f\x02"
+    bench.policy(allowed=False)
+    assert client.ask(request) == b"\x8f\x01"
+    assert bench.counts.applied == 0
+
+
 @pytest.mark.parametrize(("old", "and_mask", "or_mask"), [(0x12, 0xF2, 0x25), (0xFFFF, 0, 0), (0x5A5A, 0xFF00, 0x0FF0)])
 def test_masked_write(bench, client, old, and_mask, or_mask):
     bench[Space.HOLDING_REGISTERS, 4] = old

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from thermogen_esf.evidence.trust import CloudKey
+from thermogen_esf.evidence.trust import NamedKey
 from thermogen_esf.keyfile import KeyFileError, KeyFileExistsError, load_seed, save_seed
 from thermogen_esf.signatures import SigningKey
 
@@ -33,7 +33,7 @@ def initialise(directory: CloudDirectory, demonstration: bool, now: Callable[[],
     key = read_key(directory.cloud_key)
     Registry(directory.registry).close()
     valid_from = DEMONSTRATION_VALID_FROM if demonstration else now()
-    TrustFile(directory).begin(CloudKey(CLOUD_NAME, key.public_key, valid_from, None), demonstration)
+    TrustFile(directory).begin(NamedKey(CLOUD_NAME, key.public_key, valid_from, None), demonstration)
     return key
 
 

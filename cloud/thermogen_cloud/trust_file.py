@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from thermogen_esf.evidence.trust import ApproverKey, CloudKey, SiteKey, TrustError, TrustList
+from thermogen_esf.evidence.trust import ApproverKey, NamedKey, SiteKey, TrustError, TrustList
 
 from .directory import CloudDirectory, replace_file
 from .errors import OperatorError
@@ -52,7 +52,7 @@ class TrustFile:
                 f"{self.path}: {error}", "restore the file from a backup: the keys in it are what everything is judged by"
             ) from error
 
-    def begin(self, cloud: CloudKey, demonstration: bool) -> None:
+    def begin(self, cloud: NamedKey, demonstration: bool) -> None:
         """Writes the first list, unless there is one."""
         with self._directory.changing_trust():
             if not self.path.exists():

@@ -18,6 +18,39 @@ from thermogen_gateware.tracker import PARAMETERS_LAYOUT
 CLOCK_PERIOD_S = 20e-9
 
 
+class RegisterBus:
+    """The host link's end of a register file's bus; a bench has its `ctx`."""
+
+    def __init__(self, bench):
+        self._bench = bench
+
+    async def offer(self, address, words, commit):
+        """One pass over a WRITE's words; the verdicts."""
+        ctx, bus = self._bench.ctx, self._bench.dut.bus
+        verdicts = []
+        ctx.set(bus.commit, commit)
+        for place, word in enumerate(words):
+            ctx.set(bus.address, address + place)
+            ctx.set(bus.write_data, word)
+            ctx.set(bus.first, place == 0)
+            ctx.set(bus.last, place == len(words) - 1)
+            await ctx.tick()
+            ctx.set(bus.offered, 1)
+            _, _, verdict = await ctx.tick().sample(bus.verdict)
+            verdicts.append(hostlink.Status(verdict))
+            ctx.set(bus.offered, 0)
+            await ctx.tick()
+        return verdicts
+
+    async def write(self, address, words):
+        """A WRITE as the host link does it: looked at whole, then applied."""
+        refusals = [verdict for verdict in await self.offer(address, words, 0) if verdict is not hostlink.Status.OK]
+        if refusals:
+            return refusals[0]
+        await self.offer(address, words, 1)
+        return hostlink.Status.OK
+
+
 class Streams:
     """One end of an Amaranth stream, driven from a testbench."""
 
@@ -61,6 +94,11 @@ class Streams:
                 taken.append(payload.data)
             if payload.last:
                 return bytes(taken)
+
+
+@pytest.fixture
+def register_bus() -> type[RegisterBus]:
+    return RegisterBus
 
 
 @pytest.fixture

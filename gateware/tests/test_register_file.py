@@ -55,7 +55,9 @@ def words_of(value, size=2):
 class Bench:
     """The register file with the host link played by `offer` and `read`, and the orders that came out of it."""
 
-    def __init__(self):
+    def __init__(self, register_bus):
+        bus = register_bus(self)
+        self.offer, self.write = bus.offer, bus.write
         self.dut = RegisterFile(0x00010000, 10_000, 12, source_hash=0xA1B2_C3D4_E5F6_0718)
         self.orders = []
 
@@ -77,31 +79,6 @@ class Bench:
         simulator.add_testbench(watch, background=True)
         simulator.add_testbench(main)
         simulator.run()
-
-    async def offer(self, address, words, commit):
-        """One pass over a WRITE's words; the verdicts."""
-        ctx, bus = self.ctx, self.dut.bus
-        verdicts = []
-        ctx.set(bus.commit, commit)
-        for place, word in enumerate(words):
-            ctx.set(bus.address, address + place)
-            ctx.set(bus.write_data, word)
-            ctx.set(bus.first, place == 0)
-            ctx.set(bus.last, place == len(words) - 1)
-            await ctx.tick()
-            ctx.set(bus.offered, 1)
-            _, _, verdict = await ctx.tick().sample(bus.verdict)
-            verdicts.append(Status(verdict))
-            ctx.set(bus.offered, 0)
-            await ctx.tick()
-        return verdicts
-
-    async def write(self, address, words):
-        """A WRITE as the host link does it: looked at whole, then applied."""
-        verdict = next((verdict for verdict in await self.offer(address, words, 0) if verdict is not Status.OK), Status.OK)
-        if verdict is Status.OK:
-            await self.offer(address, words, 1)
-        return verdict
 
     async def control(self, name, value):
         address, size = CONTROL_REGISTERS[name]
@@ -138,8 +115,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench():
-    return Bench()
+def bench(register_bus):
+    return Bench(register_bus)
 
 
 def test_the_map_is_readable_where_it_says_and_nowhere_else(bench):

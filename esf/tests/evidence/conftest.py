@@ -16,7 +16,7 @@ from thermogen_esf.evidence.ledger_record import LedgerRecord, expected_metadata
 from thermogen_esf.evidence.methodology import by_identifier
 from thermogen_esf.evidence.mint import MintRequest, propose
 from thermogen_esf.evidence.opened import OpenedBatch
-from thermogen_esf.evidence.trust import ApproverKey, CloudKey, SiteKey, TrustList
+from thermogen_esf.evidence.trust import ApproverKey, NamedKey, SiteKey, TrustList
 from thermogen_esf.signatures import SigningKey
 from thermogen_sim.fleet.synthetic_site import DEMONSTRATION_CLOCKS, SyntheticSite
 
@@ -49,7 +49,7 @@ class World:
         """The pinned list."""
         return TrustList(
             sites=(self.site_key(self.site), self.site_key(self.other)),
-            cloud=(CloudKey("cloud-1", self.cloud.public_key, SINCE, None),),
+            cloud=(NamedKey("cloud-1", self.cloud.public_key, SINCE, None),),
             approvers=(
                 ApproverKey("alice", "approver", self.alice.public_key, SINCE, None),
                 ApproverKey("oscar", "auditor", self.oscar.public_key, SINCE, None),

@@ -34,6 +34,14 @@ class TrustError(EvidenceError):
     """A file that is not a trust list of version 1; verify against a file that the list's publisher gave you."""
 
 
+class _Timed(Protocol):
+    @property
+    def valid_from(self) -> int: ...
+
+    @property
+    def valid_to(self) -> int | None: ...
+
+
 class _Key(Protocol):
     @property
     def name(self) -> str: ...
@@ -75,8 +83,8 @@ class SiteKey:
 
 
 @dataclass(frozen=True, slots=True)
-class CloudKey:
-    """A key with which a cloud signs receipts and bundles."""
+class NamedKey:
+    """An ML-DSA-87 key, whose it is and when it is valid (Unix seconds, both ends included; None: still)."""
 
     name: str
     public_key: bytes
@@ -85,7 +93,7 @@ class CloudKey:
 
     @property
     def key_id(self) -> bytes:
-        """The eight bytes by which a bundle names the key."""
+        """First eight bytes of the key's SHA3-256."""
         return key_id(self.public_key)
 
 
@@ -105,12 +113,12 @@ class ApproverKey:
         return key_id(self.public_key)
 
 
-def valid_at(key: SiteKey | CloudKey | ApproverKey, time: int) -> bool:
-    """Whether a key is valid at a time (Unix seconds), both ends included."""
+def valid_at(key: _Timed, time: int) -> bool:
+    """Whether a key, or what else has such a time, is valid at a time (Unix seconds), both ends included."""
     return key.valid_from <= time and (key.valid_to is None or time <= key.valid_to)
 
 
-def validity(key: SiteKey | CloudKey | ApproverKey) -> str:
+def validity(key: SiteKey | NamedKey | ApproverKey) -> str:
     """The key's time of validity for a person: `1790000000 to now on`."""
     return f"{key.valid_from} to {'now on' if key.valid_to is None else key.valid_to}"
 
@@ -123,14 +131,15 @@ class TrustList(Document):
     error: ClassVar[type[EvidenceError]] = TrustError
 
     sites: tuple[SiteKey, ...]
-    cloud: tuple[CloudKey, ...]
+    cloud: tuple[NamedKey, ...]
+    """With which clouds sign receipts and bundles."""
     approvers: tuple[ApproverKey, ...]
     demonstration: bool
     """Whether demonstration credits are believed, and sites whose second has fewer clocks than a product's."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        everyone: list[SiteKey | CloudKey | ApproverKey] = [*self.sites, *self.cloud, *self.approvers]
+        everyone: list[SiteKey | NamedKey | ApproverKey] = [*self.sites, *self.cloud, *self.approvers]
         for key in everyone:
             if key.valid_to is not None and key.valid_to < key.valid_from:
                 raise TrustError(f"the key of {key.name} ends at {key.valid_to}, before it begins at {key.valid_from}")
@@ -150,8 +159,8 @@ class TrustList(Document):
         return {
             "demonstration": self.demonstration,
             "sites": [_site_value(key) for key in self.sites],
-            "cloud": [_key_value(key) for key in self.cloud],
-            "approvers": [{**_key_value(key), "role": key.role} for key in self.approvers],
+            "cloud": [key_value(key) for key in self.cloud],
+            "approvers": [{**key_value(key), "role": key.role} for key in self.approvers],
         }
 
     @classmethod
@@ -160,8 +169,8 @@ class TrustList(Document):
         return {
             "demonstration": record.boolean("demonstration"),
             "sites": tuple(_read_site(entry) for entry in record.records("sites", MAX_ENTRIES)),
-            "cloud": tuple(_read_cloud(entry) for entry in record.records("cloud", MAX_ENTRIES)),
-            "approvers": tuple(_read_approver(entry) for entry in record.records("approvers", MAX_ENTRIES)),
+            "cloud": tuple(read_named_key(entry) for entry in record.records("cloud", MAX_ENTRIES)),
+            "approvers": tuple(read_approver(entry) for entry in record.records("approvers", MAX_ENTRIES)),
         }
 
     @property
@@ -177,7 +186,7 @@ class TrustList(Document):
         """All keys of the site whose identity (8 bytes) this is."""
         return tuple(key for key in self.sites if key.identity == identity)
 
-    def cloud_key(self, identifier: bytes) -> CloudKey | None:
+    def cloud_key(self, identifier: bytes) -> NamedKey | None:
         """The cloud key whose key identifier (8 bytes) this is."""
         return next((key for key in self.cloud if key.key_id == identifier), None)
 
@@ -186,7 +195,7 @@ class TrustList(Document):
         return tuple(key for key in self.approvers if key.name == name)
 
 
-def _refuse_shared_keys(keys: Iterable[SiteKey | CloudKey | ApproverKey]) -> None:
+def _refuse_shared_keys(keys: Iterable[SiteKey | NamedKey | ApproverKey]) -> None:
     # One key in two hands would let a cloud approve its own mints, or one site speak for another.
     seen: dict[bytes, str] = {}
     for key in keys:
@@ -213,13 +222,14 @@ def _refuse_overlaps(what: str, named: Iterable[tuple[str, _Key]]) -> None:
                 raise TrustError(f"{what} {name} has two keys valid at {second.valid_from}; end the old one before the new one begins")
 
 
-def _key_value(key: _Key) -> dict[str, Value]:
+def key_value(key: _Key) -> dict[str, Value]:
+    """A key as JSON values."""
     return {"name": key.name, "public_key": key.public_key.hex(), "valid_from": key.valid_from, "valid_to": key.valid_to}
 
 
 def _site_value(key: SiteKey) -> dict[str, Value]:
     return {
-        **_key_value(key),
+        **key_value(key),
         "nameplate_w": key.nameplate_w,
         "channels": key.channels,
         "hot_fluid": key.hot_fluid,
@@ -244,27 +254,28 @@ def _read_site(record: Record) -> SiteKey:
     return key
 
 
-def _read_cloud(record: Record) -> CloudKey:
-    key = CloudKey(
+def read_named_key(record: Record) -> NamedKey:
+    """The whole of an entry."""
+    key = NamedKey(*_read_key(record))
+    record.end()
+    return key
+
+
+def read_approver(record: Record) -> ApproverKey:
+    """The whole of an entry."""
+    name, public_key, valid_from, valid_to = _read_key(record)
+    approver = ApproverKey(name, record.text("role", pattern=NAME), public_key, valid_from, valid_to)
+    record.end()
+    return approver
+
+
+def _read_key(record: Record) -> tuple[str, bytes, int, int | None]:
+    return (
         record.text("name", pattern=NAME),
         record.octets("public_key", PUBLIC_KEY_BYTES),
         record.time("valid_from"),
         record.time_or_none("valid_to"),
     )
-    record.end()
-    return key
-
-
-def _read_approver(record: Record) -> ApproverKey:
-    key = ApproverKey(
-        name=record.text("name", pattern=NAME),
-        role=record.text("role", pattern=NAME),
-        public_key=record.octets("public_key", PUBLIC_KEY_BYTES),
-        valid_from=record.time("valid_from"),
-        valid_to=record.time_or_none("valid_to"),
-    )
-    record.end()
-    return key
 
 
 def _read_fluid(record: Record, name: str) -> str:

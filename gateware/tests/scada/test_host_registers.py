@@ -25,7 +25,9 @@ def words_of(value, size):
 class Bench:
     """The registers with the host link played by `write` and `read`."""
 
-    def __init__(self):
+    def __init__(self, register_bus):
+        bus = register_bus(self)
+        self.offer, self.write = bus.offer, bus.write
         self.dut = NetworkRegisters()
         self.changes = 0
 
@@ -44,29 +46,6 @@ class Bench:
         simulator.add_testbench(main)
         simulator.run()
 
-    async def offer(self, address, words, commit):
-        ctx, bus = self.ctx, self.dut.bus
-        verdicts = []
-        ctx.set(bus.commit, commit)
-        for place, word in enumerate(words):
-            ctx.set(bus.address, address + place)
-            ctx.set(bus.write_data, word)
-            ctx.set(bus.first, place == 0)
-            ctx.set(bus.last, place == len(words) - 1)
-            await ctx.tick()
-            ctx.set(bus.offered, 1)
-            _, _, verdict = await ctx.tick().sample(bus.verdict)
-            verdicts.append(Status(verdict))
-            ctx.set(bus.offered, 0)
-            await ctx.tick()
-        return next((verdict for verdict in verdicts if verdict is not Status.OK), Status.OK)
-
-    async def write(self, address, words):
-        verdict = await self.offer(address, words, 0)
-        if verdict is Status.OK:
-            await self.offer(address, words, 1)
-        return verdict
-
     async def setting(self, name, value, entry=0):
         address, size, _ = NETWORK_SETTINGS[name]
         return await self.write(address + entry * size, words_of(value, size))
@@ -81,8 +60,8 @@ class Bench:
 
 
 @pytest.fixture
-def host():
-    return Bench()
+def host(register_bus):
+    return Bench(register_bus)
 
 
 def test_settings_begin_at_their_defaults_and_are_read_back(host):

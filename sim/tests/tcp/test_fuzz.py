@@ -7,97 +7,30 @@ import struct
 
 import pytest
 from thermogen_sim.tcp.bench import OWN_IP, Space, TcpBench
-from thermogen_sim.tcp.client import MODBUS_PORT, Client, adu
+from thermogen_sim.tcp.client import Client, adu
+from thermogen_sim.tcp.nonsense import Nonsense
 from thermogen_sim.tcp.segment import Flag, Segment
 
 SERVED_CLOCKS = 20_000
 """A clean client's handshake and each of its answers: 0.4 ms."""
-FLAGS = [
-    Flag.SYN,
-    Flag.ACK,
-    Flag.ACK | Flag.PSH,
-    Flag.ACK | Flag.FIN,
-    Flag.RST,
-    Flag.RST | Flag.ACK,
-    Flag.SYN | Flag.ACK,
-    Flag.SYN | Flag.FIN,
-    Flag(0),
-    Flag(0x3F),
-]
 
 
 class Fuzzer:
-    """Peers that know a little of TCP: enough to get into every corner, not enough to be of use."""
+    """The peers of `nonsense.py`, past the layers below TCP."""
 
     def __init__(self, bench: TcpBench, seed: int):
         self._bench = bench
         self._chance = random.Random(seed)
-        self._peers: dict[tuple[int, int], list[int]] = {}
-
-    def _pdu(self) -> bytes:
-        chance = self._chance
-        function = chance.choice([1, 2, 3, 4, 5, 6, 8, 15, 16, 17, 22, 23, 43, chance.randrange(256)])
-        words = [chance.choice([0, 1, 2, 124, 125, 126, 199, 299, 300, 2000, 0xFF00, 0xFFFF, chance.getrandbits(16)]) for _ in range(4)]
-        body = struct.pack(">4H", *words)[: chance.choice([4, 4, 4, 6, 8])]
-        if function in (15, 16, 23):
-            data = chance.randbytes(chance.choice([1, 2, 4, 16, 240, 246]))
-            if chance.random() < 0.7:
-                quantity = len(data) // 2 if function != 15 else 8 * len(data)
-                body = struct.pack(">HH", words[0] % 80, max(1, quantity))
-                body = struct.pack(">HH", words[0] % 200, 1 + words[1] % 100) + body if function == 23 else body
-            body += bytes([len(data) & 0xFF]) + data
-        return (bytes([function]) + body)[:253]
-
-    def _data(self) -> bytes:
-        chance = self._chance
-        stream = b"".join(
-            adu(
-                chance.getrandbits(16),
-                self._pdu(),
-                length=chance.randrange(300) if chance.random() < 0.05 else None,
-                protocol=1 if chance.random() < 0.01 else 0,
-            )
-            for _ in range(chance.choice([0, 1, 1, 1, 2, 5]))
-        )
-        if chance.random() < 0.2:
-            cut = chance.randrange(len(stream) + 1)
-            stream = stream[cut:] if chance.random() < 0.3 else stream[:cut]
-        if chance.random() < 0.05:
-            stream += chance.randbytes(chance.randrange(600))
-        return stream[: chance.choice([512, 536, 1400])]
+        self._nonsense = Nonsense(bytes(6), OWN_IP, seed)
 
     def frame(self) -> None:
-        """One frame to the server."""
-        chance = self._chance
-        key = chance.choice([0x0A000010 + chance.randrange(4), chance.getrandbits(32)]), 1024 + chance.randrange(6)
-        numbers = self._peers.setdefault(key, [chance.getrandbits(32), 0])
-        if len(self._peers) > 200:
-            del self._peers[next(iter(self._peers))]
-        flags = chance.choices(FLAGS, [10, 20, 60, 4, 1, 1, 1, 1, 1, 1])[0]
-        data = self._data() if flags & Flag.PSH else b""
-        seq, ack = numbers
-        if chance.random() < 0.1:
-            seq += chance.choice([-1, 1, -len(data), 511, 512, 513, chance.getrandbits(32)])
-        if chance.random() < 0.1:
-            ack += chance.choice([-1, 1, 259, 70_000, -70_000, chance.getrandbits(32)])
-        options = chance.choice([b"", b"\x02\x04" + chance.randbytes(2), chance.randbytes(chance.randrange(40))])
-        window = chance.choice([65535, 65535, 0, 1, 100, 300])
-        segment = Segment(key[1], MODBUS_PORT, seq % 2**32, ack % 2**32, flags, window, data, options)
-        wire = bytearray(segment.encode(key[0], OWN_IP))
-        if chance.random() < 0.05:
-            wire[chance.randrange(len(wire))] ^= 1 << chance.randrange(8)
-        if chance.random() < 0.02:
-            del wire[chance.randrange(len(wire)) :]
-        self._bench.put(bytes(wire), key[0], bad=chance.random() < 0.03)
-        if chance.random() < 0.3:
-            self._bench.run(chance.randrange(3000))
+        """One segment to the server."""
+        ip, segment = self._nonsense.spoiled_segment()
+        self._bench.put(segment, ip, bad=self._chance.random() < 0.03)
+        if self._chance.random() < 0.3:
+            self._bench.run(self._chance.randrange(3000))
         while sent := self._bench.take():
-            self._learn(sent.ip, sent.segment)
-
-    def _learn(self, ip: int, segment: Segment) -> None:
-        numbers = self._peers.get((ip, segment.destination))
-        if numbers and self._chance.random() < 0.9:
-            numbers[:] = [segment.ack, segment.end]
+            self._nonsense.learn(sent.ip, sent.segment)
 
 
 def clean_client_is_served(bench: TcpBench, number: int) -> None:

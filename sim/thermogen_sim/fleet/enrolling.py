@@ -21,8 +21,8 @@ from thermogen_esf.evidence.attestation.enrolment import (
     vrf_keys_root,
 )
 from thermogen_esf.evidence.attestation.signed import Signed
-from thermogen_esf.evidence.attestation.trust import TRUST_CONTEXT, FleetTrust, Gateware, NamedKey, RootKeys
-from thermogen_esf.evidence.trust import ApproverKey
+from thermogen_esf.evidence.attestation.trust import TRUST_CONTEXT, FleetTrust, Gateware, RootKeys
+from thermogen_esf.evidence.trust import ApproverKey, NamedKey
 from thermogen_esf.signatures import SigningKey
 
 from .node import CALIBRATION, DAY, PROFILE, SealingNode

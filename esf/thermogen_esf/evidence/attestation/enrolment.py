@@ -19,8 +19,8 @@ from ..document import Document
 from ..errors import EvidenceError
 from ..fluids import FLUIDS
 from ..record import Record
-from ..trust import NAME, PRODUCT_CLOCKS_PER_SITE_SECOND, SiteKey
-from .trust import FleetTrust, TrustError, valid
+from ..trust import NAME, PRODUCT_CLOCKS_PER_SITE_SECOND, SiteKey, valid_at
+from .trust import FleetTrust, TrustError
 
 PROVISIONING_CONTEXT = b"thermogen/provisioning/v1"
 
@@ -204,7 +204,7 @@ def _valid_site(site: Enrolment, trust: FleetTrust, time: int) -> Check:
     name = "site and operator valid"
     if site.operator not in trust.operators:
         return refused(name, Reason.UNKNOWN_SITE, f"the list has no operator {site.operator}, to whom {site.name} is said to belong")
-    if not valid(site.valid_from, site.valid_to, time):
+    if not valid_at(site, time):
         return refused(name, Reason.KEY_NOT_VALID, f"{site.name} is valid from {site.valid_from} to {site.valid_to}, used at {time}")
     if site.clocks_per_site_second != PRODUCT_CLOCKS_PER_SITE_SECOND and not trust.demonstration:
         return refused(name, Reason.WRONG_CLOCKS, f"{site.name} is simulated and the list is not a demonstration list")
@@ -213,7 +213,7 @@ def _valid_site(site: Enrolment, trust: FleetTrust, time: int) -> Check:
 
 def _gateware(site: Enrolment, trust: FleetTrust, time: int) -> Check:
     name = "gateware believed"
-    known = next((each for each in trust.gateware if each.hash == site.gateware and valid(each.valid_from, each.valid_to, time)), None)
+    known = next((each for each in trust.gateware if each.hash == site.gateware and valid_at(each, time)), None)
     if known is None:
         return refused(name, Reason.UNKNOWN_GATEWARE, f"the bitstream {site.gateware.hex()} of {site.name} is not believed at {time}")
     return passed(name, f"{known.name}, {known.hash.hex()}")
@@ -222,7 +222,7 @@ def _gateware(site: Enrolment, trust: FleetTrust, time: int) -> Check:
 def _certificate(site: Enrolment, trust: FleetTrust) -> Check:
     name = "node provisioned"
     at = site.provisioned_at
-    key = next((each for each in trust.provisioners if each.name == site.provisioner and valid(each.valid_from, each.valid_to, at)), None)
+    key = next((each for each in trust.provisioners if each.name == site.provisioner and valid_at(each, at)), None)
     if key is None:
         return refused(name, Reason.UNKNOWN_KEY, f"no provisioner {site.provisioner} is in the list at {at}")
     if not verify(key.public_key, site.provisioning, site.certificate, PROVISIONING_CONTEXT):

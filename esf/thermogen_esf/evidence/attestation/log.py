@@ -24,11 +24,11 @@ from ..check import Check, Reason, passed, refused
 from ..document import Document
 from ..errors import EvidenceError
 from ..record import Record
+from ..trust import NamedKey, valid_at
 from .beacon import LEAST_CONTRIBUTORS, beacon, contributions, contributions_hash, genesis
 from .day import Day
 from .seal import Seal
 from .signed import Signed
-from .trust import NamedKey, valid
 
 CHECKPOINT_CONTEXT = b"thermogen/checkpoint/v1"
 
@@ -206,7 +206,7 @@ def judge_checkpoint(signed: Signed, clouds: Sequence[NamedKey]) -> tuple[Checkp
     except LogError as error:
         return None, refused(name, Reason.UNREADABLE, str(error))
     for key in clouds:
-        if valid(key.valid_from, key.valid_to, checkpoint.time) and signed.signed_by(key.public_key, key.key_id, CHECKPOINT_CONTEXT):
+        if valid_at(key, checkpoint.time) and signed.signed_by(key.public_key, key.key_id, CHECKPOINT_CONTEXT):
             text = f"checkpoint {checkpoint.number} of {checkpoint.size} entries, by {key.name} at {checkpoint.time}"
             return checkpoint, passed(name, text, number=checkpoint.number, size=checkpoint.size)
     text = f"checkpoint {checkpoint.number} has no signature of a cloud that the trust list names at {checkpoint.time}"

@@ -15,6 +15,7 @@ from ..approval import Approval, judge_approval
 from ..catalogue import Refusal, Rule, catalogue
 from ..check import Check, Reason, passed, refused, undecided
 from ..errors import EvidenceError
+from ..trust import valid_at
 from .attested import ATTESTATION_CONTEXT, Attestation
 from .beacon import judge_contributions
 from .day import Day, judge_day
@@ -28,7 +29,7 @@ from .recompute import Recomputed, recompute_day
 from .seal import Seal
 from .signed import Signed
 from .statement import Claims, Heard, Opinion, judge_statement
-from .trust import FleetTrust, RootKeys, judge_trust, valid
+from .trust import FleetTrust, RootKeys, judge_trust
 
 BY_A_PERSON = frozenset((DayState.CLAIMS_DISAGREE, DayState.OFF_BASELINE))
 """States that mint after a person approved."""
@@ -118,7 +119,7 @@ class _Verification:
     def _emitted(self, trust: FleetTrust, time: int) -> Check:
         name = "attestation signed"
         for key in trust.clouds:
-            if valid(key.valid_from, key.valid_to, time) and self.emitted.signed_by(key.public_key, key.key_id, ATTESTATION_CONTEXT):
+            if valid_at(key, time) and self.emitted.signed_by(key.public_key, key.key_id, ATTESTATION_CONTEXT):
                 return passed(name, f"by {key.name}")
         return refused(name, Reason.BAD_SIGNATURE, "no cloud of the trust list signed it")
 

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ...signatures import PUBLIC_KEY_BYTES, key_id
 from ..canonical import Value
 from ..check import Check, Reason, passed, refused
 from ..document import Document
 from ..errors import EvidenceError
 from ..record import Record
-from ..trust import NAME, ApproverKey, CloudKey, SiteKey, TrustList
+from ..trust import NAME, ApproverKey, NamedKey, SiteKey, TrustList, key_value, read_approver, read_named_key, valid_at
 from .signed import Signed
 
 TRUST_CONTEXT = b"thermogen/trust/v2"
@@ -26,21 +25,6 @@ MAX_SITES = 1_000_000
 
 class TrustError(EvidenceError):
     """Bytes that are not root keys, a trust list or an enrolment, or entries that contradict one another."""
-
-
-@dataclass(frozen=True, slots=True)
-class NamedKey:
-    """An ML-DSA-87 key, whose it is and when it is valid (Unix seconds, both ends included; None: still)."""
-
-    name: str
-    public_key: bytes
-    valid_from: int
-    valid_to: int | None
-
-    @property
-    def key_id(self) -> bytes:
-        """First eight bytes of the key's SHA3-256."""
-        return key_id(self.public_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +57,15 @@ class RootKeys(Document):
 
     def values(self) -> dict[str, Value]:
         """The fields as JSON values."""
-        return {"threshold": self.threshold, "keys": [_key_value(key) for key in self.keys]}
+        return {"threshold": self.threshold, "keys": [key_value(key) for key in self.keys]}
 
     @classmethod
     def fields(cls, record: Record) -> dict[str, Any]:
         """The fields from JSON values."""
-        return {"threshold": record.integer("threshold", 1, MAX_ROOT_KEYS), "keys": _read_keys(record, "keys", MAX_ROOT_KEYS)}
+        return {
+            "threshold": record.integer("threshold", 1, MAX_ROOT_KEYS),
+            "keys": tuple(read_named_key(entry) for entry in record.records("keys", MAX_ROOT_KEYS)),
+        }
 
 
 @dataclass(frozen=True)
@@ -133,9 +120,9 @@ class FleetTrust(Document):
                 {"name": each.name, "hash": each.hash.hex(), "valid_from": each.valid_from, "valid_to": each.valid_to}
                 for each in self.gateware
             ],
-            "provisioners": [_key_value(key) for key in self.provisioners],
-            "clouds": [_key_value(key) for key in self.clouds],
-            "approvers": [{**_key_value(key), "role": key.role} for key in self.approvers],
+            "provisioners": [key_value(key) for key in self.provisioners],
+            "clouds": [key_value(key) for key in self.clouds],
+            "approvers": [{**key_value(key), "role": key.role} for key in self.approvers],
             "sites": {"count": self.site_count, "root": self.sites_root.hex(), "vrf_keys_root": self.vrf_keys_root.hex()},
         }
 
@@ -152,9 +139,9 @@ class FleetTrust(Document):
             "demonstration": record.boolean("demonstration"),
             "operators": tuple(_read_operator(entry) for entry in record.records("operators", MAX_SITES)),
             "gateware": tuple(_read_gateware(entry) for entry in record.records("gateware", 1_000)),
-            "provisioners": _read_keys(record, "provisioners", 1_000),
-            "clouds": _read_keys(record, "clouds", 1_000),
-            "approvers": tuple(_read_approver(entry) for entry in record.records("approvers", 1_000)),
+            "provisioners": tuple(read_named_key(entry) for entry in record.records("provisioners", 1_000)),
+            "clouds": tuple(read_named_key(entry) for entry in record.records("clouds", 1_000)),
+            "approvers": tuple(read_approver(entry) for entry in record.records("approvers", 1_000)),
             "site_count": sites.integer("count", 0, MAX_SITES),
             "sites_root": sites.octets("root", 32),
             "vrf_keys_root": sites.octets("vrf_keys_root", 32),
@@ -166,7 +153,7 @@ class FleetTrust(Document):
         """The list in the form that batches, approvals and bundles are judged by, with these of its sites."""
         return TrustList(
             sites=tuple(sites),
-            cloud=tuple(CloudKey(key.name, key.public_key, key.valid_from, key.valid_to) for key in self.clouds),
+            cloud=self.clouds,
             approvers=self.approvers,
             demonstration=self.demonstration,
         )
@@ -192,11 +179,7 @@ def _root(trust: FleetTrust, root: RootKeys) -> Check:
 
 def _threshold(signed: Signed, root: RootKeys, time: int) -> Check:
     name = "signed by enough root keys"
-    good = [
-        key.name
-        for key in root.keys
-        if valid(key.valid_from, key.valid_to, time) and signed.signed_by(key.public_key, key.key_id, TRUST_CONTEXT)
-    ]
+    good = [key.name for key in root.keys if valid_at(key, time) and signed.signed_by(key.public_key, key.key_id, TRUST_CONTEXT)]
     numbers = {"signatures": len(good), "needed": root.threshold, "keys": len(root.keys)}
     text = f"{len(good)} of {len(root.keys)} root keys signed ({', '.join(good) or 'none'}), {root.threshold} are needed"
     if len(good) < root.threshold:
@@ -206,35 +189,9 @@ def _threshold(signed: Signed, root: RootKeys, time: int) -> Check:
 
 def _in_time(trust: FleetTrust, time: int) -> Check:
     name, text = "trust list valid", f"valid from {trust.valid_from} to {trust.valid_to}, used at {time}"
-    if not valid(trust.valid_from, trust.valid_to, time):
+    if not valid_at(trust, time):
         return refused(name, Reason.KEY_NOT_VALID, text, used_s=time)
     return passed(name, text, used_s=time)
-
-
-def valid(first: int, last: int | None, time: int) -> bool:
-    """Whether a time lies from first to last, both included; None: no end."""
-    return first <= time and (last is None or time <= last)
-
-
-def _key_value(key: NamedKey | ApproverKey) -> dict[str, Value]:
-    return {"name": key.name, "public_key": key.public_key.hex(), "valid_from": key.valid_from, "valid_to": key.valid_to}
-
-
-def _read_keys(record: Record, name: str, most: int) -> tuple[NamedKey, ...]:
-    keys = []
-    for entry in record.records(name, most):
-        keys.append(NamedKey(*_read_key(entry)))
-        entry.end()
-    return tuple(keys)
-
-
-def _read_key(entry: Record) -> tuple[str, bytes, int, int | None]:
-    return (
-        entry.text("name", pattern=NAME),
-        entry.octets("public_key", PUBLIC_KEY_BYTES),
-        entry.time("valid_from"),
-        entry.time_or_none("valid_to"),
-    )
 
 
 def _read_operator(entry: Record) -> str:
@@ -249,10 +206,3 @@ def _read_gateware(entry: Record) -> Gateware:
     )
     entry.end()
     return gateware
-
-
-def _read_approver(entry: Record) -> ApproverKey:
-    name, public_key, valid_from, valid_to = _read_key(entry)
-    approver = ApproverKey(name, entry.text("role", pattern=NAME), public_key, valid_from, valid_to)
-    entry.end()
-    return approver

@@ -257,7 +257,7 @@ def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Key files as everywhere, but for the work of a guess."""
-    monkeypatch.setattr("thermogen_cloud.keys._COST", 2**4)
+    monkeypatch.setattr("thermogen_esf.encrypted_key._COST", 2**4)
 
 
 @pytest.fixture

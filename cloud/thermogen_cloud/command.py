@@ -23,8 +23,8 @@ from thermogen_esf.evidence.approval import Approval, ApprovalError, Decision
 from thermogen_esf.evidence.bundle import Bundle, BundleError
 from thermogen_esf.evidence.fluids import FLUIDS
 from thermogen_esf.evidence.trust import NAME, PRODUCT_CLOCKS_PER_SITE_SECOND, ROLE_APPROVER, ApproverKey, SiteKey
-from thermogen_esf.keyfile import KeyFileError, load_seed
-from thermogen_esf.signatures import PUBLIC_KEY_BYTES, SigningKey
+from thermogen_esf.keyfile import KeyFileError, load_public_key, load_seed
+from thermogen_esf.signatures import SigningKey
 
 from .directory import CloudDirectory, read_secret, read_secret_text, replace_file
 from .errors import CloudError, OperatorError
@@ -277,16 +277,10 @@ def _initialised(settings: Settings) -> CloudDirectory:
 
 
 def _public_key(path: Path) -> bytes:
-    content = path.read_bytes()
-    if len(content) == PUBLIC_KEY_BYTES:
-        return content
     try:
-        key = bytes.fromhex(content.decode("ascii").strip())
-    except ValueError:
-        key = b""
-    if len(key) != PUBLIC_KEY_BYTES:
-        raise OperatorError(f"{path} does not hold an ML-DSA-87 public key", f"give {PUBLIC_KEY_BYTES} bytes, raw or in hex")
-    return key
+        return load_public_key(path)
+    except KeyFileError as error:
+        raise OperatorError(str(error), "give the file with the key's public half") from error
 
 
 def _passphrase(path: Path | None, twice: bool = False) -> str:

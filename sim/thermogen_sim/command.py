@@ -1,4 +1,4 @@
-"""`thermogen-sim`: a virtual site as a process, driven by an ordinary day or by a series, and an uplink that can be cut."""
+"""`thermogen-sim`: a virtual site as a process, by an ordinary day or a series, an uplink that can be cut, a fleet under attack."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from .compiler import shown_on_stderr, site_design, site_library
 from .errors import SettingError, SimulatorError
+from .fleet import command as fleet_command
 from .series import read_series
 from .service import CHANNELS, MODULES, Settings, SiteService
 from .uplink import run_uplink
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     uplink = commands.add_parser("uplink", help="a TCP relay on loopback: SIGUSR1 cuts it, SIGUSR2 restores it")
     uplink.add_argument("--listen", type=_port, required=True, metavar="PORT", help="port to listen on")
     uplink.add_argument("--to", type=_port, required=True, metavar="PORT", help="port to relay to")
+    fleet_command.add_to(commands)
     return parser
 
 
@@ -166,6 +168,8 @@ def main(argv: list[str] | None = None) -> int:
             asyncio.run(run_uplink(arguments.listen, arguments.to, _tell_port))
         elif arguments.command == "compile":
             _compile(*_gateware(arguments))
+        elif arguments.command == "fleet":
+            fleet_command.run(arguments)
         else:
             asyncio.run(_run_site(_settings(arguments)))
     except SettingError as error:

@@ -49,9 +49,9 @@ class Fleet:
     """Fields of an enrolment to replace, by site name."""
 
     @classmethod
-    def of(cls, count: int, operators: int) -> Fleet:
+    def of(cls, count: int, operators: int, seed: int = 0) -> Fleet:
         """So many nodes, dealt to so many operators."""
-        nodes = [SealingNode.named(f"tz-{number:04}") for number in range(count)]
+        nodes = [SealingNode.named(f"tz-{number:04}", seed) for number in range(count)]
         return cls(nodes, {node.name: f"operator-{number % operators}" for number, node in enumerate(nodes)})
 
     def enrolment(self, node: SealingNode) -> Enrolment:

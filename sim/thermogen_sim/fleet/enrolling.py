@@ -108,7 +108,10 @@ class Fleet:
             gateware=(Gateware("node-0.3", BITSTREAM, SINCE - 2_000, None),),
             provisioners=(NamedKey("provisioner", signing_key("provisioner").public_key, SINCE - 2_000, None),),
             clouds=(NamedKey("cloud-1", signing_key("cloud-1").public_key, SINCE - 2_000, None),),
-            approvers=(ApproverKey("alice", "approver", signing_key("alice").public_key, SINCE - 2_000, None),),
+            approvers=tuple(
+                ApproverKey(name, role, signing_key(name).public_key, SINCE - 2_000, None)
+                for name, role in (("alice", "approver"), ("anna", "auditor"))
+            ),
             site_count=len(self.entries),
             sites_root=sites_root([each.enrolment for each in self.entries]),
             vrf_keys_root=vrf_keys_root(vrf_keys([each.enrolment for each in self.entries])),

@@ -13,6 +13,7 @@ from .tables import (
     Credit,
     LiveFrame,
     LogEntry,
+    LoggedDay,
     MintRequest,
     MintState,
     Quarantined,
@@ -21,6 +22,8 @@ from .tables import (
     ScadaWrite,
     Site,
     StoredCheckpoint,
+    StoredSeal,
+    StoredStatement,
 )
 
 __all__ = [
@@ -35,6 +38,7 @@ __all__ = [
     "Credit",
     "LiveFrame",
     "LogEntry",
+    "LoggedDay",
     "MintRequest",
     "MintState",
     "Quarantined",
@@ -44,4 +48,6 @@ __all__ = [
     "ScadaWrite",
     "Site",
     "StoredCheckpoint",
+    "StoredSeal",
+    "StoredStatement",
 ]

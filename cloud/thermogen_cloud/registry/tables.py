@@ -325,7 +325,63 @@ class StoredCheckpoint(Base):
     __tablename__ = "checkpoints"
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(index=True)
+    """Entries of the log at it."""
     signed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class LoggedDay(Base):
+    """A day whose root is in the log, at its first entry; two of a site and day with different roots are both kept."""
+
+    __tablename__ = "logged_days"
+
+    entry: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    site: Mapped[bytes] = mapped_column(IDENTITY)
+    day: Mapped[int]
+    root: Mapped[bytes] = mapped_column(HASH)
+    opening: Mapped[bytes] = mapped_column(LargeBinary)
+    """The seal before the day's first; empty where it begins with a boot's first."""
+    seals: Mapped[bytes] = mapped_column(LargeBinary)
+    """The day's, one after the other, and the closing one last."""
+
+    __table_args__ = (Index("ix_logged_days_site_day", "site", "day"),)
+
+
+class StoredSeal(Base):
+    """A seal that the site's VRF key proved; two of one epoch are both kept."""
+
+    __tablename__ = "seals"
+
+    input_hash: Mapped[bytes] = mapped_column(HASH, primary_key=True)
+    """SHA3-256 of what was proven: another proof of the same is the same seal."""
+    site: Mapped[bytes] = mapped_column(IDENTITY)
+    epoch: Mapped[int]
+    seal: Mapped[bytes] = mapped_column(LargeBinary)
+    logged: Mapped[bool] = mapped_column(default=False, index=True)
+    received_at: Mapped[int]
+
+    __table_args__ = (Index("ix_seals_site_epoch", "site", "epoch"),)
+
+
+class StoredStatement(Base):
+    """A witness's statement as it came, believed or not."""
+
+    __tablename__ = "statements"
+
+    document_hash: Mapped[bytes] = mapped_column(HASH, primary_key=True)
+    site: Mapped[bytes] = mapped_column(IDENTITY)
+    """Whose day it is of."""
+    day: Mapped[int]
+    beacon_number: Mapped[int]
+    witness: Mapped[bytes] = mapped_column(IDENTITY)
+    signed: Mapped[bytes] = mapped_column(LargeBinary)
+    refused: Mapped[str] = mapped_column(String(500))
+    """Why it counts for nothing; empty where it is valid."""
+    entry: Mapped[int | None]
+    """Its index in the log; None until it is there, and where it is refused."""
+    received_at: Mapped[int]
+
+    __table_args__ = (Index("ix_statements_site_day", "site", "day"),)
 
 
 class AttestedDay(Base):

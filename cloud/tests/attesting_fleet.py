@@ -55,11 +55,14 @@ class AttestingCloud:
     methodology: str = METHODOLOGY
     now: int = MIDNIGHT
     batches: dict[int, bytes] = field(default_factory=dict)
+    registry_of: Any = None
+    """A cloud whose registry it works in; None: one of its own."""
 
     def __post_init__(self) -> None:
         directory = CloudDirectory(self.folder / "cloud")
         directory.create()
-        self.directory, self.registry = directory, Registry(directory.registry)
+        self.directory = directory
+        self.registry = Registry(directory.registry) if self.registry_of is None else self.registry_of.registry
         adopt(directory, *write_trust(self.fleet, self.folder / "ceremony"), signing_key("cloud-1").public_key, self.now)
         self.site = SyntheticSite(self.node.name, signing_key(self.node.name), clocks=50_000_000, scale=SCALE)
         self.open()

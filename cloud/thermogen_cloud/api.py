@@ -20,6 +20,7 @@ from thermogen_esf.signatures import SIGNATURE_BYTES
 
 from . import problems, refusals
 from .accounting import balanced
+from .attesting import Attestor
 from .body_limit import BodyLimit
 from .commanding import Commanding
 from .directory import CloudDirectory
@@ -68,6 +69,8 @@ class Services:
     """First levels of every path of the API: `/api/v1`, say."""
     viewer: str
     """The user whose password the directory has."""
+    attestor: Attestor | None = None
+    """None where this cloud does not attest."""
 
 
 class HealthView(BaseModel):
@@ -132,7 +135,8 @@ Serial = Annotated[str, PathParameter(pattern=SERIAL)]
 
 def application(services: Services) -> FastAPI:
     """The whole web application."""
-    from .page import page_router  # the page stands on this module's Services
+    from .attestation_api import attestation_router  # both stand on this module's Services
+    from .page import page_router
 
     guard = viewer_guard(services.viewer, services.directory.read_viewer_password())
     app = FastAPI(
@@ -160,7 +164,7 @@ def application(services: Services) -> FastAPI:
         response.status_code = 200 if healthy else 503
         return HealthView(status="ok" if healthy else "degraded", receiver=link)
 
-    for router in (_evidence(services), _mints(services), _credits(services)):
+    for router in (_evidence(services), _mints(services), _credits(services), attestation_router(services)):
         app.include_router(router, prefix=services.api_prefix, dependencies=[Depends(guard)])
     app.include_router(page_router(services, app), dependencies=[Depends(guard)])
     return app
@@ -192,13 +196,16 @@ def _evidence(services: Services) -> APIRouter:
     def sites() -> list[SiteView]:
         """Every site with its newest live frame, its alerts and how its batches fared."""
         with registry.reading() as session:
-            return site_views(session, trust.current(), services.clock())
+            return site_views(session, trust.current(), services.clock(), services.minting.attested)
 
     @api.get("/sites/{name}", tags=["sites"], responses=_problem(404))
     def site(name: SiteName) -> SiteView:
         """One site."""
         with registry.reading() as session:
-            found = next((view for view in site_views(session, trust.current(), services.clock()) if view.name == name), None)
+            found = next(
+                (view for view in site_views(session, trust.current(), services.clock(), services.minting.attested) if view.name == name),
+                None,
+            )
         if found is None:
             raise refusals.UnknownSiteError(name)
         return found

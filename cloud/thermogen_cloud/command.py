@@ -26,9 +26,10 @@ from thermogen_esf.evidence.trust import NAME, PRODUCT_CLOCKS_PER_SITE_SECOND, R
 from thermogen_esf.keyfile import KeyFileError, load_public_key, load_seed
 from thermogen_esf.signatures import SigningKey
 
+from .attestation_trust import adopt
 from .directory import CloudDirectory, read_secret, read_secret_text, replace_file
 from .errors import CloudError, OperatorError
-from .initialise import initialise
+from .initialise import initialise, read_key
 from .keys import key_owner, open_approver_key, save_approver_key
 from .settings import ADDRESS, SETTINGS, Settings, read_settings
 from .trust_file import TrustFile
@@ -108,6 +109,11 @@ def _parser() -> argparse.ArgumentParser:
     approver.add_argument("--public-key", type=Path, metavar="FILE", help="the approver keeps the key elsewhere; this is its public half")
     _add_passphrase(approver)
     _add_validity(approver, "now")
+
+    adopt_trust = command("adopt-trust", _adopt_trust, "take a signed trust list of attestation; serve attests from its next start on")
+    adopt_trust.add_argument("--pin", required=True, type=Path, metavar="FILE", help="the root keys")
+    adopt_trust.add_argument("--trust", required=True, type=Path, metavar="FILE", help="what `thermogen-esf trust combine` wrote")
+    adopt_trust.add_argument("--enrolments", required=True, type=Path, metavar="DIR", help="every site's enrolment, a .json file each")
 
     mint = command("request-mint", _request_mint, "ask the running cloud for a mint; prints the request as JSON")
     mint.add_argument("--site", required=True)
@@ -193,6 +199,19 @@ def _enrol_approver(options: argparse.Namespace, settings: Settings) -> None:
     key = ApproverKey(options.name, options.role, public_key, valid_from, None)
     trust.enrol_approver(key)
     print(json.dumps({"approver": key.name, "role": key.role, "key_id": key.key_id.hex(), "trust": trust.current().fingerprint.hex()}))
+
+
+def _adopt_trust(options: argparse.Namespace, settings: Settings) -> None:
+    directory = _initialised(settings)
+    own = read_key(directory.cloud_key).public_key
+    adopted = adopt(directory, options.pin, options.trust, options.enrolments, own, unix_seconds())
+    file = TrustFile(directory)
+    for entry in adopted.entries:  # batches are judged by the cloud's own list
+        file.enrol_site(entry.enrolment.site_key)
+    trust = adopted.trust
+    print(
+        json.dumps({"revision": trust.revision, "sites": trust.site_count, "trust": trust.hash.hex(), "root_keys": trust.root_keys.hex()})
+    )
 
 
 def _approver_key(directory: CloudDirectory, options: argparse.Namespace) -> bytes:

@@ -46,7 +46,17 @@ UNDER_WAY = (MintState.APPROVED, MintState.MINTING)
 class Minting:
     """Requests, decisions and mints. Threads may share it; decisions and mints are made one at a time."""
 
-    def __init__(self, registry: Registry, ledger: Ledger, trust: TrustFile, key: SigningKey, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        ledger: Ledger,
+        trust: TrustFile,
+        key: SigningKey,
+        clock: Callable[[], int],
+        attested: frozenset[str] = frozenset(),
+    ) -> None:
+        """`attested` are the sites that are minted by attested day and in no other way."""
+        self.attested = attested
         self._registry = registry
         self._ledger = ledger
         self._trust = trust
@@ -64,6 +74,8 @@ class Minting:
             trust = self._trust.current()
             if not trust.sites_named(frames.site_identity(site)):
                 raise refusals.UnknownSiteError(site)
+            if site in self.attested:
+                raise refusals.AttestedSiteError(site)
             try:
                 rule = methodologies.by_identifier(methodology)
             except MethodologyError as error:

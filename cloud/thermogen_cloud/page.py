@@ -25,6 +25,7 @@ from thermogen_esf.signatures import SigningKey
 from . import refusals
 from .accounting import Accounts, UnbalancedBooksError, balanced
 from .api import HASH_HEX, METHODOLOGY, Services, SignedDecision, list_credits
+from .attestation_api import attestation_view
 from .errors import CloudError, RefusedError
 from .keys import open_approver_key
 from .problems import describe
@@ -216,7 +217,7 @@ def _context(services: Services) -> dict[str, Any]:
         decided = session.scalars(requests.where(MintRequest.state != MintState.REQUESTED).limit(DECIDED_SHOWN))
         counts = session.execute(select(Batch.status, func.count()).group_by(Batch.status)).all()
         batches = session.scalars(select(Batch).order_by(Batch.epoch.desc(), Batch.received_at.desc()).limit(BATCHES_SHOWN))
-        sites = site_views(session, trust, now)
+        sites = site_views(session, trust, now, services.minting.attested)
         context = {
             "sites": sites,
             "charts": {view.name: _chart_of(session, view) for view in sites},
@@ -228,6 +229,7 @@ def _context(services: Services) -> dict[str, Any]:
         }
     return {
         **context,
+        "attestation": attestation_view(services),
         "credits": list_credits(services),
         "books": _books(services),
         "link": services.health(),
@@ -294,8 +296,9 @@ def _templates() -> Environment:
         moment=_moment,
         minute=_minute,
         clock=_clock,
+        date=_date,
         duration=_duration,
-        words=lambda text: str(text).replace("_", " "),
+        words=lambda text: str(text).replace("_", " ").replace("-", " "),
         sentence=_sentence,
     )
     return environment
@@ -313,6 +316,10 @@ def _moment(unix_s: int) -> str:
 
 def _minute(unix_s: int) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _date(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d")
 
 
 def _clock(unix_s: int) -> str:

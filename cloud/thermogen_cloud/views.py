@@ -146,6 +146,7 @@ class SiteView(BaseModel):
     name: str
     identity: str
     enrolled: bool
+    attested: bool = Field(description="sealed by its gateware and witnessed by others; else by its own key's word alone")
     nameplate_w: int | None
     channels: int | None
     clocks_per_site_second: int | None
@@ -244,15 +245,15 @@ def _batch(row: Batch, trust: TrustList) -> dict[str, Any]:
     }
 
 
-def site_views(session: Session, trust: TrustList, now: int) -> list[SiteView]:
-    """Every enrolled site, then those only heard of, by name."""
+def site_views(session: Session, trust: TrustList, now: int, attested: frozenset[str] = frozenset()) -> list[SiteView]:
+    """Every enrolled site, then those only heard of, by name; `attested` are those that are enrolled for attestation."""
     enrolled = {key.name: key for key in trust.sites}  # of several keys, the last is the newest
     seen = {site.name: site for site in session.scalars(select(Site))}
     names = [*sorted(enrolled), *sorted(seen.keys() - enrolled.keys())]
-    return [_site(session, name, enrolled.get(name), seen.get(name), now) for name in names]
+    return [_site(session, name, enrolled.get(name), seen.get(name), now, name in attested) for name in names]
 
 
-def _site(session: Session, name: str, key: SiteKey | None, seen: Site | None, now: int) -> SiteView:
+def _site(session: Session, name: str, key: SiteKey | None, seen: Site | None, now: int, attested: bool) -> SiteView:
     identity = frames.site_identity(name)
     counts = session.execute(select(Batch.status, func.count()).where(Batch.identity == identity).group_by(Batch.status)).all()
     count, first, last = unminted(session, name)
@@ -262,6 +263,7 @@ def _site(session: Session, name: str, key: SiteKey | None, seen: Site | None, n
         name=name,
         identity=identity.hex(),
         enrolled=key is not None,
+        attested=attested,
         nameplate_w=key.nameplate_w if key else None,
         channels=key.channels if key else None,
         clocks_per_site_second=key.clocks_per_site_second if key else None,

@@ -25,6 +25,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from thermogen_cloud.api import Services
+from thermogen_cloud.attested_minting import AttestedMinting
 from thermogen_cloud.attesting import Attestor
 from thermogen_cloud.commanding import Commanding
 from thermogen_cloud.directory import CloudDirectory
@@ -176,6 +177,7 @@ class LocalCloud:
     sent: list[tuple[str, str, bytes]] = field(default_factory=list)
     """What was published to sites: site, topic's last level, payload."""
     attestor: Attestor | None = None
+    attested_minting: AttestedMinting | None = None
 
     def receive(self, message: bytes, sender: str = "tz-wellpad-alpha-01") -> frames.Receipt:
         """What the receiver does with a batch; the receipt, decoded."""
@@ -213,7 +215,15 @@ class LocalCloud:
         health = Health(Link.CONNECTED, "connected")
         commanding = Commanding(self.registry, self.trust, self.key, lambda *message: self.sent.append(message), lambda: self.now)
         parts = (self.directory, self.registry, self.ledger, self.trust, self.minting, commanding)
-        return Services(*parts, lambda: health, lambda: self.now, api_prefix="/api/v1", viewer="viewer", attestor=self.attestor)
+        return Services(
+            *parts,
+            lambda: health,
+            lambda: self.now,
+            api_prefix="/api/v1",
+            viewer="viewer",
+            attestor=self.attestor,
+            attested_minting=self.attested_minting,
+        )
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from fastapi import Path as PathParameter
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session, undefer
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from thermogen_esf import frames
 from thermogen_esf.evidence.approval import Approval, ApprovalError, Decision
@@ -20,6 +21,7 @@ from thermogen_esf.signatures import SIGNATURE_BYTES
 
 from . import problems, refusals
 from .accounting import balanced
+from .attested_minting import AttestedMinting
 from .attesting import Attestor
 from .body_limit import BodyLimit
 from .commanding import Commanding
@@ -27,7 +29,7 @@ from .directory import CloudDirectory
 from .ledger import Ledger
 from .minting import Minting
 from .receiver import Health, Link
-from .registry import Batch, Credit, MintRequest, Registry
+from .registry import AttestedMint, AttestedMintState, Batch, Credit, MintRequest, Registry
 from .trust_file import TrustFile
 from .views import (
     BatchDetail,
@@ -37,6 +39,7 @@ from .views import (
     MintView,
     SiteView,
     WriteView,
+    attested_credit_views,
     batch_detail,
     batch_summary,
     command_views,
@@ -71,6 +74,17 @@ class Services:
     """The user whose password the directory has."""
     attestor: Attestor | None = None
     """None where this cloud does not attest."""
+    attested_minting: AttestedMinting | None = None
+    """The same."""
+
+    def decide(self, approval: Approval, signature: bytes) -> None:
+        """Takes an approver's decision on a mint request, or on an attestation that waits for one."""
+        with self.registry.reading() as session:
+            attested = session.scalar(select(AttestedMint.day).where(AttestedMint.attestation == approval.request)) is not None
+        if attested and self.attested_minting is not None:
+            self.attested_minting.decide(approval, signature)
+        else:
+            self.minting.decide(approval, signature)
 
 
 class HealthView(BaseModel):
@@ -298,7 +312,7 @@ def _mints(services: Services) -> APIRouter:
     @api.post("/mints/{digest}/approval", tags=["mints"], responses=_problem(403, 404, 409))
     def decide(digest: Digest, decision: SignedDecision) -> MintView:
         """Takes an approver's signed decision. Where it approves, the credit is minted before this answers."""
-        services.minting.decide(decision.approval(bytes.fromhex(digest)), bytes.fromhex(decision.signature))
+        services.decide(decision.approval(bytes.fromhex(digest)), bytes.fromhex(decision.signature))
         return found(bytes.fromhex(digest))
 
     return api
@@ -327,10 +341,24 @@ def _credits(services: Services) -> APIRouter:
         """The credit's evidence, for thermogen-verify."""
         with registry.reading() as session:
             row = session.get(Credit, serial)
-            if row is None:
-                raise HTTPException(404, f"no credit has the serial {serial}")
-            headers = {"Content-Disposition": f'attachment; filename="{serial}.bundle"'}
-            return Response(row.bundle, media_type="application/octet-stream", headers=headers)
+            attested = None if row is not None else _attested_credit(session, serial)
+            content = row.bundle if row is not None else None if attested is None else attested.bundle
+        if content is None:
+            raise HTTPException(404, f"no credit has the serial {serial}")
+        headers = {"Content-Disposition": f'attachment; filename="{serial}.bundle"'}
+        return Response(content, media_type="application/octet-stream", headers=headers)
+
+    @api.get("/credits/{serial}/frames", tags=["credits"], response_class=Response, responses=_problem(404))
+    def frames_(serial: Serial) -> Response:
+        """The companion of an attested credit's proof bundle: its batches, for thermogen-verify --frames."""
+        with registry.reading() as session:
+            attested = _attested_credit(session, serial)
+        minting = services.attested_minting
+        content = None if attested is None or minting is None else minting.frames(attested.site, attested.day)
+        if content is None:
+            raise HTTPException(404, f"no attested credit has the serial {serial}")
+        headers = {"Content-Disposition": f'attachment; filename="{serial}.frames"'}
+        return Response(content, media_type="application/octet-stream", headers=headers)
 
     @api.get("/trust", tags=["credits"], response_class=Response)
     def trust_list() -> Response:
@@ -355,4 +383,16 @@ def list_credits(services: Services, serial: str | None = None) -> list[CreditVi
         rows = rows.where(Credit.serial == serial)
     with services.registry.reading() as session:
         sizes = {row.serial: row.bytes for row in session.execute(select(Credit.serial, func.length(Credit.bundle).label("bytes")))}
-        return credit_views(session.scalars(rows), sizes.__getitem__, holdings)
+        attested = select(AttestedMint).where(AttestedMint.state == AttestedMintState.MINTED)
+        if serial is not None:
+            attested = attested.where(AttestedMint.serial == serial)
+        newest = attested.order_by(AttestedMint.changed_at.desc(), AttestedMint.serial.desc()).limit(MOST_LISTED)
+        by_day = attested_credit_views(session.scalars(newest), holdings)
+        return sorted(
+            [*credit_views(session.scalars(rows), sizes.__getitem__, holdings), *by_day], key=lambda view: view.issued_at, reverse=True
+        )
+
+
+def _attested_credit(session: Session, serial: str) -> AttestedMint | None:
+    minted = select(AttestedMint).where(AttestedMint.serial == serial, AttestedMint.state == AttestedMintState.MINTED)
+    return session.scalars(minted.options(undefer(AttestedMint.bundle))).first()

@@ -9,12 +9,14 @@ from fastapi import APIRouter, Body, HTTPException, Query, Response
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field
 from sqlalchemy import select
+from thermogen_esf.evidence.attestation.attested import Attestation
 from thermogen_esf.evidence.attestation.quorum import DayState
 from thermogen_esf.evidence.attestation.seal import ENCODED_BYTES, EPOCHS_A_DAY
+from thermogen_esf.evidence.attestation.signed import Signed
 
-from .api import Services
+from .api import Digest, Services, SignedDecision
 from .attesting import Attestor, NotAttestedError
-from .registry import AttestedDay, StoredStatement
+from .registry import AttestedDay, AttestedMint, AttestedMintState, StoredStatement
 
 DAYS_SHOWN = 20
 MOST_ENTRIES = 1_000
@@ -92,6 +94,23 @@ class RejectedView(BaseModel):
     received_at: int
 
 
+class AttestedMintView(BaseModel):
+    """The attestation of a day, and how far its mint has come."""
+
+    site: str
+    day: int
+    begin: int
+    attestation: str = Field(description="its hash, hex: what an approver signs")
+    state: AttestedMintState
+    detail: str
+    day_state: DayState
+    label: str
+    energy_mj: int
+    amount: int = Field(description="1e-6 t CO2e")
+    methodology: str
+    serial: str
+
+
 class AttestationView(BaseModel):
     """Attestation as the page shows it."""
 
@@ -104,6 +123,7 @@ class AttestationView(BaseModel):
     days: list[DayView]
     waiting: list[WaitingView]
     rejected: list[RejectedView]
+    mints: list[AttestedMintView]
 
 
 def attestation_view(services: Services) -> AttestationView | None:
@@ -119,6 +139,8 @@ def attestation_view(services: Services) -> AttestationView | None:
             select(StoredStatement).where(StoredStatement.refused != "").order_by(StoredStatement.received_at.desc()).limit(DAYS_SHOWN)
         )
         rejected = [_rejected(attestor, row) for row in session.scalars(refused)]
+        newest_mints = select(AttestedMint).order_by(AttestedMint.day.desc(), AttestedMint.site).limit(DAYS_SHOWN)
+        mints = [_mint(row) for row in session.scalars(newest_mints)]
     last = attestor.log.last
     return AttestationView(
         revision=newest.trust.revision,
@@ -132,6 +154,25 @@ def attestation_view(services: Services) -> AttestationView | None:
             WaitingView(site=site, day=day, begin=day * 86_400, why=why) for (site, day), why in sorted(attestor.waiting.copy().items())
         ],
         rejected=rejected,
+        mints=mints,
+    )
+
+
+def _mint(row: AttestedMint) -> AttestedMintView:
+    attestation = Attestation.parse(Signed.parse(row.signed).document)
+    return AttestedMintView(
+        site=row.site,
+        day=row.day,
+        begin=row.day * 86_400,
+        attestation=row.attestation.hex(),
+        state=row.state,
+        detail=row.detail,
+        day_state=attestation.state,
+        label=attestation.label.value,
+        energy_mj=attestation.energy_mj,
+        amount=row.amount,
+        methodology=attestation.methodology,
+        serial=row.serial,
     )
 
 
@@ -216,6 +257,17 @@ def attestation_router(services: Services) -> APIRouter:
     def statements(message: Annotated[bytes, Body(media_type="application/octet-stream", max_length=MOST_STATEMENT_BYTES)]) -> None:
         """Takes a witness's signed statement that did not come by the broker."""
         _taken(attestor().take_statement, message)
+
+    @api.post("/mints/{digest}/approval")
+    def decide(digest: Digest, decision: SignedDecision) -> AttestedMintView:
+        """Takes an approver's signed decision on an attestation. Where it approves, the credit is minted before this answers."""
+        attestor()
+        services.decide(decision.approval(bytes.fromhex(digest)), bytes.fromhex(decision.signature))
+        with services.registry.reading() as session:
+            row = session.scalars(select(AttestedMint).where(AttestedMint.attestation == bytes.fromhex(digest))).first()
+        if row is None:
+            raise HTTPException(404, f"no attestation has the hash {digest}")
+        return _mint(row)
 
     return api
 

@@ -171,6 +171,10 @@ class Attestor:
         """The attempts to attest a site's day that there can be by now, the first first."""
         return self._attempts(site, day)
 
+    def frozen_at(self, each: SignedList) -> int:
+        """The index of a list's entry in the log."""
+        return self._frozen[each.trust.hash]
+
     def heard(self, attempt: Open) -> list[tuple[StoredStatement, Heard]]:
         """The statements of an attempt that are in the log, in its order, judged."""
         drawing, found = attempt.drawing, []

@@ -20,7 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from thermogen_esf.evidence.approval import Approval, ApprovalError, Decision
-from thermogen_esf.evidence.bundle import Bundle, BundleError
+from thermogen_esf.evidence.attestation.proof_bundle import MAGIC as PROOF_MAGIC
+from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle
+from thermogen_esf.evidence.bundle import Bundle
+from thermogen_esf.evidence.errors import EvidenceError
 from thermogen_esf.evidence.fluids import FLUIDS
 from thermogen_esf.evidence.trust import NAME, PRODUCT_CLOCKS_PER_SITE_SECOND, ROLE_APPROVER, ApproverKey, SiteKey
 from thermogen_esf.keyfile import KeyFileError, load_public_key, load_seed
@@ -283,8 +286,8 @@ def _signing_key(options: argparse.Namespace) -> tuple[str, SigningKey]:
 def _bundle(options: argparse.Namespace, settings: Settings) -> None:
     content = _fetch(settings, f"credits/{options.credit}/bundle")
     try:
-        Bundle.parse(content)
-    except BundleError as error:
+        ProofBundle.parse(content) if content.startswith(PROOF_MAGIC) else Bundle.parse(content)
+    except EvidenceError as error:
         raise _not_a_cloud(settings) from error
     replace_file(options.out, content, 0o644)
     print(json.dumps({"credit": options.credit, "bundle": str(options.out.absolute()), "bytes": len(content)}))

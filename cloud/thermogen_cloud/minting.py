@@ -34,6 +34,7 @@ from . import refusals
 from .ledger import AlreadyIssuedError, CreditBlock, IssuedBlock, Ledger, LedgerRefusedError
 from .registry import Approval as ApprovalRow
 from .registry import Batch, BatchStatus, ConsumedEpoch, Credit, MintRequest, MintState, Registry
+from .serials import next_number
 from .trust_file import TrustFile
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class Minting:
             if waiting is not None:
                 return waiting
             vintage = rules.vintage_of_epoch(rows[0].epoch)
-            number = 1 + (session.scalar(select(func.max(MintRequest.number)).where(MintRequest.vintage == vintage)) or 0)
+            number = next_number(session, vintage)
             try:
                 document = rules.propose(
                     [OpenedBatch.open(row.body) for row in rows],

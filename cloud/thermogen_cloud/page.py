@@ -26,6 +26,7 @@ from . import refusals
 from .accounting import Accounts, UnbalancedBooksError, balanced
 from .api import HASH_HEX, METHODOLOGY, Services, SignedDecision, list_credits
 from .attestation_api import attestation_view
+from .attesting import Attestor
 from .errors import CloudError, RefusedError
 from .keys import open_approver_key
 from .problems import describe
@@ -166,7 +167,7 @@ def page_router(services: Services, app: FastAPI) -> APIRouter:
                 taken, signature = _pasted(signed, request, decision)
             else:
                 taken, signature = _signed_here(services, request, decision, approver, reason, passphrase)
-            services.minting.decide(taken, signature)
+            services.decide(taken, signature)
         except CloudError as error:
             return refused(error)
         return RedirectResponse(f"/?done={decision.value}#mints", 303)
@@ -233,7 +234,7 @@ def _context(services: Services) -> dict[str, Any]:
         "credits": list_credits(services),
         "books": _books(services),
         "link": services.health(),
-        "approvers": _approvers(trust),
+        "approvers": _approvers(trust, services.attestor),
         "fingerprint": trust.fingerprint.hex(),
         "demonstration": trust.demonstration,
         "api_prefix": services.api_prefix,
@@ -241,8 +242,9 @@ def _context(services: Services) -> dict[str, Any]:
     }
 
 
-def _approvers(trust: TrustList) -> list[str]:
-    return sorted({key.name for key in trust.approvers if key.role == ROLE_APPROVER})
+def _approvers(trust: TrustList, attestor: Attestor | None) -> list[str]:
+    of_days = () if attestor is None else attestor.trust.newest.trust.approvers
+    return sorted({key.name for key in (*trust.approvers, *of_days) if key.role == ROLE_APPROVER})
 
 
 def _books(services: Services) -> Books:

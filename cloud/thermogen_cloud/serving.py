@@ -18,6 +18,7 @@ from .accounting import UnbalancedBooksError, balanced
 from .api import METHODOLOGY, Services, application
 from .attestation_log import AttestationLog
 from .attestation_trust import AttestationTrust
+from .attested_minting import AttestedMinting
 from .attesting import Attestor
 from .commanding import Commanding
 from .daily import DailyRequests
@@ -67,6 +68,7 @@ def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
             attestor = _attestor(directory, registry, key, clock)
             attested = frozenset[str]() if attestor is None else frozenset(attestor.trust.newest.by_name)
             minting = Minting(registry, ledger, trust, key, clock, attested)
+            attested_minting = None if attestor is None else AttestedMinting(registry, ledger, attestor, key, METHODOLOGY, clock)
             minting.recover()
             try:
                 balanced(registry, ledger)
@@ -84,7 +86,7 @@ def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
                 settings.topic_prefix,
                 Intake(registry, key, trust, clock, attestor),
                 judge,
-                _upkeep(DailyRequests(registry, trust, minting, METHODOLOGY), attestor, drawings),
+                _upkeep(DailyRequests(registry, trust, minting, METHODOLOGY), attestor, drawings, attested_minting),
                 None if drawings is None else drawings.fetch,
             )
             commanding = Commanding(registry, trust, key, receiver.publish, clock)
@@ -100,6 +102,7 @@ def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
                 settings.api_prefix,
                 settings.viewer,
                 attestor,
+                attested_minting,
             )
             yield Cloud(services, receiver)
         finally:
@@ -114,12 +117,15 @@ def _attestor(directory: CloudDirectory, registry: Registry, key: SigningKey, cl
     return Attestor(registry, AttestationLog(registry, trust.root.hash, key), trust, METHODOLOGY, clock)
 
 
-def _upkeep(daily: DailyRequests, attestor: Attestor | None, drawings: Drawings | None) -> Callable[[], None]:
+def _upkeep(
+    daily: DailyRequests, attestor: Attestor | None, drawings: Drawings | None, attested_minting: AttestedMinting | None
+) -> Callable[[], None]:
     def upkeep() -> None:
         daily.request()
-        if attestor is not None and drawings is not None:
+        if attestor is not None and drawings is not None and attested_minting is not None:
             attestor.round()
             drawings.announce()
+            attested_minting.round()
 
     return upkeep
 

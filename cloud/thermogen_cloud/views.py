@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from thermogen_esf import frames
 from thermogen_esf.describing import ip_text
 from thermogen_esf.evidence import mint as rules
+from thermogen_esf.evidence.attestation.attested import Attestation
+from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.trust import SiteKey, TrustList
 from thermogen_esf.hostlink import EPOCH_S
 from thermogen_esf.layout import FIELD, LEAF_BYTES
@@ -19,8 +21,22 @@ from thermogen_esf.scada import WRITABLE_BY_ADDRESS, WriteKind
 
 from .ledger import Holding
 from .minting import unminted
-from .registry import Acknowledgement, Alert, Approval, Batch, BatchStatus, Command, Credit, LiveFrame, MintRequest, ScadaWrite, Site
+from .registry import (
+    Acknowledgement,
+    Alert,
+    Approval,
+    AttestedMint,
+    Batch,
+    BatchStatus,
+    Command,
+    Credit,
+    LiveFrame,
+    MintRequest,
+    ScadaWrite,
+    Site,
+)
 
+NOT_ATTESTED = "not attested"
 STALE_S = 120
 """Wall seconds without a live frame after which a site counts as silent."""
 ALERTS_SHOWN = 5
@@ -208,6 +224,12 @@ class CreditView(BaseModel):
     transaction: str
     issued_at: int
     bundle_bytes: int
+    label: str = Field(description="witnessed or peer-checked, or not attested: by the site's own key alone")
+
+    @property
+    def attested(self) -> bool:
+        """Whether it came of an attested day."""
+        return self.label != NOT_ATTESTED
 
 
 def batch_summary(row: Batch, trust: TrustList) -> BatchSummary:
@@ -419,6 +441,33 @@ def credit_views(rows: Iterable[Credit], sizes: Callable[[str], int], holdings: 
                 transaction=row.transaction,
                 issued_at=row.issued_at,
                 bundle_bytes=sizes(row.serial),
+                label=NOT_ATTESTED,
+            )
+        )
+    return views
+
+
+def attested_credit_views(rows: Iterable[AttestedMint], holdings: dict[str, Holding]) -> list[CreditView]:
+    """Credits of attested days, likewise."""
+    nothing = Holding(0, 0, 0, 0, 0)
+    views = []
+    for row in rows:
+        holding = holdings.get(row.mint or "", nothing)
+        views.append(
+            CreditView(
+                serial=row.serial,
+                site=row.site,
+                request=row.attestation.hex(),
+                amount=row.amount,
+                supply=holding.supply,
+                held=holding.held,
+                retired=holding.retired,
+                cancelled=holding.cancelled,
+                mint=row.mint or "",
+                transaction=row.transaction or "",
+                issued_at=row.changed_at,
+                bundle_bytes=len(row.bundle or b""),
+                label=Attestation.parse(Signed.parse(row.signed).document).label.value,
             )
         )
     return views

@@ -41,6 +41,19 @@ class BatchStatus(enum.StrEnum):
     REFUSED = "refused"
 
 
+class AttestedMintState(enum.StrEnum):
+    """How far the mint of an attested day has come."""
+
+    WAITING = "waiting"
+    """For a person's decision."""
+    MINTING = "minting"
+    MINTED = "minted"
+    REJECTED = "rejected"
+    BELOW_LEAST_MINT = "below-least-mint"
+    REFUSED = "refused"
+    """A verifier would refuse its bundle."""
+
+
 class MintState(enum.StrEnum):
     """How far a mint has come."""
 
@@ -402,4 +415,29 @@ class AttestedDay(Base):
     received: Mapped[int]
     energy_mj: Mapped[int | None]
     gas: Mapped[int | None]
+    changed_at: Mapped[int]
+
+
+class AttestedMint(Base):
+    """The attestation of a site's day, and the credit that came of it. The primary key is the rule: at most one a day."""
+
+    __tablename__ = "attested_mints"
+
+    site: Mapped[str] = mapped_column(String(128), primary_key=True)
+    day: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int]
+    attestation: Mapped[bytes] = mapped_column(HASH, unique=True)
+    """Its hash: what an approver signs and the ledger's address follows from."""
+    signed: Mapped[bytes] = mapped_column(LargeBinary)
+    amount: Mapped[int]
+    state: Mapped[AttestedMintState] = mapped_column(_word(AttestedMintState, 24), index=True)
+    detail: Mapped[str] = mapped_column(String(500))
+    vintage: Mapped[int]
+    number: Mapped[int]
+    serial: Mapped[str] = mapped_column(String(32), unique=True)
+    approval: Mapped[bytes | None] = mapped_column(LargeBinary)
+    approval_signature: Mapped[bytes | None] = mapped_column(LargeBinary)
+    mint: Mapped[str | None] = mapped_column(String(64), unique=True)
+    transaction: Mapped[str | None] = mapped_column(String(128))
+    bundle: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     changed_at: Mapped[int]

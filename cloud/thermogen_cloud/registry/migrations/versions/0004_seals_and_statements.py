@@ -1,4 +1,4 @@
-"""Seals and statements as they came, and how long the log was at each checkpoint."""
+"""Seals and statements as they came, the days and mints that came of them, and how long the log was at each checkpoint."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+STATES = ("waiting", "minting", "minted", "rejected", "below-least-mint", "refused")
 _LENGTH_AT, _DOCUMENT_AT = 8, 12
 """Where a signed document's length and bytes begin."""
 
@@ -55,6 +56,33 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("entry", name=op.f("pk_logged_days")),
     )
     op.create_index("ix_logged_days_site_day", "logged_days", ["site", "day"])
+    op.create_table(
+        "attested_mints",
+        sa.Column("site", sa.String(length=128), nullable=False),
+        sa.Column("day", sa.BigInteger(), nullable=False),
+        sa.Column("attempt", sa.BigInteger(), nullable=False),
+        sa.Column("attestation", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("signed", sa.LargeBinary(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "state", sa.Enum(*STATES, name="attestedmintstate", native_enum=False, create_constraint=True, length=24), nullable=False
+        ),
+        sa.Column("detail", sa.String(length=500), nullable=False),
+        sa.Column("vintage", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("serial", sa.String(length=32), nullable=False),
+        sa.Column("approval", sa.LargeBinary(), nullable=True),
+        sa.Column("approval_signature", sa.LargeBinary(), nullable=True),
+        sa.Column("mint", sa.String(length=64), nullable=True),
+        sa.Column("transaction", sa.String(length=128), nullable=True),
+        sa.Column("bundle", sa.LargeBinary(), nullable=True),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site", "day", name=op.f("pk_attested_mints")),
+        sa.UniqueConstraint("attestation", name=op.f("uq_attested_mints_attestation")),
+        sa.UniqueConstraint("serial", name=op.f("uq_attested_mints_serial")),
+        sa.UniqueConstraint("mint", name=op.f("uq_attested_mints_mint")),
+    )
+    op.create_index(op.f("ix_attested_mints_state"), "attested_mints", ["state"])
     kept = op.get_bind().execute(sa.text("SELECT number, signed FROM checkpoints")).all()
     op.drop_table("checkpoints")
     checkpoints = op.create_table(

@@ -147,9 +147,13 @@ class WitnessDuty:
         for epoch in duty.missing:
             if len(under_way) >= AT_ONCE:
                 return
-            if epoch not in duty.asked and self._publish(FETCH, encode_request(duty.announced.drawing.site, epoch)):
-                duty.asked.add(epoch)
-                under_way.add(epoch)
+            if epoch in duty.asked:
+                continue
+            duty.asked.add(epoch)
+            if not self._publish(FETCH, encode_request(duty.announced.drawing.site, epoch)):
+                duty.asked.discard(epoch)
+                return
+            under_way.add(epoch)
 
     def _judge(self, duty: _Duty, proof: bytes, batches: dict[int, tuple[bytes, ...]]) -> Signed | None:
         """On the thread: nothing but what it was given."""

@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 from thermogen_cloud.api import application
 from thermogen_cloud.attestation_api import KIND, NEXT
+from thermogen_cloud.attested_minting import AttestedMinting
 from thermogen_cloud.directory import CloudDirectory
 from thermogen_cloud.drawings import Drawings
 from thermogen_cloud.errors import OperatorError
@@ -25,7 +26,7 @@ from thermogen_esf.evidence.trust import NamedKey
 from thermogen_sim.fleet.enrolling import signing_key
 from thermogen_sim.fleet.node import SealingNode
 
-from .attesting_fleet import DAY, FIRST, AttestingCloud, large_fleet, write_trust
+from .attesting_fleet import DAY, FIRST, METHODOLOGY, AttestingCloud, large_fleet, write_trust
 from .test_page import address, browser, shot  # noqa: F401  the page's own fixtures
 
 PUBLISHED = "/api/v1/attestation"
@@ -81,6 +82,9 @@ def test_every_state_is_shown_with_what_follows_from_it(client, cloud, state):
 
 
 def test_a_site_that_is_attested_is_minted_in_no_other_way(cloud, attesting, client):
+    for batch in (attesting.measure(), *attesting.batches.values())[1:]:
+        cloud.receive(batch, "tz-0000")
+    assert "/sites/tz-0000/mint" not in client.get("/").text, "what would be refused is not offered"
     with pytest.raises(AttestedSiteError):
         cloud.minting.request("tz-0000", FIRST, FIRST + 2, "TZ-DISPLACED-GRID")
     answer = client.post("/sites/tz-0000/mint")
@@ -177,15 +181,20 @@ def test_seals_and_statements_that_come_by_the_broker_are_receipted_and_what_is_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390], ids=["desktop", "phone"])
-def test_the_days_are_legible_in_a_browser_at(browser, attesting, address, tmp_path, width):  # noqa: F811
+def test_the_days_are_legible_in_a_browser_at(browser, cloud, attesting, address, tmp_path, width):  # noqa: F811
+    minting = AttestedMinting(cloud.registry, cloud.ledger, attesting.attestor, signing_key("cloud-1"), METHODOLOGY, lambda: cloud.now)
+    cloud.attested_minting = minting
     attesting.measure()
+    for batch in attesting.batches.values():
+        cloud.receive(batch, "tz-0000")
     attesting.witness(attesting.drawn(), lambda node, said: said if node.name > "tz-0001" else None)
     attesting.round()
     attesting.round(300)
+    minting.round()
     browser.get(address)
     shot(browser, tmp_path / f"attestation-{width}.png", width)
     text = browser.find_element("id", "attestation").text
-    assert "off baseline" in text and "4 of 4 agree" in text
+    assert "off baseline" in text and "4 of 4 agree" in text and "waits for approval" in text
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width, "nothing sticks out"
     assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from starlette.testclient import TestClient
 from thermogen_cloud.accounting import balanced
@@ -14,6 +16,7 @@ from thermogen_esf.evidence.approval import Approval, Decision
 from thermogen_esf.evidence.attestation.exchange import encode_seals
 from thermogen_esf.evidence.attestation.proof_verification import verify_proof
 from thermogen_esf.evidence.attestation.quorum import DayState
+from thermogen_esf.evidence.attestation.statement import Opinion, Why
 from thermogen_esf.evidence.check import Reason
 from thermogen_esf.evidence.command import main as verify
 from thermogen_sim.fleet.enrolling import signing_key
@@ -212,3 +215,25 @@ def test_a_second_seal_that_was_kept_contradicts_the_credit_for_good(made):
     made.minting.round()
     kept = SealingNode.named(made.site).seal(FIRST)
     assert believed(made, seals=[kept.encode()]) is Reason.TWO_SEALS
+
+
+def test_a_day_that_was_doubted_in_an_earlier_attempt_is_not_minted(made):
+    """A witness of the first attempt dissents after the second one found its quorum."""
+    made.attested_before()
+    attesting, late = made.attesting, {}
+    attesting.measure()
+    made.receive()
+    attesting.witness(attesting.drawn(), lambda _node, said: late.setdefault("said", said) and None)
+    attesting.round(900)
+    attesting.others_seal(FIRST + 97)
+    attesting.round()
+    attesting.witness(attesting.attestor.announcements()[0])
+    attesting.round()
+    dissent = replace(late["said"], opinion=Opinion.DISSENT, why=Why.BATCH_REFUSED, epoch=FIRST, claims=None)
+    attesting.round(300)
+    assert attesting.states() == [(1, "deferred"), (2, "attested")]
+    attesting.attestor.take_statement(dissent.sign(signing_key("tz-0001")).encode())
+    attesting.round()
+    assert attesting.states() == [(1, "review"), (2, "attested")]
+    made.minting.round()
+    assert made.row is None

@@ -9,7 +9,8 @@ from thermogen_sim.command import main
 from thermogen_sim.fleet.attacks import ATTACKS, Verdict, World
 from thermogen_sim.fleet.attacks.table import row
 
-DOCUMENT = (Path(__file__).parents[2] / "docs/attacks.md").read_text()
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs/attacks.md").read_text()
 QUICK = {"forged-root", "forged-seal", "stolen-key-own-batch", "gains-5-percent", "dropped-dissent", "sybil"}
 WORLD = World()
 
@@ -25,6 +26,12 @@ def test_the_document_has_each_attack_once_and_no_other():
     rows = [line for line in DOCUMENT.splitlines() if line.startswith("| `")]
     assert [line.split("`")[1] for line in rows] == [attack.name for attack in ATTACKS]
     assert len({attack.name for attack in ATTACKS}) == len(ATTACKS) >= 25
+    for verdict in Verdict:
+        count = sum(f"**{verdict}**" in line for line in rows)
+        assert f"| {verdict} | {count} |" in DOCUMENT
+    for page in ("docs/attestation.md", "sim/README.md"):
+        assert f"{len(ATTACKS)} attacks" in (ROOT / page).read_text()
+    assert f"{len(ATTACKS)} ways" in (ROOT / "README.md").read_text()
 
 
 NOT_CAUGHT = {

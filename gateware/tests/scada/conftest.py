@@ -22,8 +22,8 @@ class Bench:
     COILS, DISCRETE, INPUT, HOLDING = COILS, DISCRETE, INPUT, HOLDING
     CLOCKS_PER_SECOND = CLOCKS_PER_SECOND
 
-    def __init__(self):
-        self.dut = ScadaRegisters(CLOCKS_PER_SECOND, CHANNELS, source_hash=0xA1B2_C3D4_E5F6_0718)
+    def __init__(self, clocks_per_second=CLOCKS_PER_SECOND):
+        self.dut = ScadaRegisters(clocks_per_second, CHANNELS, source_hash=0xA1B2_C3D4_E5F6_0718)
         self.trip_clears = 0
 
     def run(self, script):

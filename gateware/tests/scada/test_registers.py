@@ -400,6 +400,81 @@ def test_every_write_is_an_event_and_heartbeats_are_counted(bench):
     ]
 
 
+SETPOINTS = ((HEARTBEAT, 1), (TIMEOUT, 30), (ENABLE, 1), (CURRENT, 2_000), (POWER, 900), (TRIP_CLEAR, TRIP_CLEAR_KEY), (RELEASE, 0))
+CLOCKS_TO_THE_NEXT_WORD = 8
+"""From a write's end to the next one's first word: fewer than the MODBUS server needs where both requests are there already."""
+
+
+def test_a_write_right_behind_another_is_not_busy(bench):
+    async def script(bench):
+        ctx, dut = bench.ctx, bench.dut
+        bench.allow()
+        ctx.set(dut.writable, sum(WRITABLE_BIT.values()))
+        for first in (SETPOINTS, ((POWER, 10), (HEARTBEAT, 2)), ((HEARTBEAT, 3),)):
+            for second in (SETPOINTS, ((POWER, 20),), ((HEARTBEAT, 4),)):
+                # Another client's heartbeats are to be told first, and the second's are not the first's.
+                assert await bench.write((HEARTBEAT, 5), ip=bench.CLIENT + 2) is Refusal.NONE
+                for words, ip in ((first, bench.CLIENT), (second, bench.CLIENT), (second, bench.CLIENT + 1), (first, bench.CLIENT)):
+                    assert await bench.write(*words, ip=ip, settle=False) is Refusal.NONE, (first, second)
+                    await ctx.tick().repeat(CLOCKS_TO_THE_NEXT_WORD - 2)
+                await ctx.tick().repeat(60)
+                await bench.events()
+
+    bench.run(script)
+
+
+def test_what_is_refused_does_not_change_what_is_told_of_the_write_before_it(bench):
+    async def script(bench):
+        bench.allow()
+        bench.ctx.set(bench.dut.writable, sum(WRITABLE_BIT.values()))
+        for refused in ((RELEASE, 1), (RELEASE, 2), (POWER, 5_000)):
+            assert await bench.write(*SETPOINTS, settle=False) is Refusal.NONE
+            assert await bench.write(refused) is not Refusal.NONE
+            await bench.ctx.tick().repeat(60)
+            written = {event.address: event.new for event in await bench.events() if event.kind is WriteKind.WRITE}
+            assert written == {place: value for place, value in SETPOINTS if place != HEARTBEAT}
+
+    bench.run(script)
+
+
+def test_an_end_is_told_of_the_client_whose_override_it_was(make_bench):
+    first, second, clocks_per_second = 0x0A00_0005, 0x0A00_0006, 20
+    came_first = set()
+
+    async def script(bench, late):
+        ctx, dut = bench.ctx, bench.dut
+        bench.allow()
+        for clocks in late:
+            await bench.write((TIMEOUT, 5), (POWER, 100), (HEARTBEAT, 1), ip=first)
+            while ctx.get(dut.override_remaining_s) != 1:
+                await ctx.tick()
+            await bench.begin(second)
+            assert await bench.stage(bench.HOLDING, POWER, 50) is Refusal.NONE
+            ctx.set(dut.time, 2_000)
+            await ctx.tick().repeat(clocks)
+            ended = not ctx.get(dut.override_flags) & OverrideFlag.ALIVE
+            ctx.set(dut.time, 3_000)
+            await bench.strobe(dut.port.end)
+            ctx.set(dut.time, 4_000)
+            await ctx.tick().repeat(60)
+            kinds = {WriteKind.WRITE, WriteKind.EXPIRED}
+            told = [(event.kind, event.ip, event.time_s) for event in await bench.events() if event.kind in kinds][2:]
+            if ended:
+                # It is an override of its own, and in force.
+                assert ctx.get(dut.site_power_limit) == 50
+                assert told == [(WriteKind.EXPIRED, first, 2_000), (WriteKind.WRITE, second, 3_000)], clocks
+                await bench.write((RELEASE, 1), ip=second)
+            else:
+                assert [(kind, ip) for kind, ip, _ in told] == [(WriteKind.WRITE, second), (WriteKind.EXPIRED, second)], clocks
+            await ctx.tick().repeat(60)
+            await bench.events()
+            ctx.set(dut.time, 1_000)
+            came_first.add(ended)
+
+    make_bench(clocks_per_second).run(lambda bench: script(bench, range(8, 36)))
+    assert came_first == {False, True}
+
+
 def test_no_write_goes_unrecorded_when_nobody_fetches_the_events(bench):
     async def script(bench):
         ctx, dut = bench.ctx, bench.dut

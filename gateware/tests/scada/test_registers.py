@@ -94,26 +94,44 @@ def test_a_channels_current_is_a_signed_number_and_its_duty_and_state_stand_alon
     bench.run(script)
 
 
-def test_what_the_snapshot_has_not_is_taken_beside_it_and_again_when_it_changes(bench):
+def test_what_the_snapshot_has_not_is_taken_beside_it(bench):
     async def script(bench):
         ctx, dut = bench.ctx, bench.dut
         ctx.set(dut.second.trip_cause, 0x0001_0002)
         ctx.set(dut.second.module_status, 0x1111_2222_3333)
         ctx.set(dut.second.lifetime_gas, 0x0000_1122_3344_5566)
         ctx.set(dut.second.live_ip, 0xC0A8_0001)
-        await bench.snapshot(lambda _: 0, hold=20)
-        # A trip in the middle of it: nothing of it is mixed with the one before.
-        ctx.set(dut.second.trip_cause, 0x8003_8004)
-        ctx.set(dut.second.trip_time, 0x5566_7788)
-        await bench.strobe(dut.changed)
-        await ctx.tick().repeat(80)
-        assert await bench.read(ADDRESS["trip_cause"], 2) == 0x8003_8004
-        assert await bench.read(ADDRESS["trip_time"], 2) == 0x5566_7788
+        await bench.snapshot(lambda _: 0)
+        assert await bench.read(ADDRESS["trip_cause"], 2) == 0x0001_0002
         assert [await bench.read(ADDRESS["module_status"] + slot) for slot in range(3)] == [0x1111, 0x2222, 0x3333]
         assert await bench.read(ADDRESS["lifetime_gas"], 4) == 0x0000_1122_3344_5566
         assert await bench.read(ADDRESS["live_ip"], 2) == 0xC0A8_0001
 
     bench.run(script)
+
+
+def test_what_is_taken_beside_the_snapshot_is_of_one_instant_whatever_changes_meanwhile(bench):
+    taken = [address for address, word in WORDS.items() if word.origin is Origin.SECOND]
+    names = {WORDS[address].name for address in taken}
+    shown = []
+
+    async def script(bench):
+        ctx, dut = bench.ctx, bench.dut
+        for clocks in range(1, bench.CLOCKS_TO_SHOW, 3):
+            for name in names:
+                ctx.set(dut.second[name], 0)
+            await bench.strobe(dut.image_show)
+            await ctx.tick().repeat(clocks)
+            for name in names:
+                ctx.set(dut.second[name], -1)
+            await ctx.tick().repeat(bench.CLOCKS_TO_SHOW)
+            await bench.begin()
+            shown.append({(await bench.look(bench.HOLDING, address))[0] for address in taken})
+            await bench.strobe(dut.port.end)
+
+    bench.run(script)
+    assert all(len(words) == 1 for words in shown), shown
+    assert shown[0] == {0xFFFF} and shown[-1] == {0}
 
 
 def test_counters_count_each_strobe(bench):
@@ -503,7 +521,7 @@ def test_a_run_of_heartbeats_is_told_after_a_minute(bench):
         for beat in range(65):
             await bench.write((HEARTBEAT, beat))
             await bench.strobe(bench.dut.image_show)
-            await bench.ctx.tick().repeat(80)
+            await bench.ctx.tick().repeat(bench.CLOCKS_TO_SHOW)
         events = await bench.events()
         assert [(event.kind, event.count) for event in events] == [(WriteKind.WRITE, 1), (WriteKind.HEARTBEATS, 60)]
 

@@ -24,7 +24,7 @@ ETHERNET_PINS = ("rxd", "crs_dv", "rx_er", "txd", "tx_en", "mdc", "mdio_i", "mdi
 ISN_KEY_BITS = 64
 VERSION = f"{GATEWARE_VERSION >> 24}.{GATEWARE_VERSION >> 16 & 0xFF}.{GATEWARE_VERSION & 0xFFFF}"
 IDENTIFICATION = Identification("Thermogen Zero", "TZ-NODE", VERSION, "", "Thermoelectric controller node", "LIFCL-40", "Well pad")
-_OF_THE_STACK = ("scada", "stack", "stack_count", "dhcp", "ip", "mask", "gateway", "mac", "address_changed")
+_OF_THE_STACK = ("scada", "stack", "stack_count", "dhcp", "ip", "mask", "gateway", "mac")
 _OF_TCP = ("preferred", "isn_key")
 
 

@@ -58,7 +58,6 @@ _SCADA_PORTS = {
     "mask": Out(32),
     "gateway": Out(32),
     "mac": Out(48),
-    "address_changed": Out(1),
     "preferred": Out(data.ArrayLayout(32, PREFERRED_CLIENTS)),
     "isn_key": Out(128),
 }

@@ -2,8 +2,9 @@
 
 Reference: `thermogen_esf.layout` (the snapshot's words), `snapshot.py` (when they come), `scada/map.py`. The snapshot is looked on at while
 it writes its image; then the words of what it has not (the trip record, lifetime totals, modules, the network) follow, again and again
-until none but a counter differs from what was there before, so that all are of one instant, and the whole is shown at once. Of each memory three banks are in use: the newest, the one that a
-request reads, and the one that is written. Constants lie in all banks from the beginning. The channels are kept whole, 24 bits a channel.
+until none but a counter differs from what was there before, so that all are of one instant, and the whole is shown at once. They stand
+still for longer than that. Of each memory three banks are in use: the newest, the one that a request reads, and the one that is written.
+Constants lie in all banks from the beginning. The channels are kept whole, 24 bits a channel.
 Latency: a word one clock after its address; a second is shown 70 clocks after the snapshot's, or 140 where something has changed since
 the last one in the same bank. Area: counted in `registers.py`, 6 EBR of it.
 """

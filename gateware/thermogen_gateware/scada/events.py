@@ -81,7 +81,8 @@ class WriteEvents(wiring.Component):
         ]
 
         # What is to be told: a run of heartbeats that is over, what one request wrote (its new values stay staged), an override's end.
-        run = {"count": Signal(COUNT_BITS), "ip": Signal(32), "time": Signal(32), "old": Signal(16), "new": Signal(16)}
+        sizes = {"count": COUNT_BITS, "ip": 32, "time": 32, "old": WORD_BITS, "new": WORD_BITS}
+        run = {name: Signal(bits, name=f"run_{name}") for name, bits in sizes.items()}
         seconds = Signal(range(RUN_S + 1))
         waiting, expired, time = Signal(len(WRITABLES)), Signal(), Signal(32)
         old = {name: Signal.like(self.values[name], name=f"old_{name}") for name in WRITABLE if name not in (*STROBES, "heartbeat")}
@@ -116,7 +117,7 @@ class WriteEvents(wiring.Component):
             m.d.sync += expired.eq(0)
         with m.If(self.ended):
             m.d.sync += expired.eq(1)
-        with m.If(self.ended | self.apply):
+        with m.If((self.ended & ~is_write) | self.apply):
             m.d.sync += time.eq(self.time)
 
         kind = Mux(is_run, WriteKind.HEARTBEATS, Mux(is_write, WriteKind.WRITE, WriteKind.EXPIRED))

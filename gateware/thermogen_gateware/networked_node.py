@@ -24,7 +24,7 @@ ETHERNET_PINS = ("rxd", "crs_dv", "rx_er", "txd", "tx_en", "mdc", "mdio_i", "mdi
 ISN_KEY_BITS = 64
 VERSION = f"{GATEWARE_VERSION >> 24}.{GATEWARE_VERSION >> 16 & 0xFF}.{GATEWARE_VERSION & 0xFFFF}"
 IDENTIFICATION = Identification("Thermogen Zero", "TZ-NODE", VERSION, "", "Thermoelectric controller node", "LIFCL-40", "Well pad")
-_OF_THE_STACK = ("scada", "stack", "stack_changed", "stack_count", "dhcp", "ip", "mask", "gateway", "mac", "address_changed")
+_OF_THE_STACK = ("scada", "stack", "stack_count", "dhcp", "ip", "mask", "gateway", "mac")
 _OF_TCP = ("preferred", "isn_key")
 
 
@@ -82,10 +82,6 @@ class NetworkedNode(wiring.Component):
             node.stack.live_gateway.eq(interface.gateway),
             node.stack.lease_s.eq(interface.lease_s),
         ]
-        seen = Cat(link, interface.address)
-        before = Signal(len(seen))
-        m.d.sync += before.eq(seen)
-        m.d.comb += node.stack_changed.eq(seen != before)
         counts = _counts(interface.events, modbus.events)
         m.d.comb += node.stack_count.eq(Cat(counts[name] for name in COUNTED))
         return m

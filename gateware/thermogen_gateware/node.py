@@ -51,7 +51,6 @@ _POWER_PATH_PINS = (
 _SCADA_PORTS = {
     "scada": In(RegisterPortSignature()),
     "stack": In(data.StructLayout({name: SECOND_LAYOUT[name].shape for name in STACK_STATUS})),
-    "stack_changed": In(1),
     "stack_count": In(len(COUNTED)),
     "panel_enable": In(1),
     "dhcp": Out(1),
@@ -59,7 +58,6 @@ _SCADA_PORTS = {
     "mask": Out(32),
     "gateway": Out(32),
     "mac": Out(48),
-    "address_changed": Out(1),
     "preferred": Out(data.ArrayLayout(32, PREFERRED_CLIENTS)),
     "isn_key": Out(128),
 }
@@ -334,7 +332,6 @@ class Node(wiring.Component):
             scada.image_show.eq(snapshot.done),
             scada.channel_index.eq(snapshot.channel_index),
             scada.channel_word.eq(power.channel_word),
-            scada.changed.eq(power.trip_strobe | self.stack_changed),
             scada.count.eq(self.stack_count),
             scada.time.eq(clock.time),
             scada.faults.eq(registers.faults),

@@ -195,6 +195,35 @@ def test_an_address_what_answers_a_cap_and_its_end(network, daemon):
     assert count["frames_sent"] >= count["modbus_requests"]
 
 
+TOGETHER = """
+import socket, struct
+
+def adu(number, pdu):
+    return struct.pack(">HHHB", number, 0, len(pdu) + 1, 1) + pdu
+
+setpoints = struct.pack(">BHHB5H", 16, 700, 5, 10, 1, 60, 1, 2000, 100)
+power = struct.pack(">BHH", 6, 704, 90)
+heartbeat = struct.pack(">BHH", 6, 700, 2)
+asked = [adu(number, pdu) for number, pdu in enumerate(3 * [setpoints, setpoints, power, heartbeat, power])]
+with socket.create_connection(("192.168.84.90", 502), timeout=60) as connection:
+    connection.sendall(b"".join(asked))
+    answers = connection.makefile("rb")
+    for _ in asked:
+        length = struct.unpack(">HHH", answers.read(6))[2]
+        print(answers.read(length)[1])
+"""
+
+
+def test_writes_that_come_in_one_segment_are_all_done(network, daemon):
+    daemon.settle("network_mode", NetworkMode.FIXED)
+    daemon.settle("writers", LAPTOP >> 16, LAPTOP & 0xFFFF, 0xFFFF, 0xFFFF)
+    with tap_namespace("192.168.84.1/24") as namespace, network.serve(namespace.descriptor, CLOCKS_PER_SECOND):
+        functions = [int(word) for word in python(namespace, TOGETHER).split()]
+    assert functions == 3 * [16, 16, 6, 6, 6]
+    set_points, runs_of_heartbeats = 4 + 4 + 1 + 1, 3
+    assert status(daemon)["events_next"] == 3 * (set_points + runs_of_heartbeats)
+
+
 EXAMPLES = Path(__file__).parents[2] / "docs" / "scada"
 NODE_RED = Path(__file__).parents[2] / "build" / "node-red" / "node_modules"
 PATIENCE_S = 300

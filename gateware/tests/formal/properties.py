@@ -11,6 +11,7 @@ from . import (
     pcm,
     protection,
     run_wires,
+    scada,
     tcp_connections,
     tcp_engine,
     tcp_visit,
@@ -31,4 +32,5 @@ PROPERTIES: tuple[Property, ...] = (
     *tcp_connections.PROPERTIES,
     *tcp_visit.PROPERTIES,
     *modbus_server.PROPERTIES,
+    *scada.PROPERTIES,
 )

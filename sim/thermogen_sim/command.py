@@ -1,4 +1,4 @@
-"""`thermogen-sim`: a virtual site as a process, driven by an ordinary day or by a series, and an uplink that can be cut."""
+"""`thermogen-sim`: a virtual site as a process, driven by an ordinary day or by a series; an uplink that can be cut; the prover alone."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .errors import SettingError, SimulatorError
 from .series import read_series
 from .service import CHANNELS, MODULES, Settings, SiteService
 from .uplink import run_uplink
+from .vrf.prover import CLOCK_HZ, CompiledProver
 
 USAGE_EXIT = 2
 
@@ -52,6 +53,13 @@ def _port(text: str) -> int:
     if not 1 <= port <= 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port (1 to 65535)")
     return port
+
+
+def _hexadecimal(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not hexadecimal, two digits a byte") from None
 
 
 def _gateware_options(parser: argparse.ArgumentParser) -> None:
@@ -97,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     uplink = commands.add_parser("uplink", help="a TCP relay on loopback: SIGUSR1 cuts it, SIGUSR2 restores it")
     uplink.add_argument("--listen", type=_port, required=True, metavar="PORT", help="port to listen on")
     uplink.add_argument("--to", type=_port, required=True, metavar="PORT", help="port to relay to")
+    vrf = commands.add_parser("vrf", help="a proof by the gateware's prover, RFC 9381 ECVRF-EDWARDS25519-SHA512-TAI")
+    vrf.add_argument("--key", type=_hexadecimal, required=True, metavar="HEX", help="secret seed of 32 bytes; other users see it: a test's")
+    vrf.add_argument("--alpha", type=_hexadecimal, required=True, metavar="HEX", help="what to prove for, 0 to 256 bytes")
     return parser
 
 
@@ -143,6 +154,25 @@ def _compile(clocks_per_site_second: int, channels: int, modules: int) -> None:
         site_library(site_design(clocks_per_site_second, channels, modules, progress), progress)
 
 
+def _prove(key: bytes, alpha: bytes) -> None:
+    from thermogen_gateware.vrf.prover import ALPHA_BYTES, SEED_BYTES
+
+    if len(key) != SEED_BYTES:
+        raise SettingError(f"--key has {len(key)} bytes: give {SEED_BYTES}")
+    if len(alpha) > ALPHA_BYTES:
+        raise SettingError(f"--alpha has {len(alpha)} bytes: give {ALPHA_BYTES} at most")
+    with shown_on_stderr() as progress:
+        prover = CompiledProver(progress=progress)
+        public = prover.load(key)
+        proof = prover.prove(alpha)
+        prover.close()
+    print(f"public  {public.hex()}")
+    print(f"pi      {proof.proof.hex()}")
+    print(f"beta    {proof.output.hex()}")
+    print(f"tries   {proof.tries}")
+    print(f"cycles  {proof.clocks} ({1e3 * proof.clocks / CLOCK_HZ:.2f} ms at {CLOCK_HZ / 1e6:.0f} MHz)")
+
+
 async def _run_site(settings: Settings) -> None:
     with shown_on_stderr() as progress:
         service = SiteService(settings, progress, lambda line: print(line, flush=True))
@@ -164,6 +194,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if arguments.command == "uplink":
             asyncio.run(run_uplink(arguments.listen, arguments.to, _tell_port))
+        elif arguments.command == "vrf":
+            _prove(arguments.key, arguments.alpha)
         elif arguments.command == "compile":
             _compile(*_gateware(arguments))
         else:

@@ -59,7 +59,8 @@ def test_no_term_can_be_left_out_of_the_protection(name, core, line, broken, tmp
         ("tcp_engine_no_dead_end", "network.tcp_application", " | (waited == AWAIT_CLOCKS - 1)", ""),
         ("tcp_engine_no_dead_end", "network.tcp_application", "receiver.dropped | ~visit.active", "receiver.dropped"),
         ("tcp_engine_no_dead_end", "network.tcp_receive", "busy & (in_data | in_options)", "in_data | in_options"),
-        ("tcp_on_a_timer", "network.tcp_timers", "control.armed & ~deadline[15]", "control.armed & (age != age)"),
+        ("tcp_on_a_timer", "network.tcp_timers", "control.armed & overdue", "control.armed & (age != age)"),
+        ("tcp_on_a_timer", "network.tcp_timers", " ^ since[:15].all()", ""),
         ("tcp_on_a_timer", "network.tcp_timers", "control.retries == MOST_RETRIES", "age != age"),
         (
             "receive_buffer_read",

@@ -97,3 +97,4 @@ def add_engine(m: Module, d: TcpDatapath, tick: Signal, preferred) -> None:
                     m.next = "WORK"
         for part in parts:
             next(part, None)
+    d.connect_operands()

@@ -115,6 +115,7 @@ class TcpReceiver(wiring.Component):
             m.d.sync += [at.eq(after), header.eq(recent[:24])]
             with m.If((after == HEADER_BYTES) | in_options):
                 m.d.sync += [in_options.eq(after != header_bytes), in_data.eq(after == header_bytes)]
+            data_bytes = ingress.length - header_bytes
             with m.Switch(here):
                 with m.Case(3):
                     m.d.sync += [segment.port.eq(recent[16:]), segment.local_port.eq(recent[:16])]
@@ -127,8 +128,8 @@ class TcpReceiver(wiring.Component):
                 with m.Case(13):
                     m.d.sync += [
                         segment.flags.eq(ingress.byte),
-                        segment.length.eq(ingress.length - header_bytes),
-                        malformed.eq(~exceeds(header_bytes, HEADER_BYTES - 1) | (ingress.length < header_bytes)),
+                        segment.length.eq(data_bytes),
+                        malformed.eq(~exceeds(header_bytes, HEADER_BYTES - 1) | data_bytes[-1]),
                     ]
                 with m.Case(15):
                     m.d.sync += segment.window.eq(recent[:16])

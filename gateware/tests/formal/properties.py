@@ -13,6 +13,8 @@ from . import (
     run_wires,
     tcp_connections,
     tcp_engine,
+    tcp_receive,
+    tcp_transmit,
     tcp_visit,
     tracker,
 )
@@ -29,6 +31,8 @@ PROPERTIES: tuple[Property, ...] = (
     *energy.PROPERTIES,
     *tcp_engine.PROPERTIES,
     *tcp_connections.PROPERTIES,
+    *tcp_receive.PROPERTIES,
     *tcp_visit.PROPERTIES,
+    *tcp_transmit.PROPERTIES,
     *modbus_server.PROPERTIES,
 )

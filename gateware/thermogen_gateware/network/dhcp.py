@@ -142,13 +142,15 @@ class DhcpClient(wiring.Component):
             m.d.sync += state.eq(DhcpState.REBINDING)
             m.d.comb += send.eq(1)
 
-        # What the server says.
+        # What the server says. A host has no address of 0/8, 127/8, or from 224 on (RFC 1122, 3.2.1.3).
+        network = answer.address[24:]
+        usable = (network != 0) & (network != 127) & ~network[5:].all()
         with m.If(answer.answered):
-            with m.If((state == DhcpState.SELECTING) & (answer.kind == OFFER) & (answer.server != 0)):
+            with m.If((state == DhcpState.SELECTING) & (answer.kind == OFFER) & (answer.server != 0) & usable):
                 m.d.sync += [self.address.eq(answer.address), self.server.eq(answer.server), state.eq(DhcpState.REQUESTING)]
                 m.d.comb += offered.eq(1)
             with m.If((state != DhcpState.OFF) & (state != DhcpState.SELECTING) & (state != DhcpState.BOUND)):
-                with m.If((answer.kind == ACK) & (answer.lease_s != 0)):
+                with m.If((answer.kind == ACK) & (answer.lease_s != 0) & usable):
                     m.d.sync += [
                         state.eq(DhcpState.BOUND),
                         self.silent.eq(0),

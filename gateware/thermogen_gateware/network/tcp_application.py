@@ -161,7 +161,7 @@ def add_application(m: Module, d: TcpDatapath) -> Iterator[None]:
         m.d.sync += [d.of(d.work).eq(1), d.of(d.unread).eq(1)]
         m.next = "CLOSE_CONTROL"
     with m.State("CLOSE_CONTROL"):
-        m.d.sync += [control.eq(d.word), control.closing.eq(1)]
+        m.d.sync += [control.eq(d.word), control.closing.eq(1), d.of(d.deaf).eq(1)]
         m.next = "VISIT_SAVE"
     with m.State("VISIT_SAVE"):
         d.write(Word.CONTROL, d.all_flags)

@@ -111,6 +111,8 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
             control.acknowledge.eq(control.acknowledge | (segment.length != 0) | fin),
             control.peer_fin.eq(control.peer_fin | fin_taken),
         ]
+        with m.If(fin_taken):
+            m.d.sync += d.of(d.deaf).eq(1)
         with m.If(segment.ack_new | segment.offset_zero):
             m.d.sync += control.window.eq(segment.window)
         with m.If(segment.ack_new):

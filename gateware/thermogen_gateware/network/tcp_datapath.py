@@ -64,8 +64,10 @@ class TcpDatapath:
         self.now = Signal(32)
         self.used = Signal(connections)
         self.work, self.unread = Signal(PLACES), Signal(connections)
+        # What still comes for the application is passed over: we close, or its peer has closed.
+        self.deaf = Signal(connections)
         self.arrived = Signal()
-        self.stale, self.touched = Signal(), Signal()
+        self.stale, self.touched, self.sent = Signal(), Signal(), Signal()
         self.prepared, self.claimed = Signal(), Signal()
         self.tick_place = Signal(range(connections + 1), init=connections)
 

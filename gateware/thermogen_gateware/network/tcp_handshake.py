@@ -200,5 +200,5 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
                 m.d.comb += d.refused.eq(control.reset)
             with m.Else():
                 m.d.comb += [d.stale.eq(1), d.accepted.eq(1)]
-                m.d.sync += [d.of(d.used).eq(1), d.of(d.unread).eq(0), d.of(d.work).eq(0)]
+                m.d.sync += [d.of(d.used).eq(1), d.of(d.unread).eq(0), d.of(d.work).eq(0), d.of(d.deaf).eq(0)]
             m.next = "IDLE"

@@ -213,7 +213,7 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
             d.free()
             m.next = "IDLE"
         with m.Else():
-            m.d.comb += d.writes.eq(~again & ((length != 0) | fin))
+            m.d.comb += [d.sent.eq(~again & ((length != 0) | fin)), d.writes.eq(d.sent)]
             m.d.sync += control.fin_sent.eq(control.fin_sent | fin)
             d.look(Word.TIMER)
             m.next = "ARM"

@@ -62,8 +62,8 @@ class TcpReceiver(wiring.Component):
     `segment` and `consumed`, the next answer goes to `end`; `simple` says that nothing else is under way on the connection and its peer
     takes any answer at once. `stored` strobes for each byte; `dropped` when the segment is bad after all, for its checksum's sake too
     (`checksum_good`, with the frame's `commit`). While `stale` the connections are changing, and nothing is believed that was found;
-    after `touched` (strobe) a visit would begin at the wrong place. A segment that begins while the last one is `held` is not looked at:
-    on the wire none can.
+    after `touched` (strobe) a visit would begin at the wrong place, after `sent` (strobe) the connection's SND.NXT is another. A segment
+    that begins while the last one is `held` is not looked at: on the wire none can.
     """
 
     def __init__(self, connections: int = 8):
@@ -76,6 +76,7 @@ class TcpReceiver(wiring.Component):
                 "held": In(1),
                 "stale": In(1),
                 "touched": In(1),
+                "sent": In(1),
                 "address": Out(8),
                 "word": In(32),
                 "store": Out(1),
@@ -198,6 +199,7 @@ class TcpReceiver(wiring.Component):
         m.d.sync += asked_place.eq(place)
         una, nxt = Signal(11), Signal(11)
         drained, room, touched = Signal(), Signal(), Signal()
+        equal, moved = Signal(), Signal()
         ours = Signal(8)
 
         def look(word: Word) -> None:
@@ -212,6 +214,10 @@ class TcpReceiver(wiring.Component):
             m.d.sync += [known.eq(0), touched.eq(0), place.eq(0), segment.found.eq(0), segment.offset_zero.eq(0), segment.ack_new.eq(0)]
         with m.Elif(self.touched):
             m.d.sync += touched.eq(1)
+        with m.If(self.sent):
+            m.d.sync += moved.eq(1)
+        # What is sent while the segment comes in, it cannot acknowledge.
+        m.d.comb += segment.ack_all.eq(equal & ~moved & ~self.sent)
         with m.FSM():
             with m.State("WAIT"), m.If(starts):
                 m.next = "SCAN"
@@ -258,6 +264,7 @@ class TcpReceiver(wiring.Component):
                 m.d.comb += left.eq(segment.ack)
                 m.d.sync += [
                     una.eq(self.word),
+                    moved.eq(self.sent),
                     segment.ack_new.eq(~difference[31] & difference.any()),
                     segment.ack_wrong.eq(difference[31] & ~difference[16:].all()),
                 ]
@@ -266,7 +273,7 @@ class TcpReceiver(wiring.Component):
             with m.State("SND_END"):
                 look(Word.SND_END)
                 m.d.comb += left.eq(segment.ack)
-                m.d.sync += [nxt.eq(self.word), segment.ack_all.eq(~difference.any())]
+                m.d.sync += [nxt.eq(self.word), equal.eq(~difference.any())]
                 with m.If(~difference[31] & difference.any()):
                     m.d.sync += segment.ack_wrong.eq(1)
                 m.next = "COMPARE"

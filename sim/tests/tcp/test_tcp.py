@@ -311,6 +311,27 @@ def test_a_lost_answer_is_sent_again_as_it_was(bench):
     assert quiet(bench, 20 * SECOND)
 
 
+@pytest.mark.parametrize("clocks", range(0, 600, 8))
+def test_an_answer_sent_while_the_last_ones_ack_comes_in_is_still_on_its_timer(bench, clocks):
+    client, other = Client(bench).connect(), Client(bench, port=41000).connect()
+    client.send(adu(1, ONE_REGISTER))
+    unheard = client.ack
+    client.take_data()
+    # The second answer waits for the transmitter.
+    bench.hold(True)
+    other.send(adu(1, ONE_REGISTER))
+    bench.run(1500)
+    client.put(Flag.ACK | Flag.PSH, adu(2, ONE_REGISTER), ack=unheard)
+    client.seq += 12
+    bench.run(1500)
+    bench.hold(False)
+    bench.run(clocks)
+    client.put()
+    sent = [segment for segment in bench.drain(3 * SECOND) if segment.segment.destination == client.port]
+    assert [segment.segment.seq for segment in sent[:2]] == [client.ack] * 2
+    assert sent[0].segment.data == sent[1].segment.data != b""
+
+
 def test_a_peer_that_acknowledges_nothing_is_given_up_with_a_reset(bench):
     client = Client(bench).connect()
     client.send(adu(1, ONE_REGISTER))
@@ -523,6 +544,51 @@ def test_a_client_that_does_not_close_after_us_is_not_waited_for_for_ever(bench)
     client.put()
     bench.run(int(1.1 * KEEP_ALIVE_S * SECOND))
     assert bench.connections == 0
+
+
+WRITE = b"\x06\x00\x09\xbe\xef"
+
+
+def test_nothing_is_done_after_our_fin(bench):
+    client = Client(bench).connect()
+    client.send(adu(1, ONE_REGISTER, protocol=7))
+    ours = client.wait()
+    assert ours.flags & Flag.FIN
+    client.ack = ours.end
+    for transaction in range(3):
+        client.send(adu(transaction, WRITE))
+        assert [sent.segment.data for sent in bench.drain(5000)] == [b""]
+    assert bench.counts.applied == 0
+    # The window stays open for its FIN.
+    client.put(Flag.ACK | Flag.FIN)
+    bench.run(1000)
+    assert bench.connections == 0
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_nothing_is_done_after_the_peers_fin(bench, missing):
+    """`missing`: of the request's first byte, where the FIN was."""
+    client = Client(bench).connect()
+    client.put(Flag.ACK | Flag.FIN)
+    client.seq += 1
+    assert client.wait().flags & Flag.FIN
+    client.send(adu(7, WRITE)[missing:])
+    bench.run(5000)
+    assert bench.counts.applied == 0
+    assert bench[3, 9] == holding(9)
+
+
+def test_a_place_whose_last_client_closed_serves_the_next(bench):
+    client = Client(bench).connect()
+    client.put(Flag.ACK | Flag.FIN)
+    client.seq += 1
+    client.ack = client.wait().end
+    client.put()
+    bench.run(1000)
+    assert bench.connections == 0
+    following = Client(bench, port=41000).connect()
+    assert is_served(following)
+    assert latency(following, ONE_REGISTER) <= 25
 
 
 def test_half_open(bench):

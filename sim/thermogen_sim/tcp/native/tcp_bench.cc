@@ -17,7 +17,7 @@ constexpr int kClocksPerByte = 4;
 constexpr int kPreamble = 8, kEthernet = 14, kIp = 20, kFcs = 4, kGap = 12, kLeastPayload = 46;
 constexpr int kVerdictClocks = 2;
 constexpr int kGrantClocks = 1;  // from grant to the preamble's first di-bit
-constexpr int kSpaces = 4, kAddresses = 65536, kMostStaged = 123;
+constexpr int kSpaces = 4, kAddresses = 65536, kMostStaged = 1968;
 
 struct Frame {
 	uint64_t begins = 0;  // first di-bit of the preamble

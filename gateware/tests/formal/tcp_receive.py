@@ -16,7 +16,7 @@ RECEIVE_BYTES, RECEIVE_BITS = 512, 9
 MOST_PAYLOAD = 1480
 """Bytes of an IP payload in an Ethernet frame."""
 BYTE_CLOCKS, GAP_CLOCKS = 4, 16
-"""From a byte to the next, and from a verdict to the next payload: the gap, the preamble and two headers take more than ten times as long."""
+"""From a byte to the next, and from a verdict to the next payload; gap, preamble and headers take more than ten times as long."""
 
 
 class TakenIsStored(Spec):

@@ -15,6 +15,7 @@ from thermogen_sim.network_library import TOP, network_library
 from thermogen_sim.tap import available, tap_namespace
 from thermogen_sim.tcp.network_top import NetworkTop
 from thermogen_sim.tcp.silence import Silence
+from thermogen_sim.tcp.station import segment_of
 from thermogen_sim.weather import Weather, weather
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not available(), reason="a TAP device needs root and /dev/net/tun")]
@@ -189,6 +190,62 @@ def test_every_answer_is_right_or_the_connection_ends_cleanly(network, name, in_
             python(namespace, PYMODBUS)
             # No place is lost: what the weather left behind is gone when keep-alive has looked, if not before.
             until(lambda: network["used"] == 0)
+
+
+TWO_IN_FLIGHT = """
+import socket, struct
+with socket.create_connection(("192.0.2.2", 502), timeout=60) as link, link.makefile("rb") as answers:
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for number, count in enumerate(range(256, 768, 48)):
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        link.sendall(struct.pack(">HHHBBHH", 2 * number, 0, 6, 1, 4, 0, 1))
+        link.sendall(struct.pack(">HHHBBHH", 2 * number + 1, 0, 6, 1, 2, 0, count))
+        assert answers.read(11) == struct.pack(">HHHBBBH", 2 * number, 0, 5, 1, 4, 2, 0xFFFF)
+        size = (count + 7) // 8
+        assert answers.read(9 + size) == struct.pack(">HHHBBB", 2 * number + 1, 0, 3 + size, 1, 2, size) + b"\\xaa" * size
+"""
+"""A read of discrete inputs is answered a clock later for each of them: so many clocks after its request the second answer leaves."""
+
+
+class Crossing:
+    """Of two requests in flight the second comes right in front of the ACK of the first one's answer, and its own answer is lost once."""
+
+    def __init__(self) -> None:
+        self._first = self._second = b""
+        self.lost: set[int] = set()
+
+    def __call__(self, frame: bytes, inwards: bool) -> list[tuple[float, bytes]]:
+        """A `Fate`. What the client repeats, for it may be slow, is let through."""
+        found = segment_of(frame)
+        if found is None:
+            return [(0, frame)]
+        data = found[1].data
+        transaction = int.from_bytes(data[:2])
+        if not inwards and transaction % 2 and transaction not in self.lost:
+            self.lost.add(transaction)
+            return []
+        if inwards and data and transaction % 2 == 0 and not self._first:
+            self._first = frame
+            return []
+        if inwards and transaction % 2 and not self._second:
+            self._second = frame
+            return [(0, self._first)]
+        if inwards and not data and self._second:
+            behind_it, self._first, self._second = self._second, b"", b""
+            return [(0, behind_it), (0, frame)]
+        return [(0, frame)]
+
+
+def test_a_lost_answer_is_sent_again_in_due_time_whatever_acknowledgement_crosses_it(network):
+    silence, crossing = Silence(lambda: network.clocks), Crossing()
+    with (
+        tap_namespace("192.0.2.1/24") as namespace,
+        weather(namespace.descriptor, crossing, silence) as descriptor,
+        network.serve(descriptor, CLOCKS_PER_SECOND),
+    ):
+        python(namespace, TWO_IN_FLIGHT)
+        assert_never_silent(silence)
+    assert len(crossing.lost) == 11
 
 
 def test_many_transactions_in_flight(namespace):

@@ -14,6 +14,8 @@ from . import (
     scada,
     tcp_connections,
     tcp_engine,
+    tcp_receive,
+    tcp_transmit,
     tcp_visit,
     tracker,
 )
@@ -30,7 +32,9 @@ PROPERTIES: tuple[Property, ...] = (
     *energy.PROPERTIES,
     *tcp_engine.PROPERTIES,
     *tcp_connections.PROPERTIES,
+    *tcp_receive.PROPERTIES,
     *tcp_visit.PROPERTIES,
+    *tcp_transmit.PROPERTIES,
     *modbus_server.PROPERTIES,
     *scada.PROPERTIES,
 )

@@ -19,7 +19,7 @@ from thermogen_boards import (
     ice40_up5k_breakout,
     power_module,
 )
-from thermogen_gateware.build import arithmetic, flow, workarounds
+from thermogen_gateware.build import arithmetic, flow, mapping, workarounds
 from thermogen_gateware.build.design import ClockTarget, Design
 from thermogen_gateware.build.errors import ToolFailedError
 from thermogen_gateware.build.flow import build
@@ -194,7 +194,11 @@ def proves_sum(operation, techmap, folder, short_sum="", comparison=""):
     (folder / workarounds.CARRY_TECHMAP_FILE).write_text(techmap, encoding="utf-8")
     (folder / arithmetic.SUM_FILE).write_text(short_sum, encoding="utf-8")
     (folder / arithmetic.COMPARISON_FILE).write_text(comparison, encoding="utf-8")
-    before = [*arithmetic.BEFORE_SYNTHESIS.format(top="top").splitlines(), f"synth_nexus -top top {arithmetic.SYNTHESIS_OPTIONS}"]
+    before = [
+        *mapping.BEFORE_SYNTHESIS.splitlines(),
+        *arithmetic.BEFORE_SYNTHESIS.format(top="top").splitlines(),
+        f"synth_nexus -top top {arithmetic.SYNTHESIS_OPTIONS}",
+    ]
     script = [
         "read_verilog top.v",
         "prep -top top",

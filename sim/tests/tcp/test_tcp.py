@@ -137,7 +137,8 @@ def test_the_peers_segment_size_is_kept_to_wherever_the_option_stands(bench, opt
 
 
 @pytest.mark.parametrize(
-    ("size", "sent"), [(0, 48), (1, 48), (47, 48), (48, 48), (127, 48), (128, 128), (255, 128), (256, 256), (535, 256), (536, 259), (1460, 259)]
+    ("size", "sent"),
+    [(0, 48), (1, 48), (47, 48), (48, 48), (127, 48), (128, 128), (255, 128), (256, 256), (535, 256), (536, 259), (1460, 259)],
 )
 def test_a_segment_is_as_large_as_the_class_of_the_peers_size_and_48_bytes_at_least(bench, size, sent):
     client = Client(bench).connect(b"\x02\x04" + struct.pack(">H", size))

@@ -8,8 +8,8 @@ what comes of it goes through the same proofs as the short sums.
 from __future__ import annotations
 
 LONGEST_WAY_PS = 6_000
-"""By abc9's own delays, 0.3 ns a wire; placed, a LUT and its wire take two to three times that, so this is about a clock of 16 ns. 8,000 saves
-185 COMB more on the node and costs margin; with 19,000 the router found no way in time."""
+"""By abc9's own delays, 0.3 ns a wire. Placed, a LUT and its wire take two to three times that, so this is about a clock of 16 ns.
+8,000 saves 185 COMB more on the node and costs margin; with 19,000 the router found no way in time."""
 
 _MAP = "&if {W} {D} {R} -v; &mfs"
 _STRUCTURES = (

@@ -3,8 +3,8 @@
 // A module is one instance of the compiled design and can be pulled and inserted while the site runs.
 //
 // Each design is evaluated once per rising clock edge: its clock input stands at 1 and the previous level is set back to 0
-// before each evaluation, so that the falling edge, on which nothing happens, costs nothing. Designs whose generated code says
-// that one pass is not enough are evaluated until they settle.
+// before each evaluation, so that the falling edge, on which nothing happens, costs nothing. compiler.py refuses designs for which
+// one evaluation is not enough.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -65,17 +65,11 @@ inline bool wire_of(const cxxrtl::value<Bits>& v, unsigned module) {
     return level(v) >> (Bits > 1 ? module : 0) & 1;
 }
 
-template <bool OnePass, class Design>
+template <class Design>
 inline void clock(Design& design) {
     design.prev_p_clk.data[0] = 0;
-    if constexpr (OnePass) {
-        design.Design::eval(nullptr);
-        design.Design::commit();
-    } else {
-        bool settled;
-        do settled = design.Design::eval(nullptr);
-        while (design.Design::commit() && !settled);
-    }
+    design.Design::eval(nullptr);
+    design.Design::commit();
 }
 
 struct Transaction {
@@ -214,7 +208,7 @@ public:
 private:
     void spin(uint64_t count) {
         for (uint64_t n = 0; n < count; ++n) {
-            clock<TZ_NODE_ONE_PASS>(*node_);
+            clock(*node_);
             node_adc_.pins(level(node_->out_p_adc__sclk()), level(node_->out_p_adc__cs__n()), level(node_->out_p_adc__copi()));
             drive(node_->p_adc__cipo, node_adc_.sdo());
             if (++phase_ == kNodeClocks) {
@@ -255,7 +249,7 @@ private:
         drive(pcm.p_link__cs__n, wire_of(node_->out_p_module__cs__n(), m));
         drive(pcm.p_link__copi, wire_of(node_->out_p_module__copi(), m));
         drive(pcm.p_run, wire_of(node_->out_p_module__run(), m));
-        clock<TZ_PCM_ONE_PASS>(pcm);
+        clock(pcm);
 
         const bool sclk = level(pcm.out_p_adc__sclk()), cs_n = level(pcm.out_p_adc__cs__n()), copi = level(pcm.out_p_adc__copi());
         if (cs_n == module.selected) {

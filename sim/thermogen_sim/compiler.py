@@ -176,6 +176,8 @@ class SiteDesign:
     """By how many counts of 480 the PWM carrier of a slot (channel mod 12) lags the one before: 0 or 40."""
     supply_good: bool = False
     """Whether the module has a pin for its supply's supervisor."""
+    seal: bool = False
+    """Whether the node has a key, and the part that keeps it."""
 
 
 def site_library(design: SiteDesign, progress: Progress = lambda _step: None) -> Path:
@@ -186,6 +188,7 @@ def site_library(design: SiteDesign, progress: Progress = lambda _step: None) ->
         f"-DTZ_MODULES={design.modules}",
         f"-DTZ_SLOT_DELAY_COUNTS={design.slot_delay_counts}",
         *(["-DTZ_SUPPLY_GOOD"] if design.supply_good else []),
+        *(["-DTZ_SEAL"] if design.seal else []),
     ]
     digest = _digest(
         design.node_rtlil,
@@ -224,17 +227,23 @@ def site_library(design: SiteDesign, progress: Progress = lambda _step: None) ->
     return _cached("site", digest, build)
 
 
-def site_design(clocks_per_site_second: int, channels: int = 12, modules: int = 1, progress: Progress = lambda _step: None) -> SiteDesign:
+def site_design(
+    clocks_per_site_second: int,
+    channels: int = 12,
+    modules: int = 1,
+    progress: Progress = lambda _step: None,
+    seal: bool = False,
+) -> SiteDesign:
     """Node and power module elaborated for these parameters, without source locations (they would spoil the cache)."""
     from amaranth.back import rtlil
     from thermogen_gateware.node import Node
     from thermogen_gateware.pcm import Pcm
 
     progress("elaborating node")
-    node = rtlil.convert(Node(clocks_per_site_second, channels, modules), name="tz_node", emit_src=False)
+    node = rtlil.convert(Node(clocks_per_site_second, channels, modules, seal=seal), name="tz_node", emit_src=False)
     progress("elaborating pcm")
     pcm = rtlil.convert(Pcm(channels, -(-channels // 12)), name="tz_pcm", emit_src=False)  # type: ignore[no-untyped-call]
-    return SiteDesign(node, pcm, channels, modules, SLOT_DELAY_COUNTS, supply_good=True)
+    return SiteDesign(node, pcm, channels, modules, SLOT_DELAY_COUNTS, supply_good=True, seal=seal)
 
 
 @contextmanager

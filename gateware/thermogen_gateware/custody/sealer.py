@@ -12,7 +12,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from thermogen_esf.hostlink import EPOCH_RECORD, Status
+from thermogen_esf.hostlink import EPOCH_RECORD, EPOCH_RECORD_WORDS, Status
 from thermogen_esf.hostlink_seal import (
     DRAW,
     DRAW_REQUEST,
@@ -42,7 +42,7 @@ _WINDOW_BITS = 9
 """Of an address, that tell a word of the three windows."""
 _STATUS_WIDTHS = {"custody_state": 8, "proof_state": 2, "proof_error": 8, "battery_low": 1}
 _STATUS_WIDTHS |= {"boot_count": 32, "last_epoch": 32, "seals": 16, "draws": 16}
-RECORD_PLACE_BITS = 5
+RECORD_PLACE_BITS = (EPOCH_RECORD_WORDS - 1).bit_length()
 PART_PINS = ("scl_low", "sda_low", "sda", "tamper_n", "noise", "noise_enable")
 
 

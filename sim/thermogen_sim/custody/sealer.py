@@ -23,6 +23,7 @@ from ..compiler import (
     _translation,
     _write_cxxrtl,
 )
+from ..compiler import NATIVE as MODELS
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
@@ -45,12 +46,12 @@ def sealer_library(prover: Component | None = None) -> Path:
     compiler = _compiler()
     sealer = Sealer(CLOCK_HZ, prover, sample_clocks=1)
     source = str(rtlil.convert(sealer, name="tz_sealer", emit_src=False))
-    native = [path.read_bytes() for path in sorted(NATIVE.iterdir())]
+    native = [path.read_bytes() for path in (*sorted(NATIVE.iterdir()), MODELS / "m41st87w.hpp")]
     digest = _digest(source, *_translation(), _compiler_version(compiler), platform.machine(), *FLAGS, *native)
 
     def build(scratch: Path, output: Path) -> None:
         _write_cxxrtl(source, "tz_sealer", scratch, "sealer")
-        include = ["-I", str(_cxxrtl_headers()), "-I", str(scratch), "-I", str(NATIVE)]
+        include = ["-I", str(_cxxrtl_headers()), "-I", str(scratch), "-I", str(MODELS)]
         sources = [str(scratch / "sealer.cc"), str(NATIVE / "sealer.cc")]
         _finish(_run([compiler, *FLAGS, *include, "-shared", "-o", str(output), *sources]), "the sealer")
 

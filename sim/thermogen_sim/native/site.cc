@@ -13,6 +13,7 @@
 
 #include "ads7952.hpp"
 #include "electrical.hpp"
+#include "m41st87w.hpp"
 #include "node.h"
 #include "pcm.h"
 
@@ -128,6 +129,10 @@ public:
 
     void power_cycle() {
         node_ = std::make_unique<tz_node::p_tz__node>();
+#ifdef TZ_SEAL
+        part_.lose_power();
+        key_part();
+#endif
         node_adc_ = Ads7952(kReferenceVolts, seed_ * 16 + 1, kNoiseLsb);
         drive(node_->p_clk, 1);
         drive(node_->p_host__cs__n, 1);
@@ -205,10 +210,33 @@ public:
 
     void start_seconds() { next_second_ = clocks + clocks_per_site_second; }
 
+#ifdef TZ_SEAL
+    M41st87w& part() { return part_; }
+#endif
+
 private:
+#ifdef TZ_SEAL
+    // The part that keeps the node's key, on wires that are pulled up, and a noise source.
+    void key_part() {
+        const bool sda_low = level(node_->out_p_key__sda__low());
+        part_.wires(!level(node_->out_p_key__scl__low()), !sda_low && !part_.pulls_sda());
+        drive(node_->p_key__sda, !sda_low && !part_.pulls_sda());
+        drive(node_->p_key__tamper__n, !part_.pulls_irq());
+        if (level(node_->out_p_key__noise__enable())) {
+            noise_ ^= noise_ << 13;
+            noise_ ^= noise_ >> 7;
+            noise_ ^= noise_ << 17;
+            drive(node_->p_key__noise, noise_ >> 40 & 1);
+        }
+    }
+#endif
+
     void spin(uint64_t count) {
         for (uint64_t n = 0; n < count; ++n) {
             clock(*node_);
+#ifdef TZ_SEAL
+            key_part();
+#endif
             node_adc_.pins(level(node_->out_p_adc__sclk()), level(node_->out_p_adc__cs__n()), level(node_->out_p_adc__copi()));
             drive(node_->p_adc__cipo, node_adc_.sdo());
             if (++phase_ == kNodeClocks) {
@@ -364,6 +392,10 @@ private:
     }
 
     uint64_t seed_;
+#ifdef TZ_SEAL
+    M41st87w part_;
+    uint64_t noise_ = seed_ * 2 + 1;
+#endif
     thermogen::Parts parts_;
     thermogen::AmplifierPoles poles_;
     std::unique_ptr<tz_node::p_tz__node> node_;
@@ -391,6 +423,15 @@ tz_site* tz_site_new(uint64_t clocks_per_site_second, uint64_t seed) {
 void tz_site_delete(tz_site* site) { delete static_cast<Site*>(site); }
 void tz_site_power_cycle(tz_site* site) { static_cast<Site*>(site)->power_cycle(); }
 
+// A tamper condition at an input, 1 or 2, of the part that keeps the key; false where there is none.
+int tz_site_tamper(tz_site* site, int input) {
+#ifdef TZ_SEAL
+    static_cast<Site*>(site)->part().tamper(input);
+    return true;
+#else
+    return (void)site, (void)input, false;
+#endif
+}
 void tz_site_pull(tz_site* site, unsigned module) { static_cast<Site*>(site)->pull(module); }
 void tz_site_insert(tz_site* site, unsigned module) { static_cast<Site*>(site)->insert(module); }
 

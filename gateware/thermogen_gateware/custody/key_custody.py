@@ -7,6 +7,7 @@ newer. The boot count rises before the key is used, the epoch before its seal is
 wiped or damaged one only when it is ordered to. The key goes from the part, or from the noise, to the part and the prover: it leaves by
 `seed` and the bus alone.
 Latency at 50 MHz: 10 ms from power-up to the prover's seed, 5 ms more for a new key; 4.5 ms to move the epoch.
+Area, LIFCL (synthesis): 967 COMB, 331 FF.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal

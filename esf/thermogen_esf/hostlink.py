@@ -71,6 +71,8 @@ class NodeFlag(enum.IntFlag):
     COUNTER_SATURATED = 1 << 6
     NETWORK = 1 << 7
     """The node has an Ethernet port of its own: the registers of `hostlink_network` are there."""
+    SEALS = 1 << 8
+    """The node has a key of its own: the registers of `hostlink_seal` are there."""
 
 
 STATUS_BASE = 0x100

@@ -101,6 +101,11 @@ class CompiledSite:
         """Switch the gateware off and on: registers and memories as configured, the circuit as it was."""
         self._library.tz_site_power_cycle(self._site)
 
+    def tamper(self, number: int = 1) -> None:
+        """A tamper condition at input 1 or 2 of the part that keeps the node's key; ValueError where the node has none."""
+        if not self._library.tz_site_tamper(self._site, number):
+            raise ValueError("this node has no key: build the site with seal=True")
+
     def pull_module(self, module: int) -> None:
         """Take a module out of its running slot: it loses its supply, its wires go to what the connector's resistors say."""
         self._library.tz_site_pull(self._site, module)

@@ -6,7 +6,7 @@ by column, 32 bits of b by 64 of a each clock, into the two scratch elements; th
 Radix 2^64 and 2^32 because a block RAM is as wide and two 36-bit multipliers make 64 by 32; narrower limbs (15 of 17 bits) need more
 multipliers for the same time, and their own conversion to bytes.
 Latency: 9 clocks a sum, 8 more than its own if another follows; 50 a product; 38 a product of integers.
-Area, LIFCL (synthesis): 820 COMB, 558 FF, 4 EBR, two MULT36X36 (eight multipliers of 18 by 18).
+Area, LIFCL (synthesis, alone): 1,011 COMB, 558 FF, 4 EBR, two MULT36X36 (eight multipliers of 18 by 18).
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed

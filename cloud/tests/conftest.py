@@ -25,6 +25,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from thermogen_cloud.api import Services
+from thermogen_cloud.attested_minting import AttestedMinting
+from thermogen_cloud.attesting import Attestor
 from thermogen_cloud.commanding import Commanding
 from thermogen_cloud.directory import CloudDirectory
 from thermogen_cloud.initialise import initialise, read_key
@@ -174,6 +176,8 @@ class LocalCloud:
     now: int = NOW
     sent: list[tuple[str, str, bytes]] = field(default_factory=list)
     """What was published to sites: site, topic's last level, payload."""
+    attestor: Attestor | None = None
+    attested_minting: AttestedMinting | None = None
 
     def receive(self, message: bytes, sender: str = "tz-wellpad-alpha-01") -> frames.Receipt:
         """What the receiver does with a batch; the receipt, decoded."""
@@ -211,7 +215,15 @@ class LocalCloud:
         health = Health(Link.CONNECTED, "connected")
         commanding = Commanding(self.registry, self.trust, self.key, lambda *message: self.sent.append(message), lambda: self.now)
         parts = (self.directory, self.registry, self.ledger, self.trust, self.minting, commanding)
-        return Services(*parts, lambda: health, lambda: self.now, api_prefix="/api/v1", viewer="viewer")
+        return Services(
+            *parts,
+            lambda: health,
+            lambda: self.now,
+            api_prefix="/api/v1",
+            viewer="viewer",
+            attestor=self.attestor,
+            attested_minting=self.attested_minting,
+        )
 
 
 @contextlib.contextmanager
@@ -257,7 +269,7 @@ def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Key files as everywhere, but for the work of a guess."""
-    monkeypatch.setattr("thermogen_cloud.keys._COST", 2**4)
+    monkeypatch.setattr("thermogen_esf.encrypted_key._COST", 2**4)
 
 
 @pytest.fixture
@@ -335,11 +347,11 @@ def broker(tmp_path: Path) -> Iterator[RunningBroker]:
     hashed.write_text("".join(f"{user}:{password}\n" for user, password in passwords.items()))
     hashed.chmod(0o600)
     subprocess.run(["mosquitto_passwd", "-U", str(hashed)], check=True, capture_output=True)
-    rules = ["user cloud", *(f"topic read tz/v1/+/{leaf}" for leaf in ("batch", "live", "alert", "ack"))]
-    rules += [f"topic write tz/v1/+/{leaf}" for leaf in ("receipt", "command")]
+    by_sites, by_cloud = ("batch", "live", "alert", "ack", "seals", "statement", "fetch"), ("receipt", "command", "drawing", "published")
+    rules = ["user cloud", *(f"topic read tz/v1/+/{leaf}" for leaf in by_sites), *(f"topic write tz/v1/+/{leaf}" for leaf in by_cloud)]
     for name in sites:
-        rules += [f"user {name}", *(f"topic write tz/v1/{name}/{leaf}" for leaf in ("batch", "live", "alert", "ack"))]
-        rules += [f"topic read tz/v1/{name}/{leaf}" for leaf in ("receipt", "command")]
+        rules += [f"user {name}", *(f"topic write tz/v1/{name}/{leaf}" for leaf in by_sites)]
+        rules += [f"topic read tz/v1/{name}/{leaf}" for leaf in by_cloud]
     (directory / "access").write_text("\n".join(rules) + "\n")
     (directory / "access").chmod(0o600)
     running = RunningBroker(directory, free_port(), passwords)

@@ -6,14 +6,19 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
 from sqlalchemy.exc import IntegrityError
 from thermogen_cloud.errors import StorageFullError
-from thermogen_cloud.registry import ConsumedEpoch, MintRequest, MintState, Quarantined, Registry, database
+from thermogen_cloud.registry import ConsumedEpoch, MintRequest, MintState, Quarantined, Registry, StoredCheckpoint, database
 from thermogen_cloud.registry.database import RegistryUnreadableError
 from thermogen_cloud.registry.tables import Base
+from thermogen_esf.evidence.attestation.log import Log, trust_entry
+from thermogen_esf.signatures import SigningKey
 
 
 @pytest.fixture
@@ -88,3 +93,23 @@ def test_a_damaged_file_is_said_with_what_to_do(tmp_path):
     with pytest.raises(RegistryUnreadableError, match=r"registry\.sqlite") as error:
         Registry(tmp_path / "registry.sqlite")
     assert "backup" in error.value.remedy
+
+
+def test_checkpoints_of_a_registry_of_before_keep_their_numbers_and_get_their_sizes(tmp_path):
+    path = tmp_path / "registry.sqlite"
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    log = Log(bytes(32))
+    log.append(trust_entry(bytes(32)))
+    signed = log.checkpoint(1_000).sign(SigningKey.generate()).encode()
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, "0003")
+        connection.exec_driver_sql("INSERT INTO checkpoints (number, signed) VALUES (0, ?)", (signed,))
+    engine.dispose()
+    registry = Registry(path)
+    with registry.reading() as session:
+        row = session.get_one(StoredCheckpoint, 0)
+        assert (row.size, row.signed) == (1, signed)
+    registry.close()

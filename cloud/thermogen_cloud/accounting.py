@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from .errors import CloudError
 from .ledger import Holding, Ledger
-from .registry import Credit, MintRequest, MintState, Registry
+from .registry import AttestedMint, AttestedMintState, Credit, MintRequest, MintState, Registry
 
 
 class UnbalancedBooksError(CloudError):
@@ -38,7 +38,8 @@ def balanced(registry: Registry, ledger: Ledger) -> Accounts:
     after = _credits(registry)
     with registry.reading() as session:
         minting = session.scalars(select(MintRequest.hash).where(MintRequest.state == MintState.MINTING))
-        under_way = {ledger.address(request) for request in minting}
+        attested = session.scalars(select(AttestedMint.attestation).where(AttestedMint.state == AttestedMintState.MINTING))
+        under_way = {ledger.address(request) for request in (*minting, *attested)}
     wrong = [f"credit {credit.serial} is not on the ledger" for mint, credit in before.items() if mint not in holdings]
     totals = Accounts(0, 0, 0, 0)
     for mint, holding in holdings.items():
@@ -59,7 +60,7 @@ def balanced(registry: Registry, ledger: Ledger) -> Accounts:
     return totals
 
 
-def _wrong(credit: Credit, holding: Holding) -> list[str]:
+def _wrong(credit: Credit | AttestedMint, holding: Holding) -> list[str]:
     wrong = []
     if holding.issued != credit.amount:
         wrong.append(f"credit {credit.serial} is of {credit.amount}, the ledger issued {holding.issued}")
@@ -71,6 +72,8 @@ def _wrong(credit: Credit, holding: Holding) -> list[str]:
     return wrong
 
 
-def _credits(registry: Registry) -> dict[str, Credit]:
+def _credits(registry: Registry) -> dict[str, Credit | AttestedMint]:
     with registry.reading() as session:
-        return {credit.mint: credit for credit in session.scalars(select(Credit))}
+        attested = session.scalars(select(AttestedMint).where(AttestedMint.state == AttestedMintState.MINTED))
+        by_mint: dict[str, Credit | AttestedMint] = {credit.mint: credit for credit in session.scalars(select(Credit))}
+        return by_mint | {row.mint: row for row in attested if row.mint is not None}

@@ -12,6 +12,7 @@ from fastapi import Path as PathParameter
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session, undefer
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from thermogen_esf import frames
 from thermogen_esf.evidence.approval import Approval, ApprovalError, Decision
@@ -20,13 +21,15 @@ from thermogen_esf.signatures import SIGNATURE_BYTES
 
 from . import problems, refusals
 from .accounting import balanced
+from .attested_minting import AttestedMinting
+from .attesting import Attestor
 from .body_limit import BodyLimit
 from .commanding import Commanding
 from .directory import CloudDirectory
 from .ledger import Ledger
 from .minting import Minting
 from .receiver import Health, Link
-from .registry import Batch, Credit, MintRequest, Registry
+from .registry import AttestedMint, AttestedMintState, Batch, Credit, MintRequest, Registry
 from .trust_file import TrustFile
 from .views import (
     BatchDetail,
@@ -36,6 +39,7 @@ from .views import (
     MintView,
     SiteView,
     WriteView,
+    attested_credit_views,
     batch_detail,
     batch_summary,
     command_views,
@@ -68,6 +72,19 @@ class Services:
     """First levels of every path of the API: `/api/v1`, say."""
     viewer: str
     """The user whose password the directory has."""
+    attestor: Attestor | None = None
+    """None where this cloud does not attest."""
+    attested_minting: AttestedMinting | None = None
+    """The same."""
+
+    def decide(self, approval: Approval, signature: bytes) -> None:
+        """Takes an approver's decision on a mint request, or on an attestation that waits for one."""
+        with self.registry.reading() as session:
+            attested = session.scalar(select(AttestedMint.day).where(AttestedMint.attestation == approval.request)) is not None
+        if attested and self.attested_minting is not None:
+            self.attested_minting.decide(approval, signature)
+        else:
+            self.minting.decide(approval, signature)
 
 
 class HealthView(BaseModel):
@@ -132,7 +149,8 @@ Serial = Annotated[str, PathParameter(pattern=SERIAL)]
 
 def application(services: Services) -> FastAPI:
     """The whole web application."""
-    from .page import page_router  # the page stands on this module's Services
+    from .attestation_api import attestation_router  # both stand on this module's Services
+    from .page import page_router
 
     guard = viewer_guard(services.viewer, services.directory.read_viewer_password())
     app = FastAPI(
@@ -160,7 +178,7 @@ def application(services: Services) -> FastAPI:
         response.status_code = 200 if healthy else 503
         return HealthView(status="ok" if healthy else "degraded", receiver=link)
 
-    for router in (_evidence(services), _mints(services), _credits(services)):
+    for router in (_evidence(services), _mints(services), _credits(services), attestation_router(services)):
         app.include_router(router, prefix=services.api_prefix, dependencies=[Depends(guard)])
     app.include_router(page_router(services, app), dependencies=[Depends(guard)])
     return app
@@ -192,13 +210,16 @@ def _evidence(services: Services) -> APIRouter:
     def sites() -> list[SiteView]:
         """Every site with its newest live frame, its alerts and how its batches fared."""
         with registry.reading() as session:
-            return site_views(session, trust.current(), services.clock())
+            return site_views(session, trust.current(), services.clock(), services.minting.attested)
 
     @api.get("/sites/{name}", tags=["sites"], responses=_problem(404))
     def site(name: SiteName) -> SiteView:
         """One site."""
         with registry.reading() as session:
-            found = next((view for view in site_views(session, trust.current(), services.clock()) if view.name == name), None)
+            found = next(
+                (view for view in site_views(session, trust.current(), services.clock(), services.minting.attested) if view.name == name),
+                None,
+            )
         if found is None:
             raise refusals.UnknownSiteError(name)
         return found
@@ -291,7 +312,7 @@ def _mints(services: Services) -> APIRouter:
     @api.post("/mints/{digest}/approval", tags=["mints"], responses=_problem(403, 404, 409))
     def decide(digest: Digest, decision: SignedDecision) -> MintView:
         """Takes an approver's signed decision. Where it approves, the credit is minted before this answers."""
-        services.minting.decide(decision.approval(bytes.fromhex(digest)), bytes.fromhex(decision.signature))
+        services.decide(decision.approval(bytes.fromhex(digest)), bytes.fromhex(decision.signature))
         return found(bytes.fromhex(digest))
 
     return api
@@ -320,10 +341,24 @@ def _credits(services: Services) -> APIRouter:
         """The credit's evidence, for thermogen-verify."""
         with registry.reading() as session:
             row = session.get(Credit, serial)
-            if row is None:
-                raise HTTPException(404, f"no credit has the serial {serial}")
-            headers = {"Content-Disposition": f'attachment; filename="{serial}.bundle"'}
-            return Response(row.bundle, media_type="application/octet-stream", headers=headers)
+            attested = None if row is not None else _attested_credit(session, serial)
+            content = row.bundle if row is not None else None if attested is None else attested.bundle
+        if content is None:
+            raise HTTPException(404, f"no credit has the serial {serial}")
+        headers = {"Content-Disposition": f'attachment; filename="{serial}.bundle"'}
+        return Response(content, media_type="application/octet-stream", headers=headers)
+
+    @api.get("/credits/{serial}/frames", tags=["credits"], response_class=Response, responses=_problem(404))
+    def frames_(serial: Serial) -> Response:
+        """The companion of an attested credit's proof bundle: its batches, for thermogen-verify --frames."""
+        with registry.reading() as session:
+            attested = _attested_credit(session, serial)
+        minting = services.attested_minting
+        content = None if attested is None or minting is None else minting.frames(attested.site, attested.day)
+        if content is None:
+            raise HTTPException(404, f"no attested credit has the serial {serial}")
+        headers = {"Content-Disposition": f'attachment; filename="{serial}.frames"'}
+        return Response(content, media_type="application/octet-stream", headers=headers)
 
     @api.get("/trust", tags=["credits"], response_class=Response)
     def trust_list() -> Response:
@@ -348,4 +383,16 @@ def list_credits(services: Services, serial: str | None = None) -> list[CreditVi
         rows = rows.where(Credit.serial == serial)
     with services.registry.reading() as session:
         sizes = {row.serial: row.bytes for row in session.execute(select(Credit.serial, func.length(Credit.bundle).label("bytes")))}
-        return credit_views(session.scalars(rows), sizes.__getitem__, holdings)
+        attested = select(AttestedMint).where(AttestedMint.state == AttestedMintState.MINTED)
+        if serial is not None:
+            attested = attested.where(AttestedMint.serial == serial)
+        newest = attested.order_by(AttestedMint.changed_at.desc(), AttestedMint.serial.desc()).limit(MOST_LISTED)
+        by_day = attested_credit_views(session.scalars(newest), holdings)
+        return sorted(
+            [*credit_views(session.scalars(rows), sizes.__getitem__, holdings), *by_day], key=lambda view: view.issued_at, reverse=True
+        )
+
+
+def _attested_credit(session: Session, serial: str) -> AttestedMint | None:
+    minted = select(AttestedMint).where(AttestedMint.serial == serial, AttestedMint.state == AttestedMintState.MINTED)
+    return session.scalars(minted.options(undefer(AttestedMint.bundle))).first()

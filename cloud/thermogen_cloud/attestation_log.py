@@ -7,9 +7,10 @@ committed itself, so that no two checkpoints of one number are ever seen.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 from thermogen_esf.evidence.attestation.log import Checkpoint, Log, check_entry
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.signatures import SigningKey
@@ -39,14 +40,18 @@ class AttestationLog:
         """The newest checkpoint."""
         return self._log.last
 
-    def append(self, entries: Sequence[bytes]) -> range:
-        """Appends entries together or not at all, and gives their indices; LogError for an entry of no kind, and nothing is appended."""
+    def append(self, entries: Sequence[bytes], and_store: Callable[[Session, range], None] = lambda _session, _indices: None) -> range:
+        """Appends entries together or not at all, and gives their indices; LogError for an entry of no kind, and nothing is appended.
+
+        `and_store` writes what belongs to them in the same transaction.
+        """
         for entry in entries:
             check_entry(entry)
         with self._lock:
             with self._registry.writing() as session:
                 first = session.scalar(select(func.count()).select_from(LogEntry)) or 0
                 session.add_all(LogEntry(number=first + place, entry=entry) for place, entry in enumerate(entries))
+                and_store(session, range(first, first + len(entries)))
             for entry in entries:
                 self._log.append(entry)
             return range(first, first + len(entries))
@@ -62,7 +67,7 @@ class AttestationLog:
             signed = self._log.next_checkpoint(time).sign(self._key)
             checkpoint = Checkpoint.parse(signed.document)
             with self._registry.writing() as session:
-                session.add(StoredCheckpoint(number=checkpoint.number, signed=signed.encode()))
+                session.add(StoredCheckpoint(number=checkpoint.number, size=checkpoint.size, signed=signed.encode()))
             self._log.accept(checkpoint)
             return signed
 
@@ -71,6 +76,27 @@ class AttestationLog:
         with self._registry.reading() as session:
             chosen = select(StoredCheckpoint.signed).where(StoredCheckpoint.number.between(first, last)).order_by(StoredCheckpoint.number)
             return [Signed.parse(data) for data in session.scalars(chosen)]
+
+    def chain_around(self, index: int) -> list[Checkpoint]:
+        """The checkpoints from the last one before entry `index`, or from the first, to the newest; none while none holds the entry."""
+        with self._registry.reading() as session:
+            holding = session.scalar(select(func.min(StoredCheckpoint.number)).where(StoredCheckpoint.size > index))
+        if holding is None or self.last is None:
+            return []
+        return [Checkpoint.parse(each.document) for each in self.published(max(0, holding - 1), self.last.number)]
+
+    def logged_at(self, index: int) -> int | None:
+        """Time of the first checkpoint that holds entry `index`; None while there is none."""
+        with self._registry.reading() as session:
+            holding = select(StoredCheckpoint.signed).where(StoredCheckpoint.size > index).order_by(StoredCheckpoint.number).limit(1)
+            signed = session.scalars(holding).first()
+        return None if signed is None else Checkpoint.parse(Signed.parse(signed).document).time
+
+    def between(self, first: int, last: int) -> list[bytes]:
+        """The entries with these indices, the last not included."""
+        with self._registry.reading() as session:
+            chosen = select(LogEntry.entry).where(LogEntry.number >= first, LogEntry.number < last).order_by(LogEntry.number)
+            return list(session.scalars(chosen))
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """The proof that entry `index` is in the log of `size` entries."""

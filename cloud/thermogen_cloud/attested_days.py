@@ -19,6 +19,8 @@ from .registry import AttestedDay, Registry
 FOR_PEOPLE = frozenset((DayState.REVIEW, DayState.ROOTS_DISAGREE, DayState.SUSPENDED))
 """States that the program does not leave."""
 UNDECIDED = frozenset((DayState.WAITING_FOR_BEACON, DayState.COLLECTING))
+OPEN = UNDECIDED | {DayState.DEFERRED}
+"""States of a day on which something more will come."""
 
 
 class AttestedDays:
@@ -47,10 +49,29 @@ class AttestedDays:
             chosen = select(AttestedDay).where(AttestedDay.site == site).order_by(AttestedDay.day.desc(), AttestedDay.attempt.desc())
             return list(session.scalars(chosen))
 
+    def in_state(self, state: DayState) -> list[AttestedDay]:
+        """The attempts that are in a state, oldest day first."""
+        with self._registry.reading() as session:
+            chosen = select(AttestedDay).where(AttestedDay.state == state).order_by(AttestedDay.day, AttestedDay.site)
+            return list(session.scalars(chosen))
+
+    def settled(self, site: str, day: int) -> bool:
+        """Whether an attempt came to an end that is not another attempt."""
+        with self._registry.reading() as session:
+            chosen = select(AttestedDay.state).where(AttestedDay.site == site, AttestedDay.day == day)
+            return any(state not in OPEN for state in session.scalars(chosen))
+
+    def undecided(self) -> bool:
+        """Whether any day waits for a checkpoint: to be drawn for, for its window to end, or to be drawn for again."""
+        with self._registry.reading() as session:
+            days = session.execute(select(AttestedDay.site, AttestedDay.day, AttestedDay.state)).all()
+        settled = {(site, day) for site, day, state in days if state not in OPEN}
+        return any((site, day) not in settled for site, day, _ in days)
+
     def suspended(self, site: str) -> bool:
         """Whether the site sealed an epoch twice, so that nothing of it is minted."""
         with self._registry.reading() as session:
-            chosen = select(AttestedDay.day).where(AttestedDay.site == site, AttestedDay.state == DayState.SUSPENDED)
+            chosen = select(AttestedDay.day).where(AttestedDay.site == site, AttestedDay.state == DayState.SUSPENDED).limit(1)
             return session.scalars(chosen).first() is not None
 
     def history_mj(self, site: str, day: int) -> list[int]:

@@ -20,15 +20,19 @@ from pathlib import Path
 from typing import Any
 
 from thermogen_esf.evidence.approval import Approval, ApprovalError, Decision
-from thermogen_esf.evidence.bundle import Bundle, BundleError
+from thermogen_esf.evidence.attestation.proof_bundle import MAGIC as PROOF_MAGIC
+from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle
+from thermogen_esf.evidence.bundle import Bundle
+from thermogen_esf.evidence.errors import EvidenceError
 from thermogen_esf.evidence.fluids import FLUIDS
 from thermogen_esf.evidence.trust import NAME, PRODUCT_CLOCKS_PER_SITE_SECOND, ROLE_APPROVER, ApproverKey, SiteKey
-from thermogen_esf.keyfile import KeyFileError, load_seed
-from thermogen_esf.signatures import PUBLIC_KEY_BYTES, SigningKey
+from thermogen_esf.keyfile import KeyFileError, load_public_key, load_seed
+from thermogen_esf.signatures import SigningKey
 
+from .attestation_trust import adopt
 from .directory import CloudDirectory, read_secret, read_secret_text, replace_file
 from .errors import CloudError, OperatorError
-from .initialise import initialise
+from .initialise import initialise, read_key
 from .keys import key_owner, open_approver_key, save_approver_key
 from .settings import ADDRESS, SETTINGS, Settings, read_settings
 from .trust_file import TrustFile
@@ -108,6 +112,11 @@ def _parser() -> argparse.ArgumentParser:
     approver.add_argument("--public-key", type=Path, metavar="FILE", help="the approver keeps the key elsewhere; this is its public half")
     _add_passphrase(approver)
     _add_validity(approver, "now")
+
+    adopt_trust = command("adopt-trust", _adopt_trust, "take a signed trust list of attestation; serve attests from its next start on")
+    adopt_trust.add_argument("--pin", required=True, type=Path, metavar="FILE", help="the root keys")
+    adopt_trust.add_argument("--trust", required=True, type=Path, metavar="FILE", help="what `thermogen-esf trust combine` wrote")
+    adopt_trust.add_argument("--enrolments", required=True, type=Path, metavar="DIR", help="every site's enrolment, a .json file each")
 
     mint = command("request-mint", _request_mint, "ask the running cloud for a mint; prints the request as JSON")
     mint.add_argument("--site", required=True)
@@ -195,6 +204,19 @@ def _enrol_approver(options: argparse.Namespace, settings: Settings) -> None:
     print(json.dumps({"approver": key.name, "role": key.role, "key_id": key.key_id.hex(), "trust": trust.current().fingerprint.hex()}))
 
 
+def _adopt_trust(options: argparse.Namespace, settings: Settings) -> None:
+    directory = _initialised(settings)
+    own = read_key(directory.cloud_key).public_key
+    adopted = adopt(directory, options.pin, options.trust, options.enrolments, own, unix_seconds())
+    file = TrustFile(directory)
+    for entry in adopted.entries:  # batches are judged by the cloud's own list
+        file.enrol_site(entry.enrolment.site_key)
+    trust = adopted.trust
+    print(
+        json.dumps({"revision": trust.revision, "sites": trust.site_count, "trust": trust.hash.hex(), "root_keys": trust.root_keys.hex()})
+    )
+
+
 def _approver_key(directory: CloudDirectory, options: argparse.Namespace) -> bytes:
     """Public half of the key in the approver's file, which is made where it is not there."""
     path = directory.approver_key(options.name)
@@ -264,8 +286,8 @@ def _signing_key(options: argparse.Namespace) -> tuple[str, SigningKey]:
 def _bundle(options: argparse.Namespace, settings: Settings) -> None:
     content = _fetch(settings, f"credits/{options.credit}/bundle")
     try:
-        Bundle.parse(content)
-    except BundleError as error:
+        ProofBundle.parse(content) if content.startswith(PROOF_MAGIC) else Bundle.parse(content)
+    except EvidenceError as error:
         raise _not_a_cloud(settings) from error
     replace_file(options.out, content, 0o644)
     print(json.dumps({"credit": options.credit, "bundle": str(options.out.absolute()), "bytes": len(content)}))
@@ -277,16 +299,10 @@ def _initialised(settings: Settings) -> CloudDirectory:
 
 
 def _public_key(path: Path) -> bytes:
-    content = path.read_bytes()
-    if len(content) == PUBLIC_KEY_BYTES:
-        return content
     try:
-        key = bytes.fromhex(content.decode("ascii").strip())
-    except ValueError:
-        key = b""
-    if len(key) != PUBLIC_KEY_BYTES:
-        raise OperatorError(f"{path} does not hold an ML-DSA-87 public key", f"give {PUBLIC_KEY_BYTES} bytes, raw or in hex")
-    return key
+        return load_public_key(path)
+    except KeyFileError as error:
+        raise OperatorError(str(error), "give the file with the key's public half") from error
 
 
 def _passphrase(path: Path | None, twice: bool = False) -> str:

@@ -30,6 +30,7 @@ class DailyRequests:
     """Requests the mints of complete days."""
 
     def __init__(self, registry: Registry, trust: TrustFile, minting: Minting, methodology: str) -> None:
+        """Sites that `minting` mints by attested day are left to that."""
         self._registry = registry
         self._trust = trust
         self._minting = minting
@@ -38,7 +39,7 @@ class DailyRequests:
 
     def request(self) -> None:
         """Requests, for each site, the mint of its oldest complete day that nobody requested. A refusal is logged, once a process."""
-        for site in sorted({key.name for key in self._trust.current().sites}):
+        for site in sorted({key.name for key in self._trust.current().sites} - self._minting.attested):
             for day, first, last in self._complete_days(site):
                 try:
                     digest = self._minting.request(site, first, last, self._methodology)

@@ -61,6 +61,11 @@ class CloudDirectory:
         return self.root / "trust.json"
 
     @property
+    def attestation(self) -> Path:
+        """Root keys and trust lists of attestation, where this cloud attests."""
+        return self.root / "attestation"
+
+    @property
     def viewer_password(self) -> Path:
         return self.viewer_password_file or self.root / "viewer.password"
 

@@ -18,6 +18,7 @@ from thermogen_esf.points import TimeQuality
 from thermogen_esf.scada import event_of
 from thermogen_esf.signatures import SigningKey
 
+from .attesting import Attestor, NotAttestedError
 from .registry import Acknowledgement, Alert, Batch, BatchStatus, LiveFrame, Quarantined, Receipt, Registry, ScadaFrame, ScadaWrite, Site
 from .trust_file import TrustFile
 
@@ -40,7 +41,11 @@ class _UnreadableError(Exception):
 class Intake:
     """Takes messages of sites into the registry. `clock` gives Unix seconds, UTC. Threads may share it."""
 
-    def __init__(self, registry: Registry, key: SigningKey, trust: TrustFile, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, registry: Registry, key: SigningKey, trust: TrustFile, clock: Callable[[], int], attestor: Attestor | None = None
+    ) -> None:
+        """`attestor` takes seals and statements; None where this cloud does not attest."""
+        self._attestor = attestor
         self._registry = registry
         self._key = key
         self._trust = trust
@@ -160,6 +165,33 @@ class Intake:
                     "frame": digest,
                 }
                 session.execute(insert(ScadaWrite).values(**row).on_conflict_do_nothing())
+            number = 1 + (session.scalar(select(func.max(Receipt.number))) or 0)
+            frame = self._sign(sender, number, digest, None)
+            session.add(Receipt(number=number, site=sender, batch_hash=digest, frame=frame))
+            return frame
+
+    def seals(self, sender: str, message: bytes) -> bytes | None:
+        """Stores seals of an enrolled site and returns the receipt for them: the same one on a repeat. None where one is not proven."""
+        return self._attested(sender, "seals", message, None if self._attestor is None else self._attestor.take_seals)
+
+    def statement(self, sender: str, message: bytes) -> bytes | None:
+        """Stores a witness's statement, valid or not, and returns the receipt for it. None where it cannot be read as one."""
+        return self._attested(sender, "statement", message, None if self._attestor is None else self._attestor.take_statement)
+
+    def _attested(self, sender: str, topic: str, message: bytes, take: Callable[[bytes], None] | None) -> bytes | None:
+        digest = frames.frame_hash(message)
+        try:
+            if take is None:
+                raise NotAttestedError("this cloud does not attest: `thermogen-cloud adopt-trust` gives it a trust list")
+            take(message)
+        except NotAttestedError as error:
+            self._refuse(sender, topic, message, str(error))
+            return None
+        with self._registry.writing() as session:
+            given = _receipt(session, sender, digest)
+            if given is not None:
+                return given
+            self._seen(session, sender)
             number = 1 + (session.scalar(select(func.max(Receipt.number))) or 0)
             frame = self._sign(sender, number, digest, None)
             session.add(Receipt(number=number, site=sender, batch_hash=digest, frame=frame))

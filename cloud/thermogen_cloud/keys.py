@@ -1,37 +1,17 @@
-"""An approver's key file: the 32-byte ML-DSA seed, encrypted by a passphrase.
-
-JSON, mode 0600: the seed under AES-256-GCM with a key from scrypt (RFC 7914), the approver's name and the format's version as
-authenticated data. The file names no work factor: a version fixes it, so that nobody can lower it, or exhaust a reader, by editing.
-"""
+"""An approver's key file (`thermogen_esf.encrypted_key`) on this machine's disk, and what to do where it does not open."""
 
 from __future__ import annotations
 
-import json
-import re
-import secrets
 from pathlib import Path
-from threading import Lock
-from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-from thermogen_esf.evidence.trust import NAME
+from thermogen_esf import encrypted_key
+from thermogen_esf.encrypted_key import Use
+from thermogen_esf.keyfile import KeyFileContentError
 
 from .directory import read_secret, replace_file
 from .errors import OperatorError, RefusedError
 
-VERSION = 1
-SEED_BYTES = 32
-LEAST_PASSPHRASE = 10
-"""Characters. A file that is stolen is guessed at some ten guesses a second and core."""
-_SALT_BYTES, _NONCE_BYTES = 16, 12
-_COST, _BLOCK, _PARALLEL = 2**16, 8, 1
-"""scrypt's n, r, p: 64 MiB and about 0.2 s a guess."""
-_MOST_BYTES = 4096
-
-_deriving = Lock()
-"""One derivation at a time: guesses over the page cannot take the machine's memory."""
+_REMEDY = "give the key file that `thermogen-cloud enrol-approver` wrote, or restore it from a backup"
 
 
 class WeakPassphraseError(OperatorError):
@@ -51,56 +31,41 @@ class WrongPassphraseError(RefusedError):
 
 
 def save_approver_key(path: Path, name: str, seed: bytes, passphrase: str) -> None:
-    """Writes the key file; WeakPassphraseError below `LEAST_PASSPHRASE` characters."""
-    if len(passphrase) < LEAST_PASSPHRASE:
-        raise WeakPassphraseError(f"the passphrase has {len(passphrase)} characters", f"give at least {LEAST_PASSPHRASE}")
-    salt, nonce = secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_NONCE_BYTES)
-    sealed = AESGCM(_derive(passphrase, salt)).encrypt(nonce, seed, _authenticated(name))
-    content = {"approver": name, "nonce": nonce.hex(), "salt": salt.hex(), "sealed": sealed.hex(), "version": VERSION}
-    replace_file(path, json.dumps(content, indent=1).encode() + b"\n")
+    """Writes the key file; WeakPassphraseError for a passphrase that is too short."""
+    try:
+        content = encrypted_key.encrypt(Use.APPROVER, name, seed, passphrase)
+    except encrypted_key.WeakPassphraseError as error:
+        raise WeakPassphraseError(str(error), "choose a longer one") from error
+    replace_file(path, content)
 
 
 def open_approver_key(path: Path, passphrase: str) -> bytes:
     """The seed in the file; WrongPassphraseError, UnreadableKeyError or ExposedSecretError where it is not to be had."""
-    name, salt, nonce, sealed = _parts(path)
+    content = _content(path)
     try:
-        return AESGCM(_derive(passphrase, salt)).decrypt(nonce, sealed, _authenticated(name))
-    except InvalidTag as error:
-        raise WrongPassphraseError(
-            f"the passphrase does not open the key of {name}", "type it again; a lost passphrase means enrolling a new key"
-        ) from error
+        return encrypted_key.decrypt(Use.APPROVER, content, passphrase)
+    except encrypted_key.WrongPassphraseError as error:
+        raise WrongPassphraseError(str(error), "type it again; a lost passphrase means enrolling a new key") from error
+    except KeyFileContentError as error:
+        raise _unreadable(path, error) from error
 
 
 def key_owner(path: Path) -> str:
     """Whose key the file says it holds; UnreadableKeyError where it is not a key file."""
-    return _parts(path)[0]
-
-
-def _parts(path: Path) -> tuple[str, bytes, bytes, bytes]:
-    remedy = "give the key file that `thermogen-cloud enrol-approver` wrote, or restore it from a backup"
     try:
-        raw = read_secret(path)
-        if len(raw) > _MOST_BYTES:
-            raise ValueError("too large")
-        content: dict[str, Any] = json.loads(raw)
-        if content["version"] != VERSION:
-            raise ValueError("another version")
-        if not re.fullmatch(NAME, content["approver"]):
-            raise ValueError("names no approver")
-        salt, nonce, sealed = (bytes.fromhex(content[field]) for field in ("salt", "nonce", "sealed"))
-        if len(salt) != _SALT_BYTES or len(nonce) != _NONCE_BYTES:
-            raise ValueError("fields of another length")
+        return encrypted_key.owner(Use.APPROVER, _content(path))
+    except KeyFileContentError as error:
+        raise _unreadable(path, error) from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_secret(path)
     except FileNotFoundError as error:
-        raise UnreadableKeyError(f"there is no key file {path}", remedy) from error
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UnreadableKeyError(f"{path} is not an approver's key file ({error})", remedy) from error
-    return content["approver"], salt, nonce, sealed
+        raise UnreadableKeyError(f"there is no key file {path}", _REMEDY) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
-def _derive(passphrase: str, salt: bytes) -> bytes:
-    with _deriving:
-        return Scrypt(salt=salt, length=32, n=_COST, r=_BLOCK, p=_PARALLEL).derive(passphrase.encode())
-
-
-def _authenticated(name: str) -> bytes:
-    return b"thermogen/approver-key/v%d/" % VERSION + name.encode()
+def _unreadable(path: Path, error: Exception) -> UnreadableKeyError:
+    return UnreadableKeyError(f"{path} is not a key file that can be read ({error})", _REMEDY)

@@ -34,6 +34,7 @@ from . import refusals
 from .ledger import AlreadyIssuedError, CreditBlock, IssuedBlock, Ledger, LedgerRefusedError
 from .registry import Approval as ApprovalRow
 from .registry import Batch, BatchStatus, ConsumedEpoch, Credit, MintRequest, MintState, Registry
+from .serials import next_number
 from .trust_file import TrustFile
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,17 @@ UNDER_WAY = (MintState.APPROVED, MintState.MINTING)
 class Minting:
     """Requests, decisions and mints. Threads may share it; decisions and mints are made one at a time."""
 
-    def __init__(self, registry: Registry, ledger: Ledger, trust: TrustFile, key: SigningKey, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        ledger: Ledger,
+        trust: TrustFile,
+        key: SigningKey,
+        clock: Callable[[], int],
+        attested: frozenset[str] = frozenset(),
+    ) -> None:
+        """`attested` are the sites that are minted by attested day and in no other way."""
+        self.attested = attested
         self._registry = registry
         self._ledger = ledger
         self._trust = trust
@@ -64,6 +75,8 @@ class Minting:
             trust = self._trust.current()
             if not trust.sites_named(frames.site_identity(site)):
                 raise refusals.UnknownSiteError(site)
+            if site in self.attested:
+                raise refusals.AttestedSiteError(site)
             try:
                 rule = methodologies.by_identifier(methodology)
             except MethodologyError as error:
@@ -75,7 +88,7 @@ class Minting:
             if waiting is not None:
                 return waiting
             vintage = rules.vintage_of_epoch(rows[0].epoch)
-            number = 1 + (session.scalar(select(func.max(MintRequest.number)).where(MintRequest.vintage == vintage)) or 0)
+            number = next_number(session, vintage)
             try:
                 document = rules.propose(
                     [OpenedBatch.open(row.body) for row in rows],

@@ -25,6 +25,8 @@ from thermogen_esf.signatures import SigningKey
 from . import refusals
 from .accounting import Accounts, UnbalancedBooksError, balanced
 from .api import HASH_HEX, METHODOLOGY, Services, SignedDecision, list_credits
+from .attestation_api import attestation_view
+from .attesting import Attestor
 from .errors import CloudError, RefusedError
 from .keys import open_approver_key
 from .problems import describe
@@ -165,7 +167,7 @@ def page_router(services: Services, app: FastAPI) -> APIRouter:
                 taken, signature = _pasted(signed, request, decision)
             else:
                 taken, signature = _signed_here(services, request, decision, approver, reason, passphrase)
-            services.minting.decide(taken, signature)
+            services.decide(taken, signature)
         except CloudError as error:
             return refused(error)
         return RedirectResponse(f"/?done={decision.value}#mints", 303)
@@ -216,7 +218,7 @@ def _context(services: Services) -> dict[str, Any]:
         decided = session.scalars(requests.where(MintRequest.state != MintState.REQUESTED).limit(DECIDED_SHOWN))
         counts = session.execute(select(Batch.status, func.count()).group_by(Batch.status)).all()
         batches = session.scalars(select(Batch).order_by(Batch.epoch.desc(), Batch.received_at.desc()).limit(BATCHES_SHOWN))
-        sites = site_views(session, trust, now)
+        sites = site_views(session, trust, now, services.minting.attested)
         context = {
             "sites": sites,
             "charts": {view.name: _chart_of(session, view) for view in sites},
@@ -228,10 +230,11 @@ def _context(services: Services) -> dict[str, Any]:
         }
     return {
         **context,
+        "attestation": attestation_view(services),
         "credits": list_credits(services),
         "books": _books(services),
         "link": services.health(),
-        "approvers": _approvers(trust),
+        "approvers": _approvers(trust, services.attestor),
         "fingerprint": trust.fingerprint.hex(),
         "demonstration": trust.demonstration,
         "api_prefix": services.api_prefix,
@@ -239,8 +242,9 @@ def _context(services: Services) -> dict[str, Any]:
     }
 
 
-def _approvers(trust: TrustList) -> list[str]:
-    return sorted({key.name for key in trust.approvers if key.role == ROLE_APPROVER})
+def _approvers(trust: TrustList, attestor: Attestor | None) -> list[str]:
+    of_days = () if attestor is None else attestor.trust.newest.trust.approvers
+    return sorted({key.name for key in (*trust.approvers, *of_days) if key.role == ROLE_APPROVER})
 
 
 def _books(services: Services) -> Books:
@@ -294,8 +298,9 @@ def _templates() -> Environment:
         moment=_moment,
         minute=_minute,
         clock=_clock,
+        date=_date,
         duration=_duration,
-        words=lambda text: str(text).replace("_", " "),
+        words=lambda text: str(text).replace("_", " ").replace("-", " "),
         sentence=_sentence,
     )
     return environment
@@ -313,6 +318,10 @@ def _moment(unix_s: int) -> str:
 
 def _minute(unix_s: int) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _date(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d")
 
 
 def _clock(unix_s: int) -> str:

@@ -66,7 +66,8 @@ class Health:
 class Receiver:
     """One connection to the broker, kept up from `run` until `stop`.
 
-    `after_judging` is called whenever all that waited has been judged: at each connection and each minute.
+    `after_judging` is called whenever all that waited has been judged: at each connection and each minute. `fetch` answers witnesses, where
+    this cloud attests; only then are seals and statements subscribed to.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Receiver:
         intake: Intake,
         judge: Judge,
         after_judging: Callable[[], None] = lambda: None,
+        fetch: Callable[[str, bytes], None] | None = None,
     ) -> None:
         self._broker = broker
         self._password = password
@@ -95,6 +97,8 @@ class Receiver:
             "ack": intake.acknowledgement,
             "writes": intake.writes,
         }
+        if fetch is not None:
+            self._handlers |= {"seals": intake.seals, "statement": intake.statement, "fetch": fetch}
 
     @property
     def health(self) -> Health:

@@ -18,6 +18,17 @@ class UnknownSiteError(RefusedError):
         super().__init__(f"no site named {site} is in the trust list", "check the name, or enrol it with `thermogen-cloud enrol-site`")
 
 
+class AttestedSiteError(RefusedError):
+    """The site is enrolled for attestation."""
+
+    slug, title = "attested-site", "The site is minted by attested day"
+
+    def __init__(self, site: str) -> None:
+        super().__init__(
+            f"{site} is enrolled for attestation: what it signs by itself is not minted", "see its days: each is minted once it is attested"
+        )
+
+
 class UnknownMethodologyError(RefusedError):
     """This release has no such methodology."""
 

@@ -12,11 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import uvicorn
+from thermogen_esf.signatures import SigningKey
 
 from .accounting import UnbalancedBooksError, balanced
 from .api import METHODOLOGY, Services, application
+from .attestation_log import AttestationLog
+from .attestation_trust import AttestationTrust
+from .attested_minting import AttestedMinting
+from .attesting import Attestor
 from .commanding import Commanding
 from .daily import DailyRequests
+from .directory import CloudDirectory
+from .drawings import Drawings
 from .errors import OperatorError
 from .initialise import read_key
 from .intake import Intake
@@ -58,20 +65,29 @@ def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
             directory.ledger, read_key(directory.ledger_authority_key).seed, read_key(directory.ledger_holder_key).seed
         )
         try:
-            minting = Minting(registry, ledger, trust, key, clock)
+            attestor = _attestor(directory, registry, key, clock)
+            attested = frozenset[str]() if attestor is None else frozenset(attestor.trust.newest.by_name)
+            minting = Minting(registry, ledger, trust, key, clock, attested)
+            attested_minting = None if attestor is None else AttestedMinting(registry, ledger, attestor, key, METHODOLOGY, clock)
             minting.recover()
             try:
                 balanced(registry, ledger)
             except UnbalancedBooksError as error:
                 log.critical("the books do not balance: %s; %s", error, error.remedy)
             judge = Judge(registry, trust, clock)
+
+            def publish(site: str, leaf: str, payload: bytes) -> None:
+                receiver.publish(site, leaf, payload)  # which is made below
+
+            drawings = None if attestor is None else Drawings(attestor, registry, publish)
             receiver = Receiver(
                 settings.broker,
                 settings.broker_password,
                 settings.topic_prefix,
-                Intake(registry, key, trust, clock),
+                Intake(registry, key, trust, clock, attestor),
                 judge,
-                DailyRequests(registry, trust, minting, METHODOLOGY).request,
+                _upkeep(DailyRequests(registry, trust, minting, METHODOLOGY), attestor, drawings, attested_minting),
+                None if drawings is None else drawings.fetch,
             )
             commanding = Commanding(registry, trust, key, receiver.publish, clock)
             services = Services(
@@ -85,11 +101,33 @@ def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
                 clock,
                 settings.api_prefix,
                 settings.viewer,
+                attestor,
+                attested_minting,
             )
             yield Cloud(services, receiver)
         finally:
             ledger.close()
             registry.close()
+
+
+def _attestor(directory: CloudDirectory, registry: Registry, key: SigningKey, clock: Callable[[], int]) -> Attestor | None:
+    trust = AttestationTrust.load(directory)
+    if trust is None:
+        return None
+    return Attestor(registry, AttestationLog(registry, trust.root.hash, key), trust, METHODOLOGY, clock)
+
+
+def _upkeep(
+    daily: DailyRequests, attestor: Attestor | None, drawings: Drawings | None, attested_minting: AttestedMinting | None
+) -> Callable[[], None]:
+    def upkeep() -> None:
+        daily.request()
+        if attestor is not None and drawings is not None and attested_minting is not None:
+            attestor.round()
+            drawings.announce()
+            attested_minting.round()
+
+    return upkeep
 
 
 def serve(settings: Settings, clock: Callable[[], int]) -> None:

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from thermogen_esf import frames
 from thermogen_esf.describing import ip_text
 from thermogen_esf.evidence import mint as rules
+from thermogen_esf.evidence.attestation.attested import Attestation
+from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.trust import SiteKey, TrustList
 from thermogen_esf.hostlink import EPOCH_S
 from thermogen_esf.layout import FIELD, LEAF_BYTES
@@ -19,8 +21,22 @@ from thermogen_esf.scada import WRITABLE_BY_ADDRESS, WriteKind
 
 from .ledger import Holding
 from .minting import unminted
-from .registry import Acknowledgement, Alert, Approval, Batch, BatchStatus, Command, Credit, LiveFrame, MintRequest, ScadaWrite, Site
+from .registry import (
+    Acknowledgement,
+    Alert,
+    Approval,
+    AttestedMint,
+    Batch,
+    BatchStatus,
+    Command,
+    Credit,
+    LiveFrame,
+    MintRequest,
+    ScadaWrite,
+    Site,
+)
 
+NOT_ATTESTED = "not attested"
 STALE_S = 120
 """Wall seconds without a live frame after which a site counts as silent."""
 ALERTS_SHOWN = 5
@@ -146,6 +162,7 @@ class SiteView(BaseModel):
     name: str
     identity: str
     enrolled: bool
+    attested: bool = Field(description="sealed by its gateware and witnessed by others; else by its own key's word alone")
     nameplate_w: int | None
     channels: int | None
     clocks_per_site_second: int | None
@@ -207,6 +224,12 @@ class CreditView(BaseModel):
     transaction: str
     issued_at: int
     bundle_bytes: int
+    label: str = Field(description="witnessed or peer-checked, or not attested: by the site's own key alone")
+
+    @property
+    def attested(self) -> bool:
+        """Whether it came of an attested day."""
+        return self.label != NOT_ATTESTED
 
 
 def batch_summary(row: Batch, trust: TrustList) -> BatchSummary:
@@ -244,15 +267,15 @@ def _batch(row: Batch, trust: TrustList) -> dict[str, Any]:
     }
 
 
-def site_views(session: Session, trust: TrustList, now: int) -> list[SiteView]:
-    """Every enrolled site, then those only heard of, by name."""
+def site_views(session: Session, trust: TrustList, now: int, attested: frozenset[str] = frozenset()) -> list[SiteView]:
+    """Every enrolled site, then those only heard of, by name; `attested` are those that are enrolled for attestation."""
     enrolled = {key.name: key for key in trust.sites}  # of several keys, the last is the newest
     seen = {site.name: site for site in session.scalars(select(Site))}
     names = [*sorted(enrolled), *sorted(seen.keys() - enrolled.keys())]
-    return [_site(session, name, enrolled.get(name), seen.get(name), now) for name in names]
+    return [_site(session, name, enrolled.get(name), seen.get(name), now, name in attested) for name in names]
 
 
-def _site(session: Session, name: str, key: SiteKey | None, seen: Site | None, now: int) -> SiteView:
+def _site(session: Session, name: str, key: SiteKey | None, seen: Site | None, now: int, attested: bool) -> SiteView:
     identity = frames.site_identity(name)
     counts = session.execute(select(Batch.status, func.count()).where(Batch.identity == identity).group_by(Batch.status)).all()
     count, first, last = unminted(session, name)
@@ -262,6 +285,7 @@ def _site(session: Session, name: str, key: SiteKey | None, seen: Site | None, n
         name=name,
         identity=identity.hex(),
         enrolled=key is not None,
+        attested=attested,
         nameplate_w=key.nameplate_w if key else None,
         channels=key.channels if key else None,
         clocks_per_site_second=key.clocks_per_site_second if key else None,
@@ -417,6 +441,33 @@ def credit_views(rows: Iterable[Credit], sizes: Callable[[str], int], holdings: 
                 transaction=row.transaction,
                 issued_at=row.issued_at,
                 bundle_bytes=sizes(row.serial),
+                label=NOT_ATTESTED,
+            )
+        )
+    return views
+
+
+def attested_credit_views(rows: Iterable[AttestedMint], holdings: dict[str, Holding]) -> list[CreditView]:
+    """Credits of attested days, likewise."""
+    nothing = Holding(0, 0, 0, 0, 0)
+    views = []
+    for row in rows:
+        holding = holdings.get(row.mint or "", nothing)
+        views.append(
+            CreditView(
+                serial=row.serial,
+                site=row.site,
+                request=row.attestation.hex(),
+                amount=row.amount,
+                supply=holding.supply,
+                held=holding.held,
+                retired=holding.retired,
+                cancelled=holding.cancelled,
+                mint=row.mint or "",
+                transaction=row.transaction or "",
+                issued_at=row.changed_at,
+                bundle_bytes=len(row.bundle or b""),
+                label=Attestation.parse(Signed.parse(row.signed).document).label.value,
             )
         )
     return views

@@ -84,6 +84,7 @@ def initialise(directory: Path, site: str) -> dict[str, str]:
         "public_key": key.public_key.hex(),
         "key_id": key.key_id.hex(),
         "profile_hash": f"{profile.profile_hash:016x}",
+        "calibration_hash": f"{profile.calibration_hash:016x}",
     }
 
 

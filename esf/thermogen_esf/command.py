@@ -1,4 +1,4 @@
-"""`thermogen-esf`: show frames, write the generated documents.
+"""`thermogen-esf`: show frames, make trust lists, write the generated documents.
 
 Exit codes: 0 all was well; 1 something in the input is no frame, or a document is not up to date; 2 the command line or a file cannot
 be used.
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .ceremony.command import add_to as add_ceremony
 from .describing import Line, describe
 from .documents import stale, write
 from .frames import Batch, Frame, FrameError, Telemetry, encode, split_capture
@@ -44,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="thermogen-esf", description="Frames of Thermogen Zero, and the documents that specify them.")
+    parser = argparse.ArgumentParser(
+        prog="thermogen-esf", description="Frames of Thermogen Zero, the documents that specify them, and trust lists."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     decode = commands.add_parser(
         "decode",
@@ -70,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     document.add_argument("--directory", type=Path, default=Path("docs"), help="where the documents are (docs)")
     document.add_argument("--check", action="store_true", help="write nothing, name the documents that are not up to date")
     document.set_defaults(run=_document)
+    add_ceremony(commands)
     return parser
 
 

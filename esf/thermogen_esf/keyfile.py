@@ -1,4 +1,7 @@
-"""Key files: a signing key's 32-byte seed as 64 hexadecimal digits and a newline, readable by its owner only."""
+"""Key files: a signing key's 32-byte seed as 64 hexadecimal digits and a newline, readable by its owner only; and its public half.
+
+`encrypted_key` has those of people, under a passphrase.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from .signatures import SEED_BYTES, SigningKey
+from .signatures import PUBLIC_KEY_BYTES, SEED_BYTES, SigningKey
 
 _FILE_BYTES = 2 * SEED_BYTES + 1
 
@@ -33,13 +36,18 @@ def save_seed(path: Path, key: SigningKey) -> None:
 
     KeyFileExistsError where the path is taken, OSError where the directory cannot be written.
     """
+    save_private(path, key.seed.hex().encode("ascii") + b"\n")
+
+
+def save_private(path: Path, content: bytes) -> None:
+    """Write a new file, mode 0600: complete and durable on return, or not there at all. Errors as of `save_seed`."""
     path = Path(path)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, 0o600)  # whatever the umask
-            file.write(key.seed.hex().encode("ascii") + b"\n")
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.link(beside, path)  # unlike a rename, this never replaces a key
@@ -56,6 +64,18 @@ def save_seed(path: Path, key: SigningKey) -> None:
 
 def load_seed(path: Path) -> SigningKey:
     """Read a key file. KeyFilePermissionsError, KeyFileContentError, or OSError where it cannot be opened."""
+    content = load_private(path, _FILE_BYTES)
+    digits = content.removesuffix(b"\n")
+    if len(digits) == 2 * SEED_BYTES:
+        try:
+            return SigningKey.from_seed(bytes.fromhex(digits.decode("ascii")))
+        except ValueError:
+            pass  # said below, without the content
+    raise KeyFileContentError(f"{path} does not hold a seed: {2 * SEED_BYTES} hexadecimal digits and a newline")
+
+
+def load_private(path: Path, most: int) -> bytes:
+    """A private file's first `most` + 1 bytes. Errors as of `load_seed`."""
     path = Path(path)
     with path.open("rb") as file:
         mode = os.fstat(file.fileno()).st_mode
@@ -65,11 +85,19 @@ def load_seed(path: Path) -> SigningKey:
             raise KeyFilePermissionsError(
                 f"{path} has mode {stat.S_IMODE(mode):04o}, others can read it: chmod 600 it, and replace the key if others had access"
             )
-        content = file.read(_FILE_BYTES + 1)
-    digits = content.removesuffix(b"\n")
-    if len(digits) == 2 * SEED_BYTES:
-        try:
-            return SigningKey.from_seed(bytes.fromhex(digits.decode("ascii")))
-        except ValueError:
-            pass  # said below, without the content
-    raise KeyFileContentError(f"{path} does not hold a seed: {2 * SEED_BYTES} hexadecimal digits and a newline")
+        return file.read(most + 1)
+
+
+def load_public_key(path: Path) -> bytes:
+    """The ML-DSA-87 public key in a file, raw or in hexadecimal digits. KeyFileContentError, or OSError where it cannot be opened."""
+    with Path(path).open("rb") as file:
+        content = file.read(2 * PUBLIC_KEY_BYTES + 3)
+    if len(content) == PUBLIC_KEY_BYTES:
+        return content
+    try:
+        key = bytes.fromhex(content.decode("ascii").strip())
+    except ValueError:
+        key = b""
+    if len(key) != PUBLIC_KEY_BYTES:
+        raise KeyFileContentError(f"{path} does not hold an ML-DSA-87 public key: {PUBLIC_KEY_BYTES} bytes, raw or in hexadecimal digits")
+    return key

@@ -12,8 +12,8 @@ from .settings import CLOUD_USER
 
 MOSQUITTO = Path("/usr/sbin/mosquitto")
 
-SITE_WRITES = ("batch", "live", "alert", "ack", "writes")
-CLOUD_WRITES = ("receipt", "command")
+SITE_WRITES = ("batch", "live", "alert", "ack", "writes", "seals", "statement", "fetch")
+CLOUD_WRITES = ("receipt", "command", "drawing", "published")
 MAX_MESSAGE_BYTES = 1_048_576
 
 

@@ -1,4 +1,4 @@
-"""`thermogen-sim`: a virtual site as a process, driven by an ordinary day or by a series; an uplink that can be cut; the prover alone."""
+"""`thermogen-sim`: a virtual site as a process, by an ordinary day or a series; an uplink that can be cut; the prover alone; a fleet under attack."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from .compiler import shown_on_stderr, site_design, site_library
 from .errors import SettingError, SimulatorError
+from .fleet import command as fleet_command
 from .series import read_series
 from .service import CHANNELS, MODULES, Settings, SiteService
 from .uplink import run_uplink
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     vrf = commands.add_parser("vrf", help="a proof by the gateware's prover, RFC 9381 ECVRF-EDWARDS25519-SHA512-TAI")
     vrf.add_argument("--key", type=_hexadecimal, required=True, metavar="HEX", help="secret seed of 32 bytes; other users see it: a test's")
     vrf.add_argument("--alpha", type=_hexadecimal, required=True, metavar="HEX", help="what to prove for, 0 to 256 bytes")
+    fleet_command.add_to(commands)
     return parser
 
 
@@ -198,6 +200,8 @@ def main(argv: list[str] | None = None) -> int:
             _prove(arguments.key, arguments.alpha)
         elif arguments.command == "compile":
             _compile(*_gateware(arguments))
+        elif arguments.command == "fleet":
+            fleet_command.run(arguments)
         else:
             asyncio.run(_run_site(_settings(arguments)))
     except SettingError as error:

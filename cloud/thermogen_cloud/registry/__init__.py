@@ -6,6 +6,8 @@ from .tables import (
     Alert,
     Approval,
     AttestedDay,
+    AttestedMint,
+    AttestedMintState,
     Batch,
     BatchStatus,
     Command,
@@ -13,6 +15,7 @@ from .tables import (
     Credit,
     LiveFrame,
     LogEntry,
+    LoggedDay,
     MintRequest,
     MintState,
     Quarantined,
@@ -21,6 +24,8 @@ from .tables import (
     ScadaWrite,
     Site,
     StoredCheckpoint,
+    StoredSeal,
+    StoredStatement,
 )
 
 __all__ = [
@@ -28,6 +33,8 @@ __all__ = [
     "Alert",
     "Approval",
     "AttestedDay",
+    "AttestedMint",
+    "AttestedMintState",
     "Batch",
     "BatchStatus",
     "Command",
@@ -35,6 +42,7 @@ __all__ = [
     "Credit",
     "LiveFrame",
     "LogEntry",
+    "LoggedDay",
     "MintRequest",
     "MintState",
     "Quarantined",
@@ -44,4 +52,6 @@ __all__ = [
     "ScadaWrite",
     "Site",
     "StoredCheckpoint",
+    "StoredSeal",
+    "StoredStatement",
 ]

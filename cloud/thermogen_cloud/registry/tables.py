@@ -41,6 +41,19 @@ class BatchStatus(enum.StrEnum):
     REFUSED = "refused"
 
 
+class AttestedMintState(enum.StrEnum):
+    """How far the mint of an attested day has come."""
+
+    WAITING = "waiting"
+    """For a person's decision."""
+    MINTING = "minting"
+    MINTED = "minted"
+    REJECTED = "rejected"
+    BELOW_LEAST_MINT = "below-least-mint"
+    REFUSED = "refused"
+    """A verifier would refuse its bundle."""
+
+
 class MintState(enum.StrEnum):
     """How far a mint has come."""
 
@@ -325,7 +338,63 @@ class StoredCheckpoint(Base):
     __tablename__ = "checkpoints"
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(index=True)
+    """Entries of the log at it."""
     signed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class LoggedDay(Base):
+    """A day whose root is in the log, at its first entry; two of a site and day with different roots are both kept."""
+
+    __tablename__ = "logged_days"
+
+    entry: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    site: Mapped[bytes] = mapped_column(IDENTITY)
+    day: Mapped[int]
+    root: Mapped[bytes] = mapped_column(HASH)
+    opening: Mapped[bytes] = mapped_column(LargeBinary)
+    """The seal before the day's first; empty where it begins with a boot's first."""
+    seals: Mapped[bytes] = mapped_column(LargeBinary)
+    """The day's, one after the other, and the closing one last."""
+
+    __table_args__ = (Index("ix_logged_days_site_day", "site", "day"),)
+
+
+class StoredSeal(Base):
+    """A seal that the site's VRF key proved; two of one epoch are both kept."""
+
+    __tablename__ = "seals"
+
+    input_hash: Mapped[bytes] = mapped_column(HASH, primary_key=True)
+    """SHA3-256 of what was proven: another proof of the same is the same seal."""
+    site: Mapped[bytes] = mapped_column(IDENTITY)
+    epoch: Mapped[int]
+    seal: Mapped[bytes] = mapped_column(LargeBinary)
+    logged: Mapped[bool] = mapped_column(default=False, index=True)
+    received_at: Mapped[int]
+
+    __table_args__ = (Index("ix_seals_site_epoch", "site", "epoch"),)
+
+
+class StoredStatement(Base):
+    """A witness's statement as it came, believed or not."""
+
+    __tablename__ = "statements"
+
+    document_hash: Mapped[bytes] = mapped_column(HASH, primary_key=True)
+    site: Mapped[bytes] = mapped_column(IDENTITY)
+    """Whose day it is of."""
+    day: Mapped[int]
+    beacon_number: Mapped[int]
+    witness: Mapped[bytes] = mapped_column(IDENTITY)
+    signed: Mapped[bytes] = mapped_column(LargeBinary)
+    refused: Mapped[str] = mapped_column(String(500))
+    """Why it counts for nothing; empty where it is valid."""
+    entry: Mapped[int | None]
+    """Its index in the log; None until it is there, and where it is refused."""
+    received_at: Mapped[int]
+
+    __table_args__ = (Index("ix_statements_site_day", "site", "day"),)
 
 
 class AttestedDay(Base):
@@ -346,4 +415,29 @@ class AttestedDay(Base):
     received: Mapped[int]
     energy_mj: Mapped[int | None]
     gas: Mapped[int | None]
+    changed_at: Mapped[int]
+
+
+class AttestedMint(Base):
+    """The attestation of a site's day, and the credit that came of it. The primary key is the rule: at most one a day."""
+
+    __tablename__ = "attested_mints"
+
+    site: Mapped[str] = mapped_column(String(128), primary_key=True)
+    day: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int]
+    attestation: Mapped[bytes] = mapped_column(HASH, unique=True)
+    """Its hash: what an approver signs and the ledger's address follows from."""
+    signed: Mapped[bytes] = mapped_column(LargeBinary)
+    amount: Mapped[int]
+    state: Mapped[AttestedMintState] = mapped_column(_word(AttestedMintState, 24), index=True)
+    detail: Mapped[str] = mapped_column(String(500))
+    vintage: Mapped[int]
+    number: Mapped[int]
+    serial: Mapped[str] = mapped_column(String(32), unique=True)
+    approval: Mapped[bytes | None] = mapped_column(LargeBinary)
+    approval_signature: Mapped[bytes | None] = mapped_column(LargeBinary)
+    mint: Mapped[str | None] = mapped_column(String(64), unique=True)
+    transaction: Mapped[str | None] = mapped_column(String(128))
+    bundle: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     changed_at: Mapped[int]

@@ -6,7 +6,7 @@ Every step can be bent before the next one is made, so that an attack is a day w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from thermogen_esf.evidence.attestation.enrolment import vrf_keys
 from thermogen_esf.evidence.attestation.log import Checkpoint, Log, day_entry, seal_entry, statement_entry, trust_entry
 from thermogen_esf.evidence.attestation.proof_bundle import EnrolledBytes, Entry, ProofBundle, StatementBytes, encode_frames
 from thermogen_esf.evidence.attestation.quorum import Findings, Outcome, decide
-from thermogen_esf.evidence.attestation.recompute import recompute_day
+from thermogen_esf.evidence.attestation.recompute import Recomputed, recompute_day
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.statement import Opinion, Statement, judge_statement
 from thermogen_esf.evidence.catalogue import rule
@@ -50,6 +50,16 @@ class AttestedDay:
     """Witness, statement, index of its entry."""
     chain: list[Checkpoint] = field(default_factory=list)
     history_mj: tuple[int, ...] = ()
+    further: dict[int, list[bytes]] = field(default_factory=dict)
+    """By epoch, what else is published as its batch."""
+    before: dict[int, SyntheticSite] = field(default_factory=dict)
+    """By epoch, the site as it was before it measured it: to make another batch of it."""
+    consider: Callable[[AttestedDay, SealingNode], Statement | None] = lambda day, node: day.found_by(node)
+    """What a site comes to on the day, None where it is not drawn; the daemon's witness can stand here."""
+    silent: frozenset[str] = frozenset()
+    """Sites whose seals the beacon's checkpoint does not get."""
+    two_roots: bool = False
+    two_seals: bool = False
 
     def __post_init__(self) -> None:
         self.log = Log(self.fleet.root.hash)
@@ -65,6 +75,7 @@ class AttestedDay:
     def measure(self, bend: Bend | None = None) -> None:
         """The site measures, signs and seals its epochs."""
         for epoch in range(DAY * 96, DAY * 96 + self.epochs):
+            self.before[epoch] = replace(self.site, batches=[])
             batch = self.site.epoch(epoch, self.leaves, bend=bend or self.hashes)
             frame = decode(batch)
             self.batches[epoch] = batch
@@ -81,31 +92,58 @@ class AttestedDay:
             self.log.append(seal_entry(seal))
         self.day, self.day_index = day, self.log.append(day_entry(day))
         self._checkpoint(NEXT_DAY + MINUTE_S)
-        self.contributions = [node.seal(first + 96) for node in self.fleet.nodes[1:]]
+        self.contributions = [node.seal(first + 96) for node in self.fleet.nodes[1:] if node.name not in self.silent]
         for seal in self.contributions:
             self.log.append(seal_entry(seal))
-        self.drawn = self._checkpoint(NEXT_DAY + 2 * MINUTE_S)
-        self.drawing = Drawing(day.site, day.number, day.root, self.drawn.number, self.drawn.beacon)
+        self._draw()
         return day
 
+    def _draw(self) -> None:
+        self.drawn = self._checkpoint(self.chain[-1].time + MINUTE_S)
+        self.drawing = Drawing(self.day.site, self.day.number, self.day.root, self.drawn.number, self.drawn.beacon)
+
+    def draw_again(self, log_again: bool) -> None:
+        """Another beacon is made and used, a minute later; where the root is logged again, as if that had been its first time."""
+        if log_again:
+            self.day_index = self.log.append(day_entry(self.day))
+            self._checkpoint(self.chain[-1].time + MINUTE_S)
+        self.contributions = [node.seal(DAY * 96 + 97) for node in self.fleet.nodes[1:]]
+        for seal in self.contributions:
+            self.log.append(seal_entry(seal))
+        self._draw()
+
     def witness(self) -> None:
-        """All that are drawn recompute what is published and publish what they found; then the window passes."""
+        """The day closes, and its witnesses are heard."""
         self.close()
-        published = {epoch: [batch] for epoch, batch in self.batches.items()}
-        found = recompute_day(self.day, self.enrolment, self.fleet.trust.as_batch_trust([self.enrolment.site_key]), published)
+        self.hear()
+
+    def hear(self) -> None:
+        """All that are drawn recompute what is published and publish what they found; then the window passes."""
         for node in self.fleet.nodes[1:]:
-            proof = node.draw(self.drawing)
-            if not is_drawn(output(proof), self.fleet.trust.site_count - 1):
-                continue
-            epoch = found.epoch if found.opinion is Opinion.DISSENT else None
-            came_to = Statement(
-                self.drawing, node.identity, proof, found.opinion, found.why, epoch, found.claims, self.drawn.time + MINUTE_S
-            )
-            said = self.say(node, came_to)
+            came_to = self.consider(self, node)
+            said = None if came_to is None else self.say(node, came_to)
             if said is not None:
                 self.publish(node, said)
         self._checkpoint(self.drawn.time + MINUTE_S)
         self._checkpoint(self.drawn.time + 6 * MINUTE_S)
+
+    @property
+    def published(self) -> dict[int, list[bytes]]:
+        """All batches that a witness can fetch, by epoch."""
+        return {epoch: [batch, *self.further.get(epoch, [])] for epoch, batch in self.batches.items()}
+
+    @cached_property
+    def recomputed(self) -> Recomputed:
+        """What anybody comes to who has what is published."""
+        return recompute_day(self.day, self.enrolment, self.fleet.trust.as_batch_trust([self.enrolment.site_key]), self.published)
+
+    def found_by(self, node: SealingNode) -> Statement | None:
+        """What an honest witness comes to, by the rules alone; None where it is not drawn."""
+        proof, found = node.draw(self.drawing), self.recomputed
+        if not is_drawn(output(proof), self.fleet.trust.site_count - 1):
+            return None
+        epoch = found.epoch if found.opinion is Opinion.DISSENT else None
+        return Statement(self.drawing, node.identity, proof, found.opinion, found.why, epoch, found.claims, self.drawn.time + MINUTE_S)
 
     def publish(self, node: SealingNode, statement: Statement) -> Signed:
         """Sign a statement with its witness's key and log it."""
@@ -125,7 +163,9 @@ class AttestedDay:
             judge_statement(signed, self.drawing, self.fleet.entry(node), trust, self.drawn.time, self._holding(index).time)
             for node, signed, index in self.statements
         ]
-        return decide(heard, Findings(trust.site_count, 1, self.drawn.time, self.chain[-1].time, self.history_mj))
+        drawn_at = self.drawn.time if self.drawn.draws else None
+        findings = Findings(trust.site_count, 1, drawn_at, self.chain[-1].time, self.history_mj, self.two_seals, self.two_roots)
+        return decide(heard, findings)
 
     def _holding(self, index: int) -> Checkpoint:
         return next(each for each in self.chain if each.size > index)

@@ -49,9 +49,9 @@ class Fleet:
     """Fields of an enrolment to replace, by site name."""
 
     @classmethod
-    def of(cls, count: int, operators: int) -> Fleet:
+    def of(cls, count: int, operators: int, seed: int = 0) -> Fleet:
         """So many nodes, dealt to so many operators."""
-        nodes = [SealingNode.named(f"tz-{number:04}") for number in range(count)]
+        nodes = [SealingNode.named(f"tz-{number:04}", seed) for number in range(count)]
         return cls(nodes, {node.name: f"operator-{number % operators}" for number, node in enumerate(nodes)})
 
     def enrolment(self, node: SealingNode) -> Enrolment:
@@ -108,7 +108,10 @@ class Fleet:
             gateware=(Gateware("node-0.3", BITSTREAM, SINCE - 2_000, None),),
             provisioners=(NamedKey("provisioner", signing_key("provisioner").public_key, SINCE - 2_000, None),),
             clouds=(NamedKey("cloud-1", signing_key("cloud-1").public_key, SINCE - 2_000, None),),
-            approvers=(ApproverKey("alice", "approver", signing_key("alice").public_key, SINCE - 2_000, None),),
+            approvers=tuple(
+                ApproverKey(name, role, signing_key(name).public_key, SINCE - 2_000, None)
+                for name, role in (("alice", "approver"), ("anna", "auditor"))
+            ),
             site_count=len(self.entries),
             sites_root=sites_root([each.enrolment for each in self.entries]),
             vrf_keys_root=vrf_keys_root(vrf_keys([each.enrolment for each in self.entries])),

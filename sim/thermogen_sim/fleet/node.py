@@ -30,9 +30,9 @@ class SealingNode:
     seals: list[Seal] = field(default_factory=list)
 
     @classmethod
-    def named(cls, name: str) -> SealingNode:
-        """A node whose key follows from its name."""
-        return cls(name, SoftwareProver(sha3_256(name.encode()).digest()))
+    def named(cls, name: str, seed: int = 0) -> SealingNode:
+        """A node whose key follows from its name and, where it is not 0, a seed."""
+        return cls(name, SoftwareProver(sha3_256((f"{name} {seed}" if seed else name).encode()).digest()))
 
     @property
     def identity(self) -> bytes:

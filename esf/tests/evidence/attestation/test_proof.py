@@ -23,7 +23,8 @@ from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS, DayState, L
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.statement import Claims, Opinion, Statement, Why
 from thermogen_esf.evidence.attestation.trust import TRUST_CONTEXT
-from thermogen_esf.evidence.catalogue import rule
+from thermogen_esf.evidence.canonical import canonical
+from thermogen_esf.evidence.catalogue import METHODOLOGY_CONTEXT, read, rule
 from thermogen_esf.evidence.check import Reason
 from thermogen_esf.evidence.command import main
 from thermogen_esf.evidence.errors import EvidenceError
@@ -337,6 +338,37 @@ def test_a_day_off_its_baseline_needs_a_persons_approval():
 )
 def test_an_attestation_that_says_more_than_comes_out_is_refused(honest, change, step, reason):
     assert _wrong(_verify(honest, honest.bundle(honest.attestation(**change)))) == (step, reason)
+
+
+def _own_methodology(signer, **changes):
+    """A methodology of one's own, as its auditor signed it."""
+    value = {**json.loads(rule("EPA-AP42-CH4-FLARE").document), "id": "CUSTOM", "title": "Our flare", **changes}
+    return Signed.by(canonical(value), [signing_key(signer)], METHODOLOGY_CONTEXT)
+
+
+def _by_own_methodology(day, signed, evidence=bytes(32), **changes):
+    own = read(signed.document)
+    emitted = day.attestation()
+    amount, carry = own.amount(emitted.energy_mj, emitted.gas, 0, bytes(32))
+    named = {"methodology": "CUSTOM", "methodology_hash": own.hash, "baseline_evidence": evidence, "amount": amount, "carry_out": carry}
+    return _verify(day, day.bundle(day.attestation(**{**named, **changes}), methodology=signed.encode()))
+
+
+def test_a_methodology_of_ones_own_is_believed_where_an_auditor_of_the_list_signed_it(honest):
+    report = _by_own_methodology(honest, _own_methodology("anna"))
+    assert report.believed, report.first_wrong
+    assert any("auditor" in sentence for sentence in report.rests_on)
+
+
+def test_a_methodology_of_ones_own_that_no_auditor_signed_or_that_was_changed_is_refused(honest):
+    unknown = ("7 calculation", Reason.UNKNOWN_METHODOLOGY)
+    for signer in ("alice", "cloud-1", "eve"):  # an approver is no auditor
+        assert _wrong(_by_own_methodology(honest, _own_methodology(signer))) == unknown
+    signed = _own_methodology("anna")
+    assert _wrong(_by_own_methodology(honest, signed, methodology_hash=bytes(32))) == unknown
+    assert _wrong(_by_own_methodology(honest, signed, evidence=None)) == unknown
+    assert _wrong(_by_own_methodology(honest, signed, amount=1_000_000)) == ("7 calculation", Reason.WRONG_AMOUNT)
+    assert _wrong(_by_own_methodology(honest, Signed(_own_methodology("anna", title="Theirs").document, signed.signatures))) == unknown
 
 
 def test_an_attestation_that_the_cloud_did_not_emit_is_refused(honest):

@@ -149,12 +149,14 @@ class Log:
         """The newest checkpoint."""
         return self._last
 
+    @property
+    def entries(self) -> tuple[bytes, ...]:
+        """All of them, in order: what a monitor holds."""
+        return tuple(self._entries)
+
     def append(self, entry: bytes) -> int:
         """Append an entry and give its index. LogError for an entry of no kind."""
-        if not entry or entry[0] not in {int(kind) for kind in EntryKind}:
-            raise LogError(
-                f"an entry of kind {entry[:1].hex() or 'nothing'} is none of {', '.join(kind.name.lower() for kind in EntryKind)}"
-            )
+        check_entry(entry)
         self._entries.append(entry)
         return len(self._entries) - 1
 

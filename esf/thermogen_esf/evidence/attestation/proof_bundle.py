@@ -30,7 +30,7 @@ _ENTRY = Struct("index" / Int64ub, "checkpoint" / Int64ub, "proof" / _HASHES)
 PROOF_BUNDLE = Struct(
     "magic" / Const(MAGIC) * "`TZPROOF1`",
     "attestation" / _SECTION * "length u32 and the signed attestation",
-    "methodology" / _SECTION * "length u32 and the methodology in canonical JSON",
+    "methodology" / _SECTION * "length u32 and the methodology in canonical JSON; for CUSTOM as its auditor signed it",
     "trust" / _SECTION * "length u32 and the signed trust list",
     "enrolments"
     / PrefixedArray(Int16ub, Struct("index" / Int32ub, "proof" / _HASHES, "document" / _SECTION))

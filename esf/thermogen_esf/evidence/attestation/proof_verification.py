@@ -12,7 +12,7 @@ from hashlib import sha3_256
 from itertools import pairwise
 
 from ..approval import Approval, judge_approval
-from ..catalogue import Refusal, Rule, catalogue
+from ..catalogue import CUSTOM, Refusal, Rule, catalogue, custom
 from ..check import Check, Reason, passed, refused, undecided
 from ..errors import EvidenceError
 from ..trust import valid_at
@@ -242,7 +242,7 @@ class _Verification:
     def _calculation(self) -> None:
         attestation, name = self.attestation, "amount recomputed"
         try:
-            rule = _rule(self.bundle.methodology, attestation)
+            rule = self._rule()
             assert self.outcome.energy_mj is not None and self.outcome.gas is not None, "a quorum claims both"
             amount, carry = rule.amount(self.outcome.energy_mj, self.outcome.gas, attestation.carry_in, attestation.baseline_evidence)
         except (EvidenceError, ValueError) as error:
@@ -256,6 +256,21 @@ class _Verification:
             text = f"{amount} x 1e-6 t is below the least mint of {rule.least_mint}"
             self._step("calculation", [refused("least mint", Reason.BELOW_LEAST_MINT, text, **numbers)])
         self._step("calculation", [passed(name, f"{rule.identifier}: {amount} x 1e-6 t CO2e, {carry} parts carried over", **numbers)])
+
+    def _rule(self) -> Rule:
+        """The methodology that the attestation names: of this release, or somebody's own that an auditor of the trust list signed."""
+        document, attestation = self.bundle.methodology, self.attestation
+        if attestation.methodology == CUSTOM:
+            own = custom(Signed.parse(document), self.trust.approvers, self.drawn.time)
+            if own.hash != attestation.methodology_hash:
+                raise EvidenceError(f"the bundle's {CUSTOM} has the hash {own.hash.hex()}, named is {attestation.methodology_hash.hex()}")
+            return own
+        known = catalogue().get(attestation.methodology)
+        if known is None or known.hash != attestation.methodology_hash or known.document != document:
+            raise EvidenceError(f"{attestation.methodology} with hash {attestation.methodology_hash.hex()} is not of this release")
+        if isinstance(known, Refusal):
+            raise EvidenceError(f"{known.identifier} refuses: {known.reason}")
+        return known
 
     def _attestation(self) -> None:
         wrong = _differences(self.attestation, self.outcome, self.drawing, self.bundle.attempt)
@@ -279,6 +294,8 @@ class _Verification:
         say(f"The root keys given, SHA3-256 {self.root.hash.hex()}, which signed revision {self.trust.revision} of the trust list.")
         say("That the bitstream which was provisioned is the one that runs.")
         say("That sensors tell the truth: witnesses prove publication and arithmetic.")
+        if self.attestation.methodology == CUSTOM:
+            say("That the auditor who signed the methodology was right to: its constants are nobody else's.")
         if self.frames is None:
             say("Energy and gas are the witnesses' word: give the companion with --frames to recompute them.")
         if not self.bundle.vrf_keys:
@@ -327,15 +344,6 @@ def _claimed(claims: Claims, outcome: Outcome) -> Check:
         text = f"the leaves give {claims.energy_mj} mJ and {claims.gas} of gas; the lowest claims are {outcome.energy_mj} and {outcome.gas}"
         return refused(name, Reason.WRONG_ENERGY, text, **numbers)
     return passed(name, f"the leaves give {claims.energy_mj} mJ and {claims.gas} of gas", **numbers)
-
-
-def _rule(document: bytes, attestation: Attestation) -> Rule:
-    known = catalogue().get(attestation.methodology)
-    if known is None or known.hash != attestation.methodology_hash or known.document != document:
-        raise EvidenceError(f"{attestation.methodology} with hash {attestation.methodology_hash.hex()} is not of this release")
-    if isinstance(known, Refusal):
-        raise EvidenceError(f"{known.identifier} refuses: {known.reason}")
-    return known
 
 
 def _differences(attestation: Attestation, outcome: Outcome, drawing: Drawing, attempt: int) -> str:

@@ -1,0 +1,244 @@
+"""From seals that arrive to a day's state: every failure has its state, is shown, and stays over a restart."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+from thermogen_cloud.attestation_trust import AttestationTrust, AttestationTrustError, adopt
+from thermogen_cloud.attesting import NotAttestedError
+from thermogen_cloud.directory import CloudDirectory
+from thermogen_cloud.registry import LoggedDay, StoredStatement
+from thermogen_esf.evidence.attestation.exchange import encode_seals
+from thermogen_esf.evidence.attestation.log import day_entry
+from thermogen_esf.evidence.attestation.statement import Claims, Opinion, Why
+from thermogen_sim.fleet.enrolling import signing_key
+from thermogen_sim.fleet.node import SealingNode
+
+from .attesting_fleet import DAY, FIRST, AttestingCloud, large_fleet, write_trust
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    cloud = AttestingCloud(tmp_path)
+    yield cloud
+    cloud.registry.close()
+
+
+def test_a_day_is_logged_drawn_witnessed_and_decided(cloud):
+    cloud.measure()
+    announced = cloud.drawn()
+    assert announced.site == "tz-0000" and cloud.states() == [(1, "collecting")]
+    cloud.witness(announced)
+    cloud.round()
+    assert cloud.states() == [(1, "collecting")]
+    cloud.round(300)
+    # Nothing is attested before it: a baseline needs 30 days.
+    assert cloud.states() == [(1, "off-baseline")]
+    row = cloud.row()
+    assert (row.agreeing, row.received, row.label) == (5, 5, "peer-checked") and row.energy_mj > 0
+    assert cloud.attestor.announcements() == []
+
+
+def test_a_site_that_is_not_enrolled_or_does_not_prove_its_seal_is_refused(cloud):
+    stranger = SealingNode.named("tz-stranger")
+    with pytest.raises(NotAttestedError, match="not enrol"):
+        cloud.attestor.take_seals(encode_seals([stranger.seal(FIRST)]))
+    forged = replace(cloud.node.seal(FIRST), root=bytes(32))
+    with pytest.raises(NotAttestedError, match="not proven"):
+        cloud.attestor.take_seals(encode_seals([forged]))
+    for junk in (b"", b"x" * 185, b"x" * 186):
+        with pytest.raises(NotAttestedError):
+            cloud.attestor.take_seals(junk)
+    cloud.round()
+    assert len(cloud.attestor.log) == 1  # the trust list
+
+
+def test_the_same_seals_again_change_nothing(cloud):
+    cloud.measure()
+    cloud.round()
+    before = len(cloud.attestor.log)
+    cloud.attestor.take_seals(encode_seals(cloud.node.seals))
+    cloud.round()
+    assert len(cloud.attestor.log) == before
+
+
+def test_a_day_with_a_seal_missing_is_not_closed_and_is_when_it_comes(cloud):
+    cloud.measure(epochs=0)
+    seals = [cloud.node.seal(FIRST + 97), cloud.node.seal(FIRST + 98), cloud.node.seal(FIRST + 192)]
+    cloud.attestor.take_seals(encode_seals([seals[0], seals[2]]))
+    cloud.round()
+    assert "withheld" in cloud.attestor.waiting["tz-0000", DAY + 1]
+    cloud.attestor.take_seals(encode_seals([seals[1]]))
+    cloud.round()
+    assert cloud.attestor.waiting == {}
+    with cloud.registry.reading() as session:
+        assert session.scalars(select(LoggedDay.day)).all() == [DAY + 1]
+
+
+def test_without_enough_sites_nothing_is_drawn(cloud):
+    cloud.measure()
+    cloud.round()
+    cloud.attestor.take_seals(encode_seals([cloud.fleet.nodes[1].seal(FIRST + 96)]))
+    cloud.round()
+    assert cloud.states() == [(1, "waiting-for-beacon")] and cloud.attestor.announcements() == []
+
+
+def test_a_day_without_a_quorum_is_deferred_and_drawn_again_up_to_four_times(cloud):
+    cloud.measure()
+    cloud.drawn()
+    for attempt in range(2, 5):
+        cloud.round(900)
+        assert cloud.states()[-1][1] in ("deferred", "waiting-for-beacon")
+        cloud.others_seal(FIRST + 96 + attempt)
+        cloud.round()
+        assert cloud.states()[-1] == (attempt, "collecting")
+    cloud.round(900)
+    assert cloud.states() == [(1, "deferred"), (2, "deferred"), (3, "deferred"), (4, "review")]
+
+
+def test_the_second_attempt_can_find_its_quorum(cloud):
+    cloud.measure()
+    cloud.drawn()
+    cloud.round(900)
+    cloud.others_seal(FIRST + 97)
+    cloud.round()
+    (announced,) = cloud.attestor.announcements()
+    cloud.witness(announced)
+    cloud.round()
+    cloud.round(300)
+    assert cloud.states() == [(1, "deferred"), (2, "off-baseline")]
+
+
+def _one(change):
+    return lambda node, statement: change(statement) if node.name == "tz-0003" else statement
+
+
+def _dissents(why):
+    return _one(lambda statement: replace(statement, opinion=Opinion.DISSENT, why=why, epoch=FIRST + 1, claims=None))
+
+
+@pytest.mark.parametrize(
+    ("say", "state", "epoch"),
+    [
+        (_dissents(Why.IMPLAUSIBLE), "review", FIRST + 1),
+        (_dissents(Why.ROOT_DIFFERS), "roots-disagree", FIRST + 1),
+        (_one(lambda each: replace(each, claims=Claims(each.claims.energy_mj // 2, each.claims.gas))), "claims-disagree", None),
+        (lambda node, statement: statement if node.name < "tz-0003" else None, "deferred", None),
+    ],
+    ids=["dissent", "root", "claims", "quorum-timeout"],
+)
+def test_what_a_witness_says_is_stored_as_the_days_state(cloud, say, state, epoch):
+    cloud.measure()
+    cloud.witness(cloud.drawn(), say)
+    cloud.round()
+    cloud.round(300)
+    assert cloud.states()[0] == (1, state)
+    cloud.open()  # as after a restart
+    assert cloud.states()[0] == (1, state) and cloud.attestor.days.of("tz-0000")[-1].epoch == epoch
+
+
+def test_a_methodology_that_cannot_be_applied_is_a_state_and_not_a_fault(tmp_path):
+    cloud = AttestingCloud(tmp_path, methodology="GS-MICRO-SCALE")
+    cloud.measure()
+    cloud.witness(cloud.drawn())
+    cloud.round()
+    cloud.round(300)
+    assert cloud.states() == [(1, "methodology-error")] and "GS-MICRO-SCALE" in cloud.row().detail
+    cloud.registry.close()
+
+
+def refused(cloud):
+    with cloud.registry.reading() as session:
+        return [row.refused for row in session.scalars(select(StoredStatement)) if row.refused]
+
+
+def test_a_witness_whose_signature_or_draw_is_wrong_is_rejected_alone_and_kept_with_the_reason(cloud):
+    cloud.measure()
+    announced = cloud.drawn()
+    kept = {}
+    cloud.witness(announced, lambda node, statement: kept.setdefault(node.name, statement) and None)
+    for name, said in kept.items():
+        signer = "eve" if name == "tz-0001" else name
+        wrong = replace(said, proof=cloud.fleet.nodes[3].draw(announced.drawing)) if name == "tz-0002" else said
+        cloud.attestor.take_statement(wrong.sign(signing_key(signer)).encode())
+    cloud.round()
+    cloud.round(300)
+    assert cloud.row().received == 3 and cloud.states() == [(1, "off-baseline")]
+    assert sorted(text.partition(":")[0] for text in refused(cloud)) == ["statement signed", "witness drawn"]
+
+
+def test_a_statement_on_a_beacon_that_drew_nothing_counts_for_nothing(cloud):
+    cloud.measure()
+    announced = replace(cloud.drawn(), beacon=b"another".ljust(32))
+    cloud.witness(announced)
+    cloud.round()
+    cloud.round(300)
+    assert cloud.states()[0] == (1, "deferred")
+    assert len(refused(cloud)) == 5 and "nothing was drawn" in refused(cloud)[0]
+
+
+def test_a_dissent_after_the_window_undoes_the_day(cloud):
+    cloud.measure()
+    announced = cloud.drawn()
+    late = {}
+    cloud.witness(announced, lambda node, said: said if node.name != "tz-0003" else late.setdefault("said", said) and None)
+    cloud.round()
+    cloud.round(300)
+    assert cloud.states() == [(1, "off-baseline")]
+    dissent = replace(late["said"], opinion=Opinion.DISSENT, why=Why.BATCH_REFUSED, epoch=FIRST, claims=None)
+    cloud.attestor.take_statement(dissent.sign(signing_key("tz-0003")).encode())
+    cloud.round()
+    assert cloud.states() == [(1, "review")] and "after the window" in cloud.row().detail
+
+
+def test_two_seals_of_an_epoch_suspend_the_site_whenever_the_second_comes(cloud):
+    cloud.measure()
+    twin = SealingNode.named("tz-0000")
+    cloud.witness(cloud.drawn())
+    cloud.round()
+    cloud.round(300)
+    cloud.attestor.take_seals(encode_seals([twin.seal(FIRST)]))
+    cloud.round()
+    assert cloud.states() == [(1, "suspended")] and cloud.attestor.days.suspended("tz-0000")
+
+
+def test_two_roots_of_a_day_in_the_log_are_never_minted(cloud):
+    cloud.measure()
+    cloud.drawn()
+    (attempt,) = cloud.attestor.attempts(cloud.node.identity, DAY)
+    other = replace(attempt.day, seals=attempt.day.seals[:-1])
+    cloud.attestor._log_day(other)
+    cloud.round()
+    assert cloud.states() == [(1, "roots-disagree")]
+    assert day_entry(other) != day_entry(attempt.day)
+
+
+def test_a_restart_at_any_moment_goes_on_where_it_was(cloud):
+    cloud.measure()
+    cloud.open()
+    announced = cloud.drawn()
+    cloud.open()
+    cloud.witness(announced)
+    cloud.open()
+    cloud.round()
+    cloud.open()
+    cloud.round(300)
+    assert cloud.states() == [(1, "off-baseline")] and cloud.row().agreeing == 5
+
+
+def test_a_list_that_does_not_follow_or_does_not_name_the_cloud_is_not_adopted(tmp_path):
+    fleet = large_fleet()
+    directory = CloudDirectory(tmp_path / "cloud")
+    directory.create()
+    files = write_trust(fleet, tmp_path / "ceremony")
+    with pytest.raises(AttestationTrustError, match="name this cloud"):
+        adopt(directory, *files, signing_key("eve").public_key, fleet.trust.valid_from + 10_000)
+    assert AttestationTrust.load(directory) is None
+    own = signing_key("cloud-1").public_key
+    (tmp_path / "ceremony/trust.signed").write_bytes(fleet.signed_trust("rita").encode())
+    with pytest.raises(AttestationTrustError, match="2 are needed"):
+        adopt(directory, *files, own, fleet.trust.valid_from + 10_000)
+    write_trust(fleet, tmp_path / "ceremony")
+    adopt(directory, *files, own, fleet.trust.valid_from + 10_000)
+    with pytest.raises(AttestationTrustError, match="does not follow"):
+        adopt(directory, *files, own, fleet.trust.valid_from + 10_000)

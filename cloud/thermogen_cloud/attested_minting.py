@@ -1,0 +1,246 @@
+"""From an attested day to a credit: one attestation a day, verified as a stranger would before the ledger hears of it.
+
+    waiting ──▶ minting ──▶ minted        a person decides where the state says so; an attested day goes on by itself
+       └──────▶ rejected
+    below-least-mint, refused             nothing is issued; the reason is kept
+
+The attestation is signed and on the disk before the ledger is asked; the ledger issues it once, at an address that follows from its hash,
+so that whatever is interrupted is taken up by asking whether that address exists. While one of a site waits no other is made: it would
+carry the same remainder.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from thermogen_esf.evidence import mint as rules
+from thermogen_esf.evidence.approval import Approval, Decision, judge_approval
+from thermogen_esf.evidence.attestation.attested import Attestation
+from thermogen_esf.evidence.attestation.proof_verification import verify_proof
+from thermogen_esf.evidence.attestation.quorum import DayState, Label
+from thermogen_esf.evidence.attestation.signed import Signed
+from thermogen_esf.evidence.catalogue import Rule, rule
+from thermogen_esf.evidence.check import Reason
+from thermogen_esf.evidence.ledger_record import SYMBOL
+from thermogen_esf.signatures import SigningKey
+
+from . import refusals
+from .attesting import Attestor, Open
+from .ledger import CreditBlock, Ledger, LedgerRefusedError
+from .proofs import Evidence, gather
+from .registry import AttestedDay, AttestedMint, AttestedMintState, Registry
+from .serials import next_number
+
+log = logging.getLogger(__name__)
+
+BY_A_PERSON = frozenset((DayState.CLAIMS_DISAGREE, DayState.OFF_BASELINE))
+
+
+class AttestedMinting:
+    """Mints attested days. Threads may share it; days are minted one at a time."""
+
+    def __init__(
+        self, registry: Registry, ledger: Ledger, attestor: Attestor, key: SigningKey, methodology: str, clock: Callable[[], int]
+    ) -> None:
+        self._registry = registry
+        self._ledger = ledger
+        self._attestor = attestor
+        self._key = key
+        self._methodology = methodology
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def round(self) -> None:
+        """Takes up what was interrupted, and emits the attestation of each day that came to a state with one, oldest first."""
+        with self._lock:
+            self._take_up()
+            for row in self._ripe():
+                try:
+                    self._emit(row)
+                except LedgerRefusedError as error:
+                    log.error("day %d of %s is not minted: %s; %s", row.day, row.site, error, error.remedy)
+
+    def decide(self, approval: Approval, signature: bytes) -> None:
+        """Takes an approver's decision on the attestation that `approval` names and, where it is to approve, mints.
+
+        Raises the refusals of `refusals` about the request, the approver and the decision; nothing has changed then.
+        """
+        with self._lock:
+            self._take_up()
+            with self._registry.reading() as session:
+                row = _waiting(session, approval.request)
+            enrolled = self._attestor.trust.newest.by_name.get(row.site)
+            if enrolled is None:
+                raise refusals.UnknownSiteError(row.site)
+            trust = self._attestor.trust.newest.trust.as_batch_trust([enrolled.enrolment.site_key])
+            checks = judge_approval(approval, signature, approval.request, trust)
+            wrong = [check for check in checks if check.passed is False and check.reason is not Reason.NOT_APPROVED]
+            if wrong:
+                raise refusals.of_approval(wrong[0])
+            approved = approval.decision is Decision.APPROVE
+            evidence = self._evidence(row) if approved else None
+            if approved and (evidence is None or self._attestor.days.suspended(row.site)):
+                raise refusals.WouldNotVerifyError([f"{row.site} is suspended, or a batch of the day is no longer believed"])
+            if evidence is not None:
+                self._refuse_unverifiable(evidence.signed(row.signed, approval.encode(), signature), evidence.frames)
+            with self._registry.writing() as session:
+                kept = _waiting(session, approval.request)
+                kept.approval, kept.approval_signature = approval.encode(), signature
+                kept.state = AttestedMintState.MINTING if approved else AttestedMintState.REJECTED
+                kept.detail, kept.changed_at = f"{approval.approver}: {approval.reason}"[:500], self._clock()
+            if approved:
+                self._mint(row.site, row.day)
+
+    def frames(self, site: str, day: int) -> bytes | None:
+        """The companion of a day's bundle, None where there is none."""
+        with self._registry.reading() as session:
+            row = session.get(AttestedMint, (site, day))
+        evidence = None if row is None else self._evidence(row)
+        return None if evidence is None else evidence.frames
+
+    def _ripe(self) -> list[AttestedDay]:
+        """The attempts whose states have an attestation, of days that have none yet, oldest first."""
+        with self._registry.reading() as session:
+            done = {(site, day) for site, day in session.execute(select(AttestedMint.site, AttestedMint.day))}
+            under_way = AttestedMint.state.in_((AttestedMintState.WAITING, AttestedMintState.MINTING))
+            busy = set(session.scalars(select(AttestedMint.site).where(under_way)))
+            states = (DayState.ATTESTED, *BY_A_PERSON)
+            rows = session.scalars(
+                select(AttestedDay).where(AttestedDay.state.in_(states)).order_by(AttestedDay.day, AttestedDay.site)
+            ).all()
+            doubted = select(AttestedDay.site, AttestedDay.day).where(
+                AttestedDay.state.in_((DayState.REVIEW, DayState.ROOTS_DISAGREE, DayState.SUSPENDED))
+            )
+            done |= {(site, day) for site, day in session.execute(doubted)}
+        oldest: dict[str, AttestedDay] = {}
+        for row in rows:
+            if (row.site, row.day) not in done and row.site not in busy and not self._attestor.days.suspended(row.site):
+                oldest.setdefault(row.site, row)
+        return list(oldest.values())
+
+    def _emit(self, row: AttestedDay) -> None:
+        attempt = self._attempt(row.site, row.day, row.attempt)
+        evidence = None if attempt is None else gather(self._registry, self._attestor, attempt, self._methodology)
+        if attempt is None or evidence is None:
+            return  # a batch is still on its way
+        methodology = rule(self._methodology)
+        attestation = self._attestation(row, attempt, methodology)
+        signed = attestation.sign(self._key).encode()
+        state, detail = AttestedMintState.WAITING if row.state in BY_A_PERSON else AttestedMintState.MINTING, ""
+        if attestation.amount < methodology.least_mint:
+            state, detail = AttestedMintState.BELOW_LEAST_MINT, f"{attestation.amount} is below the least mint of {methodology.least_mint}"
+        elif state is AttestedMintState.MINTING:
+            try:
+                self._refuse_unverifiable(evidence.signed(signed), evidence.frames)
+            except refusals.WouldNotVerifyError as error:
+                state, detail = AttestedMintState.REFUSED, str(error)
+        vintage = rules.vintage_of_epoch(attempt.day.seals[0].epoch)
+        with self._registry.writing() as session:
+            number = next_number(session, vintage)
+            session.add(
+                AttestedMint(
+                    site=row.site, day=row.day, attempt=row.attempt, attestation=attestation.hash, signed=signed, amount=attestation.amount,
+                    state=state, detail=detail[:500], vintage=vintage, number=number, serial=rules.serial(vintage, number),
+                    changed_at=self._clock(),
+                )
+            )  # fmt: skip
+        if state is AttestedMintState.MINTING:
+            self._mint(row.site, row.day)
+
+    def _attestation(self, row: AttestedDay, attempt: Open, methodology: Rule) -> Attestation:
+        assert row.energy_mj is not None and row.gas is not None and row.label is not None, "a quorum claims and is labelled"
+        with self._registry.reading() as session:
+            before = _last_minted(session, row.site)
+        previous = None if before is None else Attestation.parse(Signed.parse(before.signed).document)
+        carry_in = 0 if previous is None or previous.methodology_hash != methodology.hash else previous.carry_out
+        follows = previous is not None and previous.methodology_hash == methodology.hash
+        amount, carry_out = methodology.amount(row.energy_mj, row.gas, carry_in, None)
+        drawing = attempt.drawing
+        assert drawing is not None, "it was drawn for"
+        return Attestation(
+            site=row.site,
+            day=row.day,
+            root=drawing.root,
+            attempt=row.attempt,
+            beacon_number=drawing.beacon_number,
+            state=row.state,
+            label=Label(row.label),
+            agreeing=row.agreeing,
+            received=row.received,
+            energy_mj=row.energy_mj,
+            gas=row.gas,
+            methodology=methodology.identifier,
+            methodology_hash=methodology.hash,
+            baseline_evidence=None,
+            carry_in=carry_in,
+            carry_out=carry_out,
+            amount=amount,
+            history_mj=tuple(self._attestor.days.history_mj(row.site, row.day)),
+            previous=previous.hash if follows and previous is not None else None,
+        )
+
+    def _refuse_unverifiable(self, bundle: bytes, frames: bytes) -> None:
+        """Judges a bundle as a stranger would, so that nothing is minted which a verifier refuses afterwards."""
+        report = verify_proof(bundle, self._attestor.trust.root, frames)
+        wrong = report.first_wrong
+        if wrong is not None:
+            raise refusals.WouldNotVerifyError([f"step {report.steps[-1].title}, {wrong.name}: {wrong.detail}"])
+
+    def _take_up(self) -> None:
+        with self._registry.reading() as session:
+            interrupted = select(AttestedMint.site, AttestedMint.day).where(AttestedMint.state == AttestedMintState.MINTING)
+            rows = session.execute(interrupted).all()
+        for site, day in rows:
+            log.warning("taking up the interrupted mint of day %d of %s", day, site)
+            self._mint(site, day)
+
+    def _mint(self, site: str, day: int) -> None:
+        """From minting, or from wherever a crash left it, to minted."""
+        with self._registry.reading() as session:
+            row = session.get_one(AttestedMint, (site, day))
+        evidence = self._evidence(row)
+        if evidence is None:
+            return
+        metadata = {
+            "name": row.serial,
+            "symbol": SYMBOL,
+            "uri": f"esf:{row.attestation.hex()}",
+            "site": site,
+            "vintage": str(row.vintage),
+            "methodology": self._methodology,
+            "demonstration": "true" if self._attestor.trust.newest.trust.demonstration else "false",
+        }
+        block = self._ledger.find(row.attestation) or self._ledger.issue(CreditBlock(row.attestation, row.amount, metadata))
+        bundle = evidence.signed(row.signed, *(() if row.approval is None else (row.approval, row.approval_signature)))
+        with self._registry.writing() as session:
+            kept = session.get_one(AttestedMint, (site, day))
+            kept.state, kept.mint, kept.transaction, kept.bundle = AttestedMintState.MINTED, block.mint, block.transaction, bundle
+            kept.changed_at = self._clock()
+
+    def _evidence(self, row: AttestedMint) -> Evidence | None:
+        attempt = self._attempt(row.site, row.day, row.attempt)
+        return None if attempt is None else gather(self._registry, self._attestor, attempt, self._methodology)
+
+    def _attempt(self, site: str, day: int, number: int) -> Open | None:
+        enrolled = self._attestor.trust.newest.by_name.get(site)
+        attempts = [] if enrolled is None else self._attestor.attempts(enrolled.enrolment.identity, day)
+        return next((each for each in attempts if each.attempt == number), None)
+
+
+def _waiting(session: Session, attestation: bytes) -> AttestedMint:
+    row = session.scalars(select(AttestedMint).where(AttestedMint.attestation == attestation)).first()
+    if row is None:
+        raise refusals.UnknownRequestError(attestation)
+    if row.state is not AttestedMintState.WAITING:
+        raise refusals.AlreadyDecidedError(attestation, row.state.value)
+    return row
+
+
+def _last_minted(session: Session, site: str) -> AttestedMint | None:
+    """The site's newest minted day: what its next carries on."""
+    chosen = select(AttestedMint).where(AttestedMint.site == site, AttestedMint.state == AttestedMintState.MINTED)
+    return session.scalars(chosen.order_by(AttestedMint.changed_at.desc(), AttestedMint.day.desc()).limit(1)).first()

@@ -1,0 +1,376 @@
+"""Attestation, from seals that arrive to a day's state: what comes is stored, then logged, then drawn for and decided.
+
+    seal ─▶ log ─▶ day root, once a later day's seal is there ─▶ checkpoint, beacon ─▶ drawing ─▶ statements ─▶ log ─▶ state
+
+Every step reads what is on the disk and may be made again: a crash between any two leaves the rest for the next round. The rules are
+`thermogen_esf.evidence.attestation`'s; what is added here is the order of things and what only a registry knows.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha3_256
+from itertools import groupby, pairwise
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import Session
+from thermogen_esf.evidence.attestation.day import Day, judge_day
+from thermogen_esf.evidence.attestation.draw import MAX_ATTEMPTS, WINDOW_S, Drawing, drawing_checkpoint
+from thermogen_esf.evidence.attestation.exchange import Announcement, ExchangeError, encode_seals, parse_seals
+from thermogen_esf.evidence.attestation.log import Checkpoint, day_entry, seal_entry, statement_entry, trust_entry
+from thermogen_esf.evidence.attestation.quorum import DayState, Findings
+from thermogen_esf.evidence.attestation.seal import ENCODED_BYTES, EPOCHS_A_DAY, NO_PREVIOUS, Seal
+from thermogen_esf.evidence.attestation.signed import Signed
+from thermogen_esf.evidence.attestation.statement import Heard, Statement, judge_statement
+from thermogen_esf.evidence.catalogue import rule
+from thermogen_esf.evidence.errors import EvidenceError
+
+from .attestation_log import AttestationLog
+from .attestation_trust import AttestationTrust, SignedList
+from .attested_days import AttestedDays
+from .registry import LoggedDay, Registry, StoredSeal, StoredStatement
+
+log = logging.getLogger(__name__)
+
+
+class NotAttestedError(Exception):
+    """A message that is no seal or statement of a site that the trust list enrols."""
+
+
+@dataclass(frozen=True)
+class Open:
+    """One attempt to attest a logged day."""
+
+    row: LoggedDay
+    day: Day
+    attempt: int
+    drawn: Checkpoint | None
+    """The checkpoint whose beacon draws; None while there is none."""
+    trust: SignedList
+
+    @property
+    def drawing(self) -> Drawing | None:
+        """What witnesses are drawn for."""
+        if self.drawn is None:
+            return None
+        return Drawing(self.day.site, self.day.number, self.day.root, self.drawn.number, self.drawn.beacon)
+
+
+class Attestor:
+    """Attests the days of the sites that the trust list enrols. Threads may share it; one makes a round at a time."""
+
+    def __init__(
+        self, registry: Registry, log_: AttestationLog, trust: AttestationTrust, methodology: str, clock: Callable[[], int]
+    ) -> None:
+        self._registry = registry
+        self._log = log_
+        self._trust = trust
+        self._methodology = methodology
+        self._clock = clock
+        self._days = AttestedDays(registry, clock)
+        self._lock = threading.Lock()
+        self._frozen: dict[bytes, int] = {}
+        self._looked = False
+        """Whether every day was looked at since the start: a crash may have come between a statement and its decision."""
+        self.waiting: dict[tuple[str, int], str] = {}
+        """Days that cannot be closed yet although a later day's seal is there, by site and day: why."""
+
+    @property
+    def trust(self) -> AttestationTrust:
+        """Whom it believes."""
+        return self._trust
+
+    @property
+    def days(self) -> AttestedDays:
+        """What became of the days."""
+        return self._days
+
+    @property
+    def log(self) -> AttestationLog:
+        """The log."""
+        return self._log
+
+    def take_seals(self, message: bytes) -> None:
+        """Stores the seals of a message; NotAttestedError, and nothing is stored, unless each is proven by an enrolled site's key."""
+        try:
+            seals = parse_seals(message)
+        except ExchangeError as error:
+            raise NotAttestedError(str(error)) from None
+        rows = []
+        for seal in seals:
+            entry = self._trust.newest.by_identity.get(seal.site)
+            if entry is None:
+                raise NotAttestedError(f"the seal of epoch {seal.epoch} is of site {seal.site.hex()}, which the trust list does not enrol")
+            if not seal.proven_by(entry.enrolment.vrf_key):
+                raise NotAttestedError(f"the seal of epoch {seal.epoch} is not proven by the VRF key of {entry.enrolment.name}")
+            rows.append({"input_hash": sha3_256(seal.alpha).digest(), "site": seal.site, "epoch": seal.epoch, "seal": seal.encode()})
+        with self._registry.writing() as session:
+            for row in rows:
+                session.execute(insert(StoredSeal).values(**row, logged=False, received_at=self._clock()).on_conflict_do_nothing())
+
+    def take_statement(self, message: bytes) -> None:
+        """Stores a witness's statement, with why it counts for nothing where it does. NotAttestedError where it is none."""
+        try:
+            signed = Signed.parse(message)
+            statement = Statement.parse(signed.document)
+        except EvidenceError as error:
+            raise NotAttestedError(str(error)) from None
+        drawing = statement.drawing
+        row = {
+            "document_hash": statement.hash,
+            "site": drawing.site,
+            "day": drawing.day,
+            "beacon_number": drawing.beacon_number,
+            "witness": statement.witness,
+            "signed": message,
+            "refused": self._refusal(signed, statement)[:500],
+            "received_at": self._clock(),
+        }
+        with self._registry.writing() as session:
+            session.execute(insert(StoredStatement).values(**row).on_conflict_do_nothing())
+
+    def _refusal(self, signed: Signed, statement: Statement) -> str:
+        attempt = next(
+            (each for each in self._attempts(statement.drawing.site, statement.drawing.day) if each.drawing == statement.drawing), None
+        )
+        if attempt is None or attempt.drawn is None:
+            return f"nothing was drawn for day {statement.drawing.day} and this root with beacon {statement.drawing.beacon_number}"
+        witness = attempt.trust.by_identity.get(statement.witness)
+        if witness is None:
+            return f"the trust list does not enrol the witness {statement.witness.hex()}"
+        heard = judge_statement(signed, statement.drawing, witness, attempt.trust.trust, attempt.drawn.time, attempt.drawn.time)
+        return "; ".join(f"{check.name}: {check.detail}" for check in heard.checks if check.passed is False)
+
+    def round(self) -> None:
+        """Logs what is stored, closes days and a checkpoint, and decides what can be decided."""
+        with self._lock:
+            self._freeze()
+            self._log_seals()
+            self._log_statements()
+            self._suspend()
+            self._close_days()
+            self._close_checkpoint()
+            self._decide()
+
+    def announcements(self) -> list[Announcement]:
+        """The drawings whose windows are open."""
+        found = []
+        for row in self._days.in_state(DayState.COLLECTING):
+            enrolled = self._trust.newest.by_name.get(row.site)
+            attempts = [] if enrolled is None else self._attempts(enrolled.enrolment.identity, row.day)
+            for each in attempts:
+                if each.attempt == row.attempt and each.drawn is not None:
+                    found.append(Announcement(row.site, each.drawn.number, each.drawn.beacon, each.drawn.time + WINDOW_S, each.day))
+        return found
+
+    def attempts(self, site: bytes, day: int) -> list[Open]:
+        """The attempts to attest a site's day that there can be by now, the first first."""
+        return self._attempts(site, day)
+
+    def frozen_at(self, each: SignedList) -> int:
+        """The index of a list's entry in the log."""
+        return self._frozen[each.trust.hash]
+
+    def heard(self, attempt: Open) -> list[tuple[StoredStatement, Heard]]:
+        """The statements of an attempt that are in the log, in its order, judged."""
+        drawing, found = attempt.drawing, []
+        if drawing is None or attempt.drawn is None:
+            return []
+        with self._registry.reading() as session:
+            chosen = (
+                select(StoredStatement)
+                .where(StoredStatement.site == drawing.site, StoredStatement.day == drawing.day)
+                .where(StoredStatement.beacon_number == drawing.beacon_number, StoredStatement.entry.is_not(None))
+                .order_by(StoredStatement.entry)
+            )
+            rows = session.scalars(chosen).all()
+        for row in rows:
+            witness = attempt.trust.by_identity.get(row.witness)
+            logged_at = None if row.entry is None else self._log.logged_at(row.entry)
+            if witness is not None and logged_at is not None:
+                signed = Signed.parse(row.signed)
+                found.append((row, judge_statement(signed, drawing, witness, attempt.trust.trust, attempt.drawn.time, logged_at)))
+        return found
+
+    def _freeze(self) -> None:
+        for each in self._trust.lists:
+            if each.trust.hash not in self._frozen:
+                entry = trust_entry(each.trust.hash)
+                known = self._log.index_of(entry)
+                self._frozen[each.trust.hash] = self._log.append([entry])[0] if known is None else known
+
+    def _log_seals(self) -> None:
+        with self._registry.reading() as session:
+            rows = session.scalars(select(StoredSeal).where(StoredSeal.logged.is_(False)).order_by(StoredSeal.site, StoredSeal.epoch)).all()
+        if not rows:
+            return
+        hashes = [row.input_hash for row in rows]
+
+        def mark(session: Session, _indices: range) -> None:
+            session.execute(update(StoredSeal).where(StoredSeal.input_hash.in_(hashes)).values(logged=True))
+
+        self._log.append([seal_entry(Seal.decode(row.seal)) for row in rows], mark)
+
+    def _log_statements(self) -> None:
+        with self._registry.reading() as session:
+            unlogged = select(StoredStatement).where(StoredStatement.entry.is_(None), StoredStatement.refused == "")
+            rows = session.scalars(unlogged.order_by(StoredStatement.received_at, StoredStatement.document_hash)).all()
+        if not rows:
+            return
+
+        def place(session: Session, indices: range) -> None:
+            for row, index in zip(rows, indices, strict=True):
+                session.execute(update(StoredStatement).where(StoredStatement.document_hash == row.document_hash).values(entry=index))
+
+        self._log.append([statement_entry(row.document_hash) for row in rows], place)
+
+    def _close_days(self) -> None:
+        for entry in self._trust.newest.entries:
+            site = entry.enrolment
+            with self._registry.reading() as session:
+                last = session.scalars(select(LoggedDay.day).where(LoggedDay.site == site.identity).order_by(LoggedDay.day.desc())).first()
+                since = StoredSeal.epoch >= EPOCHS_A_DAY * (last or 0)
+                seals = [
+                    Seal.decode(data) for data in session.scalars(select(StoredSeal.seal).where(StoredSeal.site == site.identity, since))
+                ]
+            if self._days.suspended(site.name):
+                continue
+            for day in _closable(seals, last):
+                if isinstance(day, str):
+                    self.waiting[site.name, seals[-1].day] = day
+                    continue
+                wrong = next((check for check in judge_day(day, site.vrf_key) if not check.passed), None)
+                if wrong is not None:
+                    # What is missing may still be on its way: the day is not closed, and the page says why.
+                    self.waiting[site.name, day.number] = f"{wrong.name}: {wrong.detail}"
+                    break
+                self.waiting.pop((site.name, day.number), None)
+                self._log_day(day)
+
+    def _log_day(self, day: Day) -> None:
+        opening = b"" if day.opening is None else day.opening.encode()
+        seals = encode_seals((*day.seals, day.closing))
+
+        def store(session: Session, indices: range) -> None:
+            row = LoggedDay(entry=indices[0], site=day.site, day=day.number, root=day.root, opening=opening, seals=seals)
+            session.add(row)
+
+        self._log.append([day_entry(day)], store)
+
+    def _suspend(self) -> None:
+        """Suspends the sites that sealed an epoch twice: both seals are proven, or they would not be stored."""
+        with self._registry.reading() as session:
+            twice = select(StoredSeal.site, StoredSeal.epoch).group_by(StoredSeal.site, StoredSeal.epoch).having(func.count() > 1)
+            found = session.execute(twice).all()
+        for site, epoch in found:
+            entry = self._trust.newest.by_identity.get(site)
+            if entry is not None:
+                findings = Findings(self._trust.newest.trust.site_count, 1, None, self._clock(), (), two_seals=True)
+                self._days.decide(entry.enrolment.name, epoch // EPOCHS_A_DAY, (), findings)
+
+    def _close_checkpoint(self) -> None:
+        last = self._log.last
+        undecided = self._days.undecided()
+        if last is None or len(self._log) > last.size or undecided:
+            self._log.checkpoint(max(self._clock(), 0 if last is None else last.time))
+
+    def _decide(self) -> None:
+        with self._registry.reading() as session:
+            rows = session.execute(select(LoggedDay.site, LoggedDay.day).distinct()).all()
+            statements = select(StoredStatement.site, StoredStatement.day).where(StoredStatement.entry >= self._before_last()).distinct()
+            woken = {(site, day) for site, day in session.execute(statements)}
+        for site, day in rows:
+            entry = self._trust.newest.by_identity.get(site)
+            if entry is None:
+                continue
+            if not self._looked or (site, day) in woken or not self._days.settled(entry.enrolment.name, day):
+                self._decide_day(entry.enrolment.name, site, day)
+        self._looked = True
+
+    def _before_last(self) -> int:
+        """Entries from here on are newer than the checkpoint before the last."""
+        last = self._log.last
+        if last is None or last.number == 0:
+            return 0
+        (before,) = self._log.published(last.number - 1, last.number - 1)
+        return Checkpoint.parse(before.document).size
+
+    def _decide_day(self, name: str, site: bytes, day: int) -> None:
+        now = self._log.last
+        assert now is not None, "a checkpoint was closed before"
+        two_roots = self._roots(site, day) > 1
+        for attempt in self._attempts(site, day):
+            drawn_at = None if attempt.drawn is None else attempt.drawn.time
+            findings = Findings(
+                sites=attempt.trust.trust.site_count,
+                attempt=attempt.attempt,
+                drawn_at=drawn_at,
+                now=now.time,
+                history_mj=self._days.history_mj(name, day),
+                two_seals=self._days.suspended(name),
+                two_roots=two_roots,
+                methodology_error=self._methodology_error(),
+            )
+            row = self._days.decide(name, day, [heard for _, heard in self.heard(attempt)], findings)
+            if row.state is not DayState.DEFERRED:
+                return
+
+    def _methodology_error(self) -> str:
+        try:
+            rule(self._methodology).amount(0, 0, 0, None)
+        except EvidenceError as error:
+            return str(error)
+        return ""
+
+    def _roots(self, site: bytes, day: int) -> int:
+        with self._registry.reading() as session:
+            return len(set(session.scalars(select(LoggedDay.root).where(LoggedDay.site == site, LoggedDay.day == day))))
+
+    def _attempts(self, site: bytes, day: int) -> list[Open]:
+        with self._registry.reading() as session:
+            first = select(LoggedDay).where(LoggedDay.site == site, LoggedDay.day == day).order_by(LoggedDay.entry).limit(1)
+            row = session.scalars(first).first()
+        if row is None:
+            return []
+        *seals, closing = sealed_in(row)
+        of_day = Day(tuple(seals), closing, Seal.decode(row.opening) if row.opening else None)
+        chain, found = self._log.chain_around(row.entry), list[Open]()
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            drawn = drawing_checkpoint(chain, row.entry, attempt)
+            if drawn is None and attempt > 1:
+                break
+            found.append(Open(row, of_day, attempt, drawn, self._list_before(chain, drawn)))
+            if drawn is None:
+                break
+        return found
+
+    def _list_before(self, chain: Sequence[Checkpoint], drawn: Checkpoint | None) -> SignedList:
+        """The newest list that was in the log before a beacon's checkpoint."""
+        before = next((each.size for each in chain if drawn is not None and each.number == drawn.number - 1), len(self._log))
+        frozen = [each for each in self._trust.lists if self._frozen.get(each.trust.hash, before) < before]
+        return frozen[-1] if frozen else self._trust.newest
+
+
+def sealed_in(row: LoggedDay) -> tuple[Seal, ...]:
+    """A logged day's seals in order, the closing one last: one more than a message may have."""
+    return tuple(Seal.decode(row.seals[start : start + ENCODED_BYTES]) for start in range(0, len(row.seals), ENCODED_BYTES))
+
+
+def _closable(seals: Iterable[Seal], last: int | None) -> list[Day | str]:
+    """The days after `last` that a later day's seal closes, oldest first; text where a day's seals are none."""
+    ordered = sorted(seals, key=lambda seal: (seal.boot_count, seal.epoch))
+    by_day = [(day, tuple(group)) for day, group in groupby(ordered, key=lambda seal: seal.day)]
+    found: list[Day | str] = []
+    before: Seal | None = None
+    for (day, of_day), (_, after) in pairwise(by_day):
+        if last is None or day > last:
+            try:
+                found.append(Day(of_day, after[0], None if of_day[0].previous == NO_PREVIOUS else before))
+            except EvidenceError as error:
+                found.append(str(error))
+        before = of_day[-1]
+    return found

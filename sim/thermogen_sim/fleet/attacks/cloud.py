@@ -1,0 +1,277 @@
+"""What the cloud, or whoever is between it and the verifier, can try."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from thermogen_esf.evidence.approval import Approval, Decision
+from thermogen_esf.evidence.attestation.attested import Attestation
+from thermogen_esf.evidence.attestation.log import Checkpoint, day_entry, judge_growth, trust_entry
+from thermogen_esf.evidence.attestation.log import Log as EntryLog
+from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle, encode_frames, encode_statement, parse_frames
+from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS, Label
+from thermogen_esf.evidence.attestation.statement import Opinion, Statement, Why
+from thermogen_esf.evidence.catalogue import rule
+
+from ..attested_day import METHODOLOGY, AttestedDay
+from ..enrolling import NOW, signing_key
+from ..node import SealingNode
+from .trial import Attack, Judged, Trial, World, attested, by_the_cloud, judged_bundle, said, verified
+
+Forged = tuple[ProofBundle, dict[str, Any]]
+
+
+def _attestation(**changes: Any) -> Any:
+    return by_the_cloud(lambda day: (day.bundle(day.attestation(**changes)), {}))
+
+
+def _amount(day: AttestedDay) -> Forged:
+    emitted = day.attestation()
+    return day.bundle(replace(emitted, amount=emitted.amount * 2)), {}
+
+
+def _more_energy(day: AttestedDay) -> Forged:
+    """Attested for twice the claims, the amount computed from that."""
+    emitted = day.attestation()
+    amount, carry = rule(METHODOLOGY).amount(emitted.energy_mj * 2, emitted.gas, 0, None)
+    return day.bundle(replace(emitted, energy_mj=emitted.energy_mj * 2, amount=amount, carry_out=carry)), {}
+
+
+def _carry(day: AttestedDay) -> Forged:
+    emitted = day.attestation()
+    amount, carry = rule(METHODOLOGY).amount(emitted.energy_mj, emitted.gas, 10**9, None)
+    return day.bundle(replace(emitted, carry_in=10**9, carry_out=carry, amount=amount)), {}
+
+
+def _dropped_dissent(world: World) -> Trial:
+    """One of five dissents, the cloud drops it, and the witness keeps it."""
+    day = world.day()
+    day.say = lambda node, statement: None if node.name == "tz-0003" else statement
+    day.measure()
+    day.witness()
+    node = day.fleet.nodes[3]
+    dissent = Statement(
+        day.drawing, node.identity, node.draw(day.drawing), Opinion.DISSENT, Why.BATCH_REFUSED, day.day.seals[0].epoch, None, NOW
+    )
+    kept = encode_statement(day.enrolled(node), dissent.sign(signing_key(node.name)).encode())
+    bundle = day.bundle()
+    return Trial(said(day), str(day.outcome.state), judged_bundle(day, bundle), kept=judged_bundle(day, bundle, statements=[kept]))
+
+
+def _chain_with(day: AttestedDay, changed: Checkpoint) -> Forged:
+    """The checkpoints with one changed and those after it naming it."""
+    chain, previous = list[Checkpoint](), None
+    for each in day.chain:
+        source = changed if each.number == changed.number else each
+        chain.append(replace(source, previous=previous))
+        previous = chain[-1].hash
+    encoded = tuple(each.encode() for each in chain)
+    return day.bundle(checkpoints=encoded, last_checkpoint=chain[-1].sign(signing_key("cloud-1")).encode()), {}
+
+
+def _chosen_beacon(day: AttestedDay) -> Forged:
+    return _chain_with(day, replace(day.drawn, beacon=b"chosen".ljust(32)))
+
+
+def _made_up_contributions(day: AttestedDay) -> Forged:
+    """Seals whose outputs the cloud made up, by a key of its own."""
+    eve = SealingNode.named("eve")
+    made = [replace(eve.seal(each.epoch), site=each.site) for each in day.contributions]
+    return day.bundle(contributions=tuple(each.encode() for each in made)), {}
+
+
+def _subset(world: World) -> Trial:
+    """The cloud keeps one site's seal out of the beacon's checkpoint, and with it chooses among two beacons."""
+    day = world.day(silent=frozenset(("tz-0003",)))
+    day.measure()
+    day.witness()
+    return attested(day)
+
+
+def _better_beacon(world: World) -> Trial:
+    """The witnesses are drawn by a beacon after the first that draws."""
+    day = world.day()
+    day.measure()
+    day.close()
+    day.draw_again(log_again=False)
+    day.hear()
+    return Trial(said(day), str(day.outcome.state), verified(day))
+
+
+def _stalled(world: World, silent: Sequence[int]) -> Trial:
+    day = world.day(silent=frozenset(f"tz-{number:04}" for number in silent))
+    day.measure()
+    day.witness()
+    return attested(day)
+
+
+def _two_roots(world: World) -> Trial:
+    day = world.day()
+    day.measure()
+    day.witness()
+    other = replace(day.day, seals=day.day.seals[:-1])
+    day.log.append(day_entry(other))
+    day.two_roots = len({day_entry(each) for each in (day.day, other)}) > 1
+    return attested(day)
+
+
+def _root_logged_twice(world: World) -> Trial:
+    """The root is logged, its beacon not liked, the root logged again and drawn again; a monitor has the entries."""
+    day = world.day()
+    day.measure()
+    day.close()
+    before = day.chain[-1]
+    day.draw_again(log_again=True)
+    day.hear()
+    shown = [each for each in day.chain if each.number >= before.number]
+    bundle = day.bundle(checkpoints=tuple(each.encode() for each in shown), trust_entry=day.entry(day.trust_index, before))
+    twice = day.log.entries.count(day_entry(day.day)) > 1
+    monitor = Judged(False, "the log's entries: the root is there twice") if twice else Judged(True, "believed")
+    return Trial(said(day), str(day.outcome.state), judged_bundle(day, bundle), kept=monitor)
+
+
+def _rewritten_log(world: World) -> Trial:
+    """An entry is replaced after a checkpoint was published; somebody kept that checkpoint."""
+    day = world.honest
+    kept, time = day.chain[1], day.chain[2].time
+    anew = EntryLog(day.fleet.root.hash, [trust_entry(b"another list".ljust(32)), *day.log.entries[1:]], kept)
+    growth = judge_growth(kept, anew.next_checkpoint(time), anew.consistency(kept.size, len(anew)))
+    return Trial(said(day), str(day.outcome.state), verified(day), kept=Judged.of(growth))
+
+
+def _keys_after_the_beacon(day: AttestedDay) -> Forged:
+    return day.bundle(trust_entry=day.entry(day.trust_index, day.drawn)), {}
+
+
+def _closed_early(world: World) -> Trial:
+    """The window's checkpoint is stamped late, so that every statement comes after it."""
+    day = world.day()
+    day.say = lambda _node, _statement: None
+    day.measure()
+    day.witness()
+    for node in day.fleet.nodes[1:]:
+        found = day.found_by(node)
+        if found is not None:
+            day.publish(node, found)
+    day.chain.append(day.log.checkpoint(day.drawn.time + 3_600))
+    return attested(day)
+
+
+def _history(world: World) -> Trial:
+    """A site of a tenth of its power before says that it always had as much."""
+    day = world.day()
+    day.measure()
+    day.witness()
+    day.history_mj = (world.usual_mj // 10,) * BASELINE_DAYS
+    honest = str(day.outcome.state)
+    del day.outcome
+    day.history_mj = (world.usual_mj,) * BASELINE_DAYS
+    return Trial(said(day), honest, verified(day))
+
+
+def _off_baseline(approver: str | None) -> Any:
+    """A day after too few, minted without an approval or with one that eve signed."""
+
+    def run(world: World) -> Trial:
+        day = world.day()
+        day.measure()
+        day.witness()
+        day.history_mj = ()
+        emitted: Attestation = day.attestation()
+        approval = Approval(emitted.hash, Decision.APPROVE, "as always", "alice", "approver", NOW + 200_000)
+        signed = {"approval": approval.encode(), "approval_signature": approval.sign(signing_key(approver))} if approver else {}
+        return Trial(said(day), str(day.outcome.state), judged_bundle(day, day.bundle(emitted, **signed)))
+
+    return run
+
+
+def _flipped(day: AttestedDay) -> Forged:
+    batches = list(parse_frames(day.frames()))
+    changed = bytearray(batches[0])
+    changed[200] ^= 1
+    batches[0] = bytes(changed)
+    return day.bundle(), {"frames": encode_frames(batches)}
+
+
+def _changed_on_the_way(world: World) -> Trial:
+    """The broker changes a byte of a batch: whoever fetches it has what nobody signed."""
+    day = world.day()
+    day.measure()
+    epoch = max(day.batches)
+    changed = bytearray(day.batches[epoch])
+    changed[3_000] ^= 1
+    day.batches[epoch] = bytes(changed)
+    day.witness()
+    return attested(day)
+
+
+def _forged_checkpoint(day: AttestedDay) -> Forged:
+    return day.bundle(last_checkpoint=day.chain[-1].sign(signing_key("eve")).encode()), {}
+
+
+def _checkpoint_left_out(day: AttestedDay) -> Forged:
+    encoded = tuple(each.encode() for each in day.chain)
+    return day.bundle(checkpoints=(*encoded[:1], *encoded[2:])), {}
+
+
+def _statement_left_out(day: AttestedDay) -> Forged:
+    """Two statements, attested as if they were three."""
+    return replace(day.bundle(day.attestation(agreeing=3, received=3)), statements=day.bundle().statements[:2]), {}
+
+
+ATTACKS = (
+    Attack(
+        "dropped-dissent",
+        "the cloud drops a dissent that its witness keeps",
+        "cloud",
+        _dropped_dissent,
+        "how many agreed cannot be raised by dropping: the label",
+    ),
+    Attack("chosen-beacon", "the cloud writes a beacon of its own", "cloud", by_the_cloud(_chosen_beacon)),
+    Attack(
+        "made-up-contributions", "the beacon is made of outputs that no enrolled key proved", "cloud", by_the_cloud(_made_up_contributions)
+    ),
+    Attack(
+        "beacon-of-a-subset",
+        "a site's seal is kept out of the beacon's checkpoint",
+        "cloud",
+        _subset,
+        "2^k choices, see attestation-odds.md; the site misses its seal",
+    ),
+    Attack("better-beacon", "a later beacon is taken than the first that draws", "cloud", _better_beacon),
+    Attack("stalled-beacon", "no seals of others come into the log", "cloud", lambda world: _stalled(world, range(1, 6))),
+    Attack("foreseeable-beacon", "seals of three sites only make the beacon", "cloud", lambda world: _stalled(world, range(4, 6))),
+    Attack("two-roots", "two roots are logged for one day", "cloud, host", _two_roots),
+    Attack("root-logged-twice", "a day's root is logged a second time to be drawn again", "cloud", _root_logged_twice),
+    Attack(
+        "rewritten-log",
+        "the log is written anew after a checkpoint was published",
+        "cloud",
+        _rewritten_log,
+        "the bundle before it stays good",
+    ),
+    Attack(
+        "keys-after-the-beacon",
+        "a trust list is frozen after the beacon that it is used with",
+        "cloud and k root keys",
+        by_the_cloud(_keys_after_the_beacon),
+    ),
+    Attack("window-closed-early", "the cloud stamps a checkpoint late, so that statements miss the window", "cloud", _closed_early),
+    Attack("amount-overstated", "the attestation says twice the amount", "cloud", by_the_cloud(_amount)),
+    Attack("energy-overstated", "the attestation says twice the energy", "cloud", by_the_cloud(_more_energy)),
+    Attack("carry-invented", "the first attestation carries something in", "cloud", by_the_cloud(_carry)),
+    Attack("label-overstated", "`witnessed` is said of a day that is `peer-checked`", "cloud", _attestation(label=Label.WITNESSED)),
+    Attack("quorum-overstated", "three agreements are said where two are shown", "cloud", by_the_cloud(_statement_left_out)),
+    Attack(
+        "other-methodology", "another methodology's name is put over the same amount", "cloud", _attestation(methodology="IPCC-AR5-20Y")
+    ),
+    Attack("history-invented", "the 30 days before are made up to fit", "cloud", _history, "the bundles of those days show it"),
+    Attack("approval-missing", "a day off its baseline is minted without an approval", "cloud", _off_baseline(None)),
+    Attack("approval-forged", "the same with an approval that another key signed", "cloud", _off_baseline("eve")),
+    Attack("forged-checkpoint", "a checkpoint is signed by somebody else", "who hands the bundle on", by_the_cloud(_forged_checkpoint)),
+    Attack("checkpoint-left-out", "a checkpoint is left out of the bundle", "cloud", by_the_cloud(_checkpoint_left_out)),
+    Attack("companion-changed", "a byte of the companion is changed", "who hands the bundle on", by_the_cloud(_flipped)),
+    Attack("changed-on-the-way", "a byte of a batch is changed between site and cloud", "broker", _changed_on_the_way),
+)

@@ -1,0 +1,295 @@
+"""What a site's host, its wiring, or its gateware can try."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS
+from thermogen_esf.evidence.attestation.seal import Seal
+from thermogen_esf.frames import decode
+from thermogen_esf.points import SITE_INPUTS, TimeQuality
+
+from ..attested_day import AttestedDay
+from ..node import SealingNode
+from .trial import Attack, Stage, Trial, World, at_a_site, claimed, judged_bundle, said
+
+Change = Callable[[int, dict[str, int]], Mapping[str, int]]
+
+
+def _bent(change: Change) -> Stage:
+    """Measured with some of the leaves' values changed before they are hashed, as wiring, sensors and settings can."""
+
+    def stage(day: AttestedDay) -> None:
+        day.measure(lambda sequence, raw: {**day.hashes(sequence, raw), **change(sequence, raw)})
+
+    return stage
+
+
+def _last(day: AttestedDay) -> int:
+    return max(day.batches)
+
+
+def _remade(day: AttestedDay, change: Change, leaves: int | None = None) -> bytes:
+    """Another batch of the day's last epoch, signed with the site's own key."""
+    site, epoch = replace(day.before[_last(day)], batches=[]), _last(day)
+    return site.epoch(epoch, day.leaves if leaves is None else leaves, bend=lambda seq, raw: {**day.hashes(seq, raw), **change(seq, raw)})
+
+
+def _more_energy(sequence: int, raw: dict[str, int]) -> dict[str, int]:
+    return {"electrical_energy": raw["electrical_energy"] + 1_000_000 * (sequence % 90)}
+
+
+def _forged_root(day: AttestedDay) -> None:
+    day.measure()
+    day.batches[_last(day)] = _remade(day, _more_energy)
+
+
+def _leaf_left_out(day: AttestedDay) -> None:
+    day.measure()
+    day.batches[_last(day)] = _remade(day, lambda _sequence, _raw: {}, leaves=day.leaves - 1)
+
+
+def _forged_seal(day: AttestedDay) -> None:
+    day.measure()
+    day.batches[_last(day)] = _remade(day, _more_energy)
+    frame = decode(day.batches[_last(day)])
+    day.node.seals[-1] = replace(day.node.seals[-1], root=frame.root)  # type: ignore[union-attr]
+
+
+def _strangers_seal(day: AttestedDay) -> None:
+    """A computer with the stolen signing key and a VRF key of its own."""
+    day.node.prover = SealingNode.named("a computer").prover
+    day.measure()
+
+
+def _two_batches(day: AttestedDay) -> None:
+    day.measure()
+    day.further[_last(day)] = [_remade(day, _more_energy)]
+
+
+def _thiefs_batch(day: AttestedDay) -> None:
+    _two_batches(day)
+    ((epoch, (forged,)),) = day.further.items()
+    day.further, day.batches[epoch] = {epoch: [day.batches[epoch]]}, forged
+
+
+def _replayed_epoch(day: AttestedDay) -> None:
+    day.measure()
+    day.batches[_last(day)] = day.batches[min(day.batches)]
+
+
+def _replayed_recording(day: AttestedDay) -> None:
+    recorded: dict[int, dict[str, int]] = {}
+
+    def inputs(sequence: int, raw: dict[str, int]) -> dict[str, int]:
+        return recorded.setdefault(sequence % day.leaves, {name: raw[name] for name in SITE_INPUTS if name in raw})
+
+    _bent(inputs)(day)
+
+
+def _changed_set_up(day: AttestedDay) -> None:
+    """The gains that the host loads are others than enrolled, and it says so."""
+    day.measure(lambda sequence, raw: {**day.hashes(sequence, raw), "calibration_hash": 0x1234})
+
+
+def _power(times_percent: int) -> Stage:
+    def stage(day: AttestedDay) -> None:
+        day.site.power_mw = day.site.power_mw * times_percent // 100
+        day.measure()
+
+    return stage
+
+
+def _gas_meter(times_percent: int) -> Stage:
+    def stage(day: AttestedDay) -> None:
+        day.site.gas_flow = day.site.gas_flow * times_percent // 100
+        day.measure()
+
+    return stage
+
+
+def _drifting(kelvin_an_epoch: int) -> Stage:
+    """The hot return's sensor reads ever colder: more heat than there is."""
+
+    def stage(day: AttestedDay) -> None:
+        first = day.site.sequence
+        _bent(
+            lambda seq, raw: {"hot_return_temperature": raw["hot_return_temperature"] - kelvin_an_epoch * 50 * (seq - first) // day.leaves}
+        )(day)
+
+    return stage
+
+
+def _frozen(_sequence: int, _raw: dict[str, int]) -> dict[str, int]:
+    return {"bus_voltage": 50_000}
+
+
+def _counter_jumps(sequence: int, raw: dict[str, int]) -> dict[str, int]:
+    return {"gas_volume": raw["gas_volume"] * (2 if sequence % 90 > 45 else 1)}
+
+
+def _withheld(place: int) -> Stage:
+    def stage(day: AttestedDay) -> None:
+        day.measure()
+        del day.node.seals[place]
+
+    return stage
+
+
+def _withheld_at_the_end_of_a_boot(day: AttestedDay) -> None:
+    day.epochs = 8  # so that the one is not missed by the baseline
+    day.measure()
+    day.history_mj = (claimed(day).energy_mj,) * BASELINE_DAYS
+    seal = day.node.seals.pop()
+    del day.batches[seal.epoch]
+    day.node.reboot()
+
+
+def _sealed_again_after_a_power_cycle(day: AttestedDay) -> None:
+    """Gateware whose counter does not move before it seals."""
+    day.measure()
+    epoch = _last(day)
+    day.batches[epoch] = _remade(day, _more_energy)
+    day.node.reboot()
+    day.node.seal(epoch, root=decode(day.batches[epoch]).root)  # type: ignore[union-attr]
+
+
+def _second_seal_hidden(world: World) -> Trial:
+    """The first seal is thrown away, the epoch sealed again, and somebody had the first."""
+    day = world.day()
+    day.measure()
+    first: Seal = day.node.seals[-1]
+    twin = SealingNode.named(day.node.name, world.seed)
+    twin.boot, twin.link = day.node.boot, first.previous
+    epoch = _last(day)
+    day.batches[epoch] = _remade(day, lambda _sequence, raw: {"bus_voltage": raw["bus_voltage"] + 1})
+    day.node.seals[-1] = twin.seal(epoch, root=decode(day.batches[epoch]).root)  # type: ignore[union-attr]
+    day.node.link = day.node.seals[-1].link
+    day.witness()
+    bundle = day.bundle()
+    return Trial(
+        said(day),
+        str(day.outcome.state),
+        judged_bundle(day, bundle),
+        kept=judged_bundle(day, bundle, seals=[first.encode()]),
+    )
+
+
+def _wrong_clock(day: AttestedDay) -> None:
+    _bent(lambda _sequence, raw: {"time": raw["time"] + 86_400})(day)
+
+
+def _computer_as_a_node(day: AttestedDay) -> None:
+    """A host that makes up every leaf and has an enrolled VRF key."""
+    day.site.power_mw = day.site.power_mw * 105 // 100
+    day.measure()
+
+
+def _withheld_day(world: World) -> Trial:
+    """The host sends seals and keeps the batches."""
+    day = world.day()
+    day.measure()
+    day.batches = {}
+    day.witness()
+    return Trial(said(day), str(day.outcome.state))
+
+
+def _host_supplied(_sequence: int, _raw: dict[str, int]) -> dict[str, int]:
+    return {"load_power": 60_000, "ambient_temperature": -400}
+
+
+ATTACKS = (
+    Attack("forged-root", "a leaf is changed after the gateware sealed it, and the batch signed again", "host", at_a_site(_forged_root)),
+    Attack("leaf-left-out", "the last leaf of an epoch is left out of the batch", "host", at_a_site(_leaf_left_out)),
+    Attack("forged-seal", "the host writes its own root into a seal", "host", at_a_site(_forged_seal)),
+    Attack(
+        "stolen-key-own-seals",
+        "the stolen signing key, and seals by a VRF key of the thief's own",
+        "signing key",
+        at_a_site(_strangers_seal),
+    ),
+    Attack("stolen-key-own-batch", "the stolen signing key signs another batch of a sealed epoch", "signing key", at_a_site(_thiefs_batch)),
+    Attack(
+        "two-batches",
+        "two batches are signed for one epoch, the sealed one among them",
+        "host",
+        at_a_site(_two_batches),
+        "the credit is for the sealed one; nobody gains by the other",
+    ),
+    Attack("replayed-epoch", "an earlier batch is sent for a later epoch", "host", at_a_site(_replayed_epoch)),
+    Attack("replayed-recording", "recorded sensor signals are played to the inputs again", "wiring", at_a_site(_replayed_recording)),
+    Attack("frozen-sensors", "all twelve inputs are held still while energy is claimed", "wiring", at_a_site(_bent(_frozen))),
+    Attack(
+        "fast-pulse",
+        "the 1 Hz pulse is driven faster than the crystal allows",
+        "pulse",
+        at_a_site(_bent(lambda _seq, _raw: {"time_quality": int(TimeQuality.DEGRADED)})),
+        "the gateware's mark of it is proven in gateware/tests; here, that what is marked is not believed",
+    ),
+    Attack(
+        "no-pulse",
+        "the pulse is cut and the host sets the time",
+        "pulse, host",
+        at_a_site(_bent(lambda _seq, _raw: {"time_quality": int(TimeQuality.FREE_RUNNING)})),
+    ),
+    Attack("wrong-clock", "leaves say another day than their epoch", "host, pulse", at_a_site(_wrong_clock)),
+    Attack("changed-calibration", "the host loads another calibration and says so", "host", at_a_site(_changed_set_up)),
+    Attack(
+        "gains-5-percent",
+        "the host loads gains 5 % too high under the enrolled hash",
+        "host",
+        at_a_site(_power(105)),
+        "the hash of what is loaded is the host's word; below the bounds' tolerances nothing sees it",
+    ),
+    Attack("gains-doubled", "the same, twice too high", "host", at_a_site(_power(200))),
+    Attack("gas-meter-low", "the gas meter reads a tenth", "gas meter", at_a_site(_gas_meter(10))),
+    Attack(
+        "gas-meter-high",
+        "the gas meter reads twice of what flows",
+        "gas meter",
+        at_a_site(_gas_meter(200)),
+        "heat bounds gas from below only: a methodology that credits gas rests on the meter",
+    ),
+    Attack("gas-counter-jumps", "the gas counter runs ahead of the flow", "wiring", at_a_site(_bent(_counter_jumps))),
+    Attack("sensor-drifts-far", "a temperature sensor drifts by 20 K an epoch", "sensor", at_a_site(_drifting(20))),
+    Attack(
+        "sensor-drifts-a-little",
+        "a temperature sensor drifts by 1 K an epoch",
+        "sensor",
+        at_a_site(_drifting(1)),
+        "within the tolerance of the loops' balance; no methodology credits heat",
+    ),
+    Attack(
+        "host-supplied-lies",
+        "load and ambient, which the host supplies, are made up",
+        "host",
+        at_a_site(_bent(_host_supplied)),
+        "believed, and worth nothing: no methodology takes them",
+    ),
+    Attack("seal-withheld", "a seal within a boot is kept back", "host", at_a_site(_withheld(1))),
+    Attack("seal-withheld-at-the-edge", "the day's last seal is kept back", "host", at_a_site(_withheld(-1))),
+    Attack(
+        "seal-withheld-at-boot",
+        "the last seals of a boot are kept back and power is cut",
+        "host",
+        at_a_site(_withheld_at_the_end_of_a_boot),
+        "the gap says `restart`; what was kept back is not credited",
+    ),
+    Attack(
+        "sealed-twice",
+        "power is cycled and the epoch sealed again, both shown",
+        "gateware",
+        at_a_site(_sealed_again_after_a_power_cycle),
+        "the product's counter moves first: this needs another bitstream",
+    ),
+    Attack("sealed-twice-hidden", "the same with the first seal thrown away, which somebody had", "gateware", _second_seal_hidden),
+    Attack("batches-withheld", "seals are sent and batches are not", "host or broker", _withheld_day),
+    Attack(
+        "computer-as-a-node",
+        "a computer with an enrolled and certified key makes up plausible leaves",
+        "k root keys and a provisioner",
+        at_a_site(_computer_as_a_node),
+        "they say who is believed",
+    ),
+)

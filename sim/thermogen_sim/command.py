@@ -1,4 +1,4 @@
-"""`thermogen-sim`: a virtual site as a process, by an ordinary day or a series; an uplink that can be cut; the prover alone; a fleet under attack."""
+"""`thermogen-sim`: a virtual site as a process; an uplink that can be cut; the prover alone; a fleet under attack."""
 
 from __future__ import annotations
 

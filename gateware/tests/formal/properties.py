@@ -14,6 +14,7 @@ from . import (
     tcp_connections,
     tcp_engine,
     tcp_receive,
+    tcp_send,
     tcp_transmit,
     tcp_visit,
     tracker,
@@ -33,6 +34,7 @@ PROPERTIES: tuple[Property, ...] = (
     *tcp_connections.PROPERTIES,
     *tcp_receive.PROPERTIES,
     *tcp_visit.PROPERTIES,
+    *tcp_send.PROPERTIES,
     *tcp_transmit.PROPERTIES,
     *modbus_server.PROPERTIES,
 )

@@ -72,7 +72,8 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
         m.d.sync += sample.eq(Mux(exceeds(d.result, d.timing.longest_sample), d.timing.longest_sample, d.result))
         m.next = "HEARD_NOW"
     with m.State("HEARD_NOW"):
-        d.write(Word.HEARD, d.this_moment)
+        # After our FIN its acknowledgement counts alone: whatever else the peer goes on sending, FIN-WAIT-2 ends.
+        d.write(Word.HEARD, d.this_moment, when=~control.fin_sent | segment.ack_new)
         d.look(Word.RCV_NXT)
         m.next = "SEQUENCE"
     with m.State("SEQUENCE"):
@@ -113,7 +114,7 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
         ]
         with m.If(fin_taken):
             m.d.sync += d.of(d.deaf).eq(1)
-        with m.If(segment.ack_new | segment.offset_zero):
+        with m.If(segment.ack_new | (segment.offset_zero & ~segment.ack_old)):
             m.d.sync += control.window.eq(segment.window)
         with m.If(segment.ack_new):
             # What was sent once more has come; what was sent after it may be lost as well.

@@ -45,14 +45,15 @@ SEGMENT = data.StructLayout(
         "taken": 11,
         "rcv_nxt": 32,
         "ack_new": 1,
+        "ack_old": 1,
         "ack_all": 1,
         "ack_wrong": 1,
     }
 )
 """`limit`: class of the maximum segment size that it names. `length`: bytes of data. `offset_zero`: it begins at RCV.NXT; `in_window`:
 after it, and within the window; `in_order`: it brings what follows RCV.NXT, or is empty and just there. `taken`: bytes stored from
-RCV.NXT on; `complete`: to its end. `ack_new`, `ack_all`: its ACK is beyond SND.UNA, is SND.NXT; `ack_wrong`: outside what RFC 5961
-section 5.2 admits. `rcv_nxt` is the connection's as it was found."""
+RCV.NXT on; `complete`: to its end. `ack_new`, `ack_old`, `ack_all`: its ACK is beyond SND.UNA, before it, is SND.NXT; `ack_wrong`:
+outside what RFC 5961 section 5.2 admits. `rcv_nxt` is the connection's as it was found."""
 
 
 class TcpReceiver(wiring.Component):
@@ -266,6 +267,7 @@ class TcpReceiver(wiring.Component):
                     una.eq(self.word),
                     moved.eq(self.sent),
                     segment.ack_new.eq(~difference[31] & difference.any()),
+                    segment.ack_old.eq(difference[31]),
                     segment.ack_wrong.eq(difference[31] & ~difference[16:].all()),
                 ]
                 m.next = "SND_END"

@@ -137,6 +137,16 @@ def test_the_peers_segment_size_is_kept_to_wherever_the_option_stands(bench, opt
 
 
 @pytest.mark.parametrize(
+    ("size", "sent"),
+    [(0, 48), (1, 48), (47, 48), (48, 48), (127, 48), (128, 128), (255, 128), (256, 256), (535, 256), (536, 259), (1460, 259)],
+)
+def test_a_segment_is_as_large_as_the_class_of_the_peers_size_and_48_bytes_at_least(bench, size, sent):
+    client = Client(bench).connect(b"\x02\x04" + struct.pack(">H", size))
+    client.send(adu(1, LARGEST))
+    assert len(client.take_data()) == sent
+
+
+@pytest.mark.parametrize(
     "options", [b"\x02", b"\x02\x00", b"\x02\x01\x00", b"\x02\x03\x00\x00", b"\x05\xff", b"\x00" * 40, b"\x01" * 40, b"\x03\x00\x02\x04"]
 )
 def test_options_that_make_no_sense_do_no_harm(bench, options):
@@ -471,6 +481,26 @@ def test_a_closed_window_is_probed_for_as_long_as_the_peer_is_there(bench):
     assert client.answer(20 * SECOND) == adu(1, ITS_ANSWER)
 
 
+def test_the_window_of_an_ack_that_was_overtaken_is_not_believed(bench):
+    client, other = Client(bench, window=100).connect(), Client(bench, port=41000).connect()
+    client.send(adu(1, LARGEST))
+    overtaken = client.ack
+    first = client.take_data()
+    assert len(first) == 100
+    # Both ACKs are there before anything can be sent.
+    bench.hold(True)
+    other.send(adu(1, ONE_REGISTER))
+    bench.run(1500)
+    client.window = 65535
+    client.put()
+    client.window = 0
+    client.put(ack=overtaken)
+    bench.run(3000)
+    bench.hold(False)
+    sent = [one.segment for one in bench.drain(5000) if one.segment.destination == client.port]
+    assert [len(one.data) for one in sent] == [159]
+
+
 def test_a_small_window_is_filled_and_never_overrun(bench):
     client = Client(bench, window=100).connect()
     client.send(adu(1, LARGEST))
@@ -543,6 +573,22 @@ def test_a_client_that_does_not_close_after_us_is_not_waited_for_for_ever(bench)
     client.ack = client.wait().end
     client.put()
     bench.run(int(1.1 * KEEP_ALIVE_S * SECOND))
+    assert bench.connections == 0
+
+
+def test_a_client_that_goes_on_sending_after_our_fin_is_not_listened_to_for_ever(bench):
+    client = Client(bench).connect()
+    client.send(adu(1, ONE_REGISTER, protocol=7))
+    client.ack = client.wait().end
+    client.put()
+    begun, reset = bench.clocks, False
+    while not reset:
+        client.send(adu(2, ONE_REGISTER))
+        answers = [one.segment for one in bench.drain(SECOND)]
+        assert all(one.data == b"" for one in answers)
+        reset = any(one.flags & Flag.RST for one in answers)
+        assert (bench.clocks - begun) / SECOND < KEEP_ALIVE_S + 3
+    assert (bench.clocks - begun) / SECOND > KEEP_ALIVE_S - 1
     assert bench.connections == 0
 
 

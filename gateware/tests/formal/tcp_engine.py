@@ -199,8 +199,7 @@ PROPERTIES = (
         says="From each of its 85 states the TCP engine comes back to where it takes the next thing to do: a measure of at most 160 "
         "goes down in every clock in which it waits for neither the verdict of a frame that is on the wire nor the answer that a "
         "settled visit's application was sure of. It never comes back with a transmitter claimed and not used; from that answer to "
-        "its segment are at most 30 clocks. What is prepared, answered and taken over is of the connection that the visit and the segment are "
-        "of.",
+        "its segment are at most 30 clocks. What is prepared for, answered and taken over is of the connection that is visited.",
         parameters=f"{CONNECTIONS} connections, any words; given that a payload has at most {MOST_PAYLOAD} bytes, then one verdict, "
         "and that a segment handed over stays as it is, as `tcp_only_what_was_sent` has it",
         spec=NoDeadEnd,

@@ -199,10 +199,10 @@ PROPERTIES = (
     Property(
         name="tcp_sends_what_was_written",
         core="network/tcp",
-        says="A segment's data lies between SND.UNA and the end of the last answer, whether it is sent for the first time, again or to ask for "
-        "the window: what the application did not write is never sent. Those two are never further apart than the buffer's 1,024 bytes, "
-        "and an answer is written where nothing is that has not been acknowledged. A segment is judged, and a visit begun, only for a "
-        "connection that is there.",
+        says="A segment's data lies between SND.UNA and the end of the last answer, whether it is sent for the first time, again or to ask "
+        "for the window: what the application did not write is never sent. Those two are never further apart than the buffer's 1,024 "
+        "bytes, and an answer is written where nothing is that waits for its acknowledgement. A segment is judged, and a visit begun, only "
+        "for a connection that is there.",
         parameters=f"{CONNECTIONS} connections, any segments; given what `tcp_only_what_was_sent` says of what the receiver tells, "
         "`modbus_answers_fit` of the answers, and `tcp_engine_no_dead_end` of whose they are",
         spec=SendsWhatWasWritten,

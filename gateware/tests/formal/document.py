@@ -22,7 +22,9 @@ with z3 decides three questions about it:
 - **Refuted**: the same core with one line of its source broken violates the property, shown by a trace from power-on.
 
 Where "any state" stands instead of power-on, power-on is too many clocks away for a solver; the trace then begins in any state in which the
-property holds. A property marked **long** is left out of `make test`: only `{COMMAND}` and `make soak` prove it.
+property holds. A property that is given what another one says names it: together they prove the whole, since what a core promises of a
+clock follows from what it was told in those before. A property marked **long** is left out of `make test`: only `{COMMAND}` and
+`make soak` prove it.
 
 | property | core | what is proven | for | clocks: induction, covered | mutant that fails |
 | --- | --- | --- | --- | --- | --- |

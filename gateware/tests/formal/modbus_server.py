@@ -194,6 +194,56 @@ class NoDeadEnd(Spec):
         ]
 
 
+class AnswersFit(Spec):
+    """An answer is no longer than an ADU, nothing is written outside of one, and nothing while it waits to be taken over."""
+
+    def build(self, m: Module) -> None:
+        from thermogen_gateware.network.modbus_identification import Identification
+        from thermogen_gateware.network.modbus_server import ModbusServer
+        from thermogen_gateware.network.tcp_segment import ADU_BYTES
+
+        identification = Identification("v", "p", "r")
+        server = ModbusServer(identification)
+        inside = self.around(server)
+        request = _Request(self, server, inside)
+        request.holds()
+        stream, within, left, place = server.stream, request.within, request.left, request.place
+        offset, size = internal(inside, "offset"), internal(inside, "answer_bytes")
+        texts = len(identification.memory()[0])
+
+        self.always(~(within("HEADER") & (place == 6)) | (left <= MOST_BYTES + 1), "a longer request than there can be")
+        self.always(~within("FUNCTION") | (left <= MOST_BYTES), "a longer request than there can be")
+        self.always(~within("FIELDS") | (left + place <= MOST_BYTES - 1), "a longer request than there can be")
+        self.always(~within("DIAGNOSE") | (left <= MOST_BYTES - 3), "a longer request than there can be")
+        asked_for = (request.index - request.asked)[:12]
+        self.always(~within("REOPEN") | (offset == 9), "a word is written in another's place")
+        self.always(~within("READ_WORDS") | (offset == 9 + (asked_for << 1)), "a word is written in another's place")
+        self.always(
+            ~within("READ_BITS") | ((offset == 9 + (asked_for >> 3)) & (request.bit_place == asked_for[:3])), "bits in others' place"
+        )
+        self.always(~within("ECHO") | ((offset + left == size) & (size <= ADU_BYTES)), "a longer echo than its request")
+        self.always(~within("COUNTER", "COUNTER_VALUE") | (offset == 10), "the counter in another place")
+        self.always(~within("OBJECT", "OBJECT_LENGTH", "TEXT") | (offset <= 14), "a text in another place")
+        self.always(~within("OBJECT_LENGTH", "TEXT", "TEXT_BYTE") | (request.text_end <= texts), "a text that is not there")
+        remains = (request.text_end - request.text_at)[:9]
+        self.always(~within("TEXT_BYTE") | (offset + remains <= 14 + texts), "a longer text than there is")
+        reads, checks = ("READ_BITS", "READ_WORDS", "REOPEN"), ("JUDGE_WRITE", "CHECK", "MASK", "MASKED", "JUDGE", "WRITE_FIRST")
+        writes = ("STAGE_ONE", "WRITE_BITS", "STAGE_BITS", "WRITE_WORDS")
+        told = ("COUNTER", "COUNTER_VALUE", "TEXT", "TEXT_BYTE", "COMPOSE", "SETTLE", "ANSWER")
+        sized = (*reads, *checks, *writes, *told)
+        self.always(~within(*sized) | (size <= ADU_BYTES), "a longer answer than an ADU")
+
+        self.always(~stream.answered | (stream.length <= ADU_BYTES), "a longer answer than an ADU")
+        self.always(~stream.write | (stream.offset + ~stream.single < ADU_BYTES), "written behind the end of an ADU")
+        waits = self.past(stream.answered & ~stream.accepted & ~stream.cancel & ~self.domain.rst)
+        held = stream.answered & (stream.length == self.past(stream.length))
+        self.always(~waits | held, "an answer is taken back")
+        self.always(~(stream.answered & stream.write), "written while it is taken over")
+        self.always(~self.past(stream.answered) | ~stream.write, "written while it is taken over")
+        self.possible(stream.answered & (stream.length == ADU_BYTES))
+        self.possible(stream.answered & (stream.length == 259))
+
+
 class RefusedWritesNothing(Spec):
     """Server, staging and override together: what was answered with an exception has changed no register of the override and cleared no
     trip, and a write answered without one is applied."""
@@ -278,6 +328,20 @@ PROPERTIES = (
         depth=2,
         reach=18,
         anywhere=frozenset({Task.COVER}),
+    ),
+    Property(
+        name="modbus_answers_fit",
+        core="network/modbus_server",
+        says="No answer is longer than an ADU of 260 bytes, nothing is written behind its end, and an answer that was given stays as it is "
+        "until it is taken over or cancelled.",
+        parameters="identification of three letters",
+        spec=AnswersFit,
+        mutant=Mutant(
+            "more registers are read than fit", "network.modbus_server", "with m.If(none | exceeds(quantity, 125)):", "with m.If(none):"
+        ),
+        depth=2,
+        reach=4,
+        anywhere=frozenset({Task.COVER, Task.REFUTE}),
     ),
     Property(
         name="modbus_refused_writes_nothing",

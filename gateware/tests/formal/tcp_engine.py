@@ -111,6 +111,26 @@ class NoDeadEnd(Spec):
         self.always(~claimed | state(inside, *_WORK, *_SEGMENT, "ANSWERED_ROOM") | (active & ~live), "claimed for a visit that is over")
         self.always(~prepared | ~active | ~live, "prepared for what is not settled")
 
+        # All that is of one connection: the segment, the visit that reads behind it, and the place that the engine is at.
+        segment = SEGMENT(internal(receiver, "segment"))
+        place, connection = internal(inside, "place", "sync"), internal(inside, "visit.connection")
+        stays, handed_over = Cat(segment.found, segment.connection), arrived | comes
+        self.given(~self.past(handed_over) | self.past(self.domain.rst) | (stays == self.past(stays)))
+        found = ("RCV_NXT", "CONSUMED", "SND_UNA", "ACK", "SND_NXT", "SND_END", "COMPARE", "LIVE")
+        self.always(~state(receiver, *found) | segment.found, "compares the words of no connection")
+        self.always(~live | state(receiver, "WAIT"), "looks for a connection that is visited")
+        self.always(~live | (segment.found & (connection == segment.connection)), "visits another connection than the segment's")
+        own = segment.found & (segment.connection == place)
+        self.always(~(candidate | (ahead & active)) | (connection == segment.connection), "prepares for another connection")
+        self.always(~(ahead & active) | own, "prepares for another connection")
+        self.always(~(state(inside, "PREPARED") & arrived) | own, "prepares for another connection")
+        self.always(~(state(inside, *_ARRIVAL)) | (arrived & own), "works on another connection's segment")
+        answers_it = state(inside, *_ARRIVAL, "AWAIT", *_ANSWERED)
+        self.always(~((prepared | claimed) & answers_it & active) | (connection == place), "prepared for another connection")
+        self.always(~state(inside, "AWAIT") | ~active | (~live & (connection == place)), "waits for another connection's answer")
+        self.always(~state(inside, "AWAIT") | prepared | claimed, "waits for nothing")
+        self.always(~state(inside, *_ANSWERED) | (active & ~live & (connection == place)), "takes over another connection's answer")
+
         # The transmitter is given what it was claimed for, and asks for its turn until it has it.
         request, granted = core.egress.request, internal(transmitter, "granted")
         self.always(~state(transmitter, "SEND") | request | granted, "sends without having asked")
@@ -179,8 +199,9 @@ PROPERTIES = (
         says="From each of its 85 states the TCP engine comes back to where it takes the next thing to do: a measure of at most 160 "
         "goes down in every clock in which it waits for neither the verdict of a frame that is on the wire nor the answer that a "
         "settled visit's application was sure of. It never comes back with a transmitter claimed and not used; from that answer to "
-        "its segment are at most 30 clocks.",
-        parameters=f"{CONNECTIONS} connections, any words; given that a payload has at most {MOST_PAYLOAD} bytes, then one verdict",
+        "its segment are at most 30 clocks. What is prepared for, answered and taken over is of the connection that is visited.",
+        parameters=f"{CONNECTIONS} connections, any words; given that a payload has at most {MOST_PAYLOAD} bytes, then one verdict, "
+        "and that a segment handed over stays as it is, as `tcp_only_what_was_sent` has it",
         spec=NoDeadEnd,
         mutant=Mutant(
             "a segment is prepared for whose visit was stopped",

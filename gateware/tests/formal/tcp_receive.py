@@ -11,8 +11,10 @@ from .mutant import Mutant
 from .proof import Property, Task
 from .spec import Spec, internal, state
 
-CONNECTIONS = 2
+CONNECTIONS, FOLLOWED = 2, 1
 RECEIVE_BYTES, RECEIVE_BITS = 512, 9
+MOST_SENT = 1025
+"""What the send buffer holds, and a FIN."""
 MOST_PAYLOAD = 1480
 """Bytes of an IP payload in an Ethernet frame."""
 BYTE_CLOCKS, GAP_CLOCKS = 4, 16
@@ -26,8 +28,8 @@ class TakenIsStored(Spec):
         from thermogen_gateware.network.tcp_receive import TcpReceiver
         from thermogen_gateware.network.tcp_segment import TCP
 
-        receiver = TcpReceiver(CONNECTIONS)
-        inside = self.around(receiver)
+        self.receiver = receiver = TcpReceiver(CONNECTIONS)
+        self.inside = inside = self.around(receiver)
         ingress, segment = receiver.ingress, receiver.segment
         begins = ingress.valid & ingress.first & (ingress.protocol == TCP) & ~receiver.held
 
@@ -138,6 +140,64 @@ class TakenIsStored(Spec):
         self.always(~known | (state(inside, "LIVE", "WAIT") & (at >= 12)), "knows too early")
 
 
+class OnlyWhatWasSentIsAcknowledged(TakenIsStored):
+    """What the engine is told of a segment's acknowledgement, and of the connection that a visit would be of, is right when it is told.
+
+    Given of the engine: it holds the receiver from a segment's arrival until it is done with it, and changes SND.UNA or takes a place only
+    then; SND.NXT never goes back, and is no further from SND.UNA than the buffer is long. What gives a place away, or takes it, is
+    `stale`; what moves the answers' end is `touched` a clock later.
+    """
+
+    def build(self, m: Module) -> None:
+        from thermogen_gateware.network.tcp_segment import ADU_BYTES, TRANSMIT_BYTES, Word
+
+        super().build(m)
+        receiver, inside, segment = self.receiver, self.inside, self.receiver.segment
+        una, nxt, end = (Signal(32, name=f"kept_{name}") for name in ("una", "nxt", "end"))
+        self.ports += [una, nxt, end]
+        used, fixed = receiver.used[FOLLOWED], ~self.past(receiver.held)
+        self.given(self.past(receiver.stale) | (used == self.past(used)))
+        self.given(~used | self.past(used) | self.past(receiver.held))
+        stays = ~fixed | ~used | ~self.past(used)
+        self.given(stays | ((una == self.past(una)) & ((nxt - self.past(nxt))[:32] <= MOST_SENT)))
+        self.given(~used | ((nxt - una)[:32] <= MOST_SENT))
+        grown = fixed & (end != self.past(end))
+        self.given(~self.past(grown) | receiver.touched | self.past(self.domain.rst) | self.past(self.domain.rst, 2))
+        self.given(~receiver.held | self.past(receiver.held) | receiver.arrived)
+        for name, value in ((Word.SND_UNA, una), (Word.SND_NXT, nxt), (Word.SND_END, end)):
+            self.given((self.past(receiver.address) != (name | FOLLOWED << 4)) | (receiver.word == self.past(value)))
+
+        busy, poisoned = internal(inside, "busy"), internal(inside, "poisoned")
+        self.always(~busy | ~receiver.held, "looks at a segment while the last one is held")
+        self.always(~receiver.expects | ~receiver.held, "expects a segment's answer while the last one is held")
+        holds = receiver.held | receiver.arrived
+        self.always(~holds | state(inside, "WAIT", "LIVE"), "compares the words of a segment that was handed over")
+        stays = Cat(segment.found, segment.connection, segment.ack, segment.ack_new, segment.ack_wrong)
+        self.always(~self.past(holds) | self.past(self.domain.rst) | (stays == self.past(stays)), "changes what was handed over")
+        followed = segment.found & (segment.connection == FOLLOWED)
+        self.always(segment.connection < CONNECTIONS, "a connection that is none")
+        trusted = busy & followed & used
+        self.always(~((busy & followed & ~poisoned) | (receiver.arrived & followed)) | used, "a connection that is not there")
+        told, sent = (segment.ack - una)[:32], (nxt - una)[:32]
+        compared = state(inside, "COMPARE") | internal(inside, "known")
+        asked = trusted & state(inside, "SND_END")
+        self.always(~asked | (segment.ack_new == (~told[31] & told.any())), "takes an acknowledgement for another")
+        believed = segment.ack_new & ~segment.ack_wrong
+        new = (told != 0) & (told <= sent)
+        self.always(~(trusted & compared & believed) | new, "believes what was not sent")
+        self.always(~(receiver.arrived & followed & believed) | new, "believes what was not sent")
+        own_una, own_room, touched = (internal(inside, name) for name in ("una", "room", "touched"))
+        self.always(~(trusted & (compared | state(inside, "SND_END"))) | (own_una == una[:11]), "compares another number")
+        room = (end[:11] - una[:11])[:11] <= TRANSMIT_BYTES - ADU_BYTES
+        told_where = (receiver.end == end[:11]) & (own_room == room)
+        moved = touched | receiver.touched | grown
+        self.always(~(trusted & internal(inside, "known")) | moved | told_where, "another place for the answer")
+        expected = receiver.expects & followed & used & ~grown
+        self.always(~expected | (room & (receiver.end == end[:11])), "expects an answer that there is no room for")
+        self.possible(receiver.arrived & followed & believed)
+        self.possible(expected)
+
+
 PROPERTIES = (
     Property(
         name="receive_buffer_written",
@@ -153,6 +213,24 @@ PROPERTIES = (
             "network.tcp_receive",
             "~offset[16] & (offset[:16] < free)),\n            self.store.eq(writes)",
             "~offset[16]),\n            self.store.eq(writes)",
+        ),
+        depth=2,
+        reach=4,
+        anywhere=frozenset({Task.COVER, Task.REFUTE}),
+    ),
+    Property(
+        name="tcp_only_what_was_sent",
+        core="network/tcp_receive",
+        says="An acknowledgement that the engine is told of, and not told to be wrong, is of something that was sent and not acknowledged "
+        "before; the segment's connection is there when it is told.",
+        parameters=f"{CONNECTIONS} connections; given what `receive_buffer_written` is, and of the engine that it changes what was "
+        "compared only while it holds the receiver, SND.NXT forwards only",
+        spec=OnlyWhatWasSentIsAcknowledged,
+        mutant=Mutant(
+            "what was not sent is acknowledged",
+            "network.tcp_receive",
+            "with m.If(~difference[31] & difference.any()):\n                    m.d.sync += segment.ack_wrong.eq(1)",
+            "with m.If(0):\n                    m.d.sync += segment.ack_wrong.eq(1)",
         ),
         depth=2,
         reach=4,

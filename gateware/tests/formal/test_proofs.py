@@ -79,6 +79,8 @@ def test_no_term_can_be_left_out_of_the_protection(name, core, line, broken, tmp
         ("receive_buffer_written", "network.tcp_receive", "segment.complete.eq(offset == segment.taken)", "segment.complete.eq(1)"),
         ("receive_buffer_written", "network.tcp_receive", "data & ~self._ahead & ~offset[16]", "data & ~offset[16]"),
         ("receive_buffer_written", "network.tcp_receive", "data & ~self._ahead & ~offset[16]", "data & ~self._ahead"),
+        ("tcp_only_what_was_sent", "network.tcp_receive", "& ~self.touched\n", "\n"),
+        ("tcp_sends_what_was_written", "network.tcp_engine", "segment.found & d.of(d.used, segment.connection)", "segment.found"),
         ("send_buffer_read", "network.tcp_transmit", "Mux(left == 1, 0, self.word_read[:8])", "self.word_read[:8]"),
     ],
 )

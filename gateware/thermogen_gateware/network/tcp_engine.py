@@ -70,7 +70,8 @@ def add_engine(m: Module, d: TcpDatapath, tick: Signal, preferred) -> None:
             with m.If(d.arrived):
                 m.d.sync += d.place.eq(segment.connection)
                 m.next = "STRAY"
-                with m.If(segment.found):
+                # Its connection may have been given up since it came.
+                with m.If(segment.found & d.of(d.used, segment.connection)):
                     m.next = "ARRIVAL"
             with m.Elif(visit.active & visit.stream.answered & visit.stream.settled):
                 m.d.sync += d.place.eq(visit.connection)

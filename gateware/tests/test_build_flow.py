@@ -1,6 +1,7 @@
 """The real tools on small designs: same seed, same bytes, in both families; the workarounds are still needed, and sound."""
 
 import hashlib
+import itertools
 import json
 from dataclasses import replace
 
@@ -109,7 +110,7 @@ def test_the_same_seed_gives_the_same_bytes_in_another_folder(design, tmp_path):
 
 
 class Ringing(Elaboratable):
-    """A key from ring oscillators, and a way through the logic that is too long for 50 MHz; `astray` adds a loop that nobody declared."""
+    """A key from ring oscillators, and a way through the logic that is too long for 40 MHz; `astray` adds a loop that nobody declared."""
 
     def __init__(self, rings=True, astray=False):
         self.rings, self.astray = rings, astray
@@ -129,22 +130,18 @@ class Ringing(Elaboratable):
                     "LUT4", a_keep=1, p_INIT="0x5555", i_A=loop[place - 1], i_B=0, i_C=0, i_D=0, o_Z=loop[place]
                 )
             m.d.comb += key.noise[0].eq(loop[2])
-        value, out = key.key[:8], Signal()
-        for place in range(1, 8):
-            for _ in range(4):
-                value = (value.rotate_left(3) + key.key.word_select(place, 8))[:8]
-        m.d.sync += out.eq(value.xor())
+        values, out = [Signal(8, name=f"value_{level}") for level in range(32)], Signal()
+        for level, (value, after) in enumerate(itertools.pairwise(values)):
+            m.d.comb += after.eq(value.rotate_left(3) + key.key.word_select(level % 8, 8))
+        m.d.sync += out.eq(values[-1].xor())
         pins.output(out, "host", "cipo")
         return m
 
 
 def test_ring_oscillators_are_built_whole_and_the_timing_of_all_else_is_still_judged(tmp_path):
-    plain = build(Design("plain", ControllerNode, lambda: Ringing(rings=False), (ClockTarget("clk", 50e6),)), tmp_path)
-    ringing = Design("ringing", ControllerNode, Ringing, (ClockTarget("clk", 50e6),), loops=RING_CELLS)
-    result = build(ringing, tmp_path)
-    assert not plain.met and not result.met
-    (before,), (after,) = plain.timing, result.timing
-    assert 0.8 < after.achieved_mhz / before.achieved_mhz < 1.25
+    result = build(Design("ringing", ControllerNode, Ringing, (ClockTarget("clk", 5e6),), loops=RING_CELLS), tmp_path)
+    (clock,) = result.timing
+    assert result.met and clock.achieved_mhz < 40
     cells = json.loads((tmp_path / "ringing" / flow.PLACED).read_text())["modules"]["top"]["cells"]
     assert sum(name.startswith(RING_CELLS) for name in cells) == sum(LENGTHS)
 

@@ -22,6 +22,7 @@ from thermogen_esf.frames import (
     Acknowledgement,
     Batch,
     Command,
+    FrameError,
     Header,
     Receipt,
     Writes,
@@ -177,8 +178,12 @@ class CloudStub:
         return [decode(data) for data in self.of_kind("ack")]  # type: ignore[misc]
 
     def receipt_for(self, data: bytes, key: SigningKey | None = None) -> bytes:
-        """A signed receipt for a batch's bytes, or those of a frame of writes."""
-        batch = decode(data)
+        """A signed receipt for a batch's bytes, those of a frame of writes, or a message of attestation, which is no frame."""
+        try:
+            batch = decode(data)
+        except FrameError:
+            header = Header(site_identity(self.site), next(self._numbers), 0, TimeQuality.PULSE)
+            return encode(sign_frame(Receipt(header, frame_hash(data), 0, 0, 0), key or self.key))
         assert isinstance(batch, Batch | Writes)
         header = Header(batch.header.site, next(self._numbers), batch.header.time, TimeQuality.PULSE)
         named = (batch.epoch, batch.first_sequence, batch.last_sequence) if isinstance(batch, Batch) else (0, 0, 0)
@@ -196,7 +201,9 @@ class CloudStub:
         self._client.publish(f"{PREFIX}/{self.site}/{kind}", payload, 1)
 
     def _on_connect(self, client: Client, *_: object) -> None:
-        client.subscribe([(f"{PREFIX}/{self.site}/{kind}", 1) for kind in ("batch", "live", "alert", "ack", "writes")])
+        client.subscribe(
+            [(f"{PREFIX}/{self.site}/{kind}", 1) for kind in ("batch", "live", "alert", "ack", "writes", "seals", "statement")]
+        )
 
     def _on_subscribe(self, *_: object) -> None:
         self.subscriptions += 1
@@ -205,7 +212,7 @@ class CloudStub:
         kind = message.topic.rpartition("/")[2]
         with self._lock:
             self.received.append((kind, bytes(message.payload)))
-        if kind in ("batch", "writes") and self.receipting:
+        if kind in ("batch", "writes", "seals", "statement") and self.receipting:
             self.send("receipt", self.receipt_for(bytes(message.payload)))
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from thermogen_edge.attestation_trust import AttestationTrust
 from thermogen_edge.buffer import BufferDamagedError, BufferError, open_buffer
+from thermogen_edge.buffer.outbox import Outbox
 from thermogen_edge.clock_source import ClockError
 from thermogen_edge.cloud_keys import CloudKeys
 from thermogen_edge.daemon import Daemon
@@ -18,11 +21,17 @@ from thermogen_edge.node import Node
 from thermogen_edge.profile import default_profile, parse_profile
 from thermogen_edge.settings import BrokerAddress, TcpAddress
 from thermogen_edge.site_sensors import SiteSensors
+from thermogen_esf.evidence.attestation.exchange import Announcement, encode_published, parse_request
+from thermogen_esf.evidence.attestation.signed import Signed
+from thermogen_esf.evidence.attestation.statement import Opinion, Statement
 from thermogen_esf.frames import AlertCode, decode
+from thermogen_sim.fleet.attacks import World
+from thermogen_sim.fleet.node import SealingNode
+from thermogen_sim.fleet.sealer import ModelSealer
 
 from .node_model import DirectTransport, NodeModel
 from .site_parts import KEY, SITE, ModelClock
-from .site_services import PREFIX, free_port
+from .site_services import PREFIX, free_port, wait_until
 
 FAULTS = {"host link": HostLinkDownError("no site"), "clock": ClockError("no time"), "buffer": BufferError("locked")}
 
@@ -30,14 +39,14 @@ FAULTS = {"host link": HostLinkDownError("no site"), "clock": ClockError("no tim
 class Loop:
     """A daemon without a broker, stepped by the test. `fault` is what the node's side meets."""
 
-    def __init__(self, model: NodeModel, directory: Path, limit_bytes: int, sensors: SiteSensors | None = None) -> None:
+    def __init__(self, model: NodeModel, directory: Path, limit_bytes: int, sensors: SiteSensors | None = None, **parts: Any) -> None:
         self.model = model
         self.told: list[tuple[int, bool]] = []
         link = MqttLink(BrokerAddress("127.0.0.1", free_port(), SITE, tls=False), "", SITE, PREFIX, 1)
         node = Node(HostLinkClient(DirectTransport(model)))
         buffer = open_buffer(directory / "buffer.sqlite", limit_bytes)
         self.daemon = Daemon(
-            parse_profile(default_profile(SITE)), KEY, CloudKeys([]), buffer, node, ModelClock(model), sensors, link, 0.01, 1
+            parse_profile(default_profile(SITE)), KEY, CloudKeys([]), buffer, node, ModelClock(model), sensors, link, 0.01, 1, **parts
         )
         self.daemon._publish_alert = self._tell  # type: ignore[method-assign]
         self.daemon._alerts._publish = self._tell
@@ -135,3 +144,43 @@ def test_a_record_that_was_put_aside_is_told(loop: Loop) -> None:
     loop.buffer.database.put_aside("batch", 3, "rotten", b"")
     loop.step()
     assert (AlertCode.RECORD_SET_ASIDE, True) in loop.told
+
+
+def test_a_seal_that_the_node_made_waits_for_the_clouds_receipt(model: NodeModel, tmp_path: Path) -> None:
+    sealing = SealingNode.named(SITE)
+    loop = Loop(model, tmp_path, 10_000_000, sealer=ModelSealer(sealing))
+    seal = sealing.seal(5).encode()
+    for _ in range(20):
+        model.tick()
+        loop.step()
+    assert [(kind, message) for _, kind, message in Outbox(loop.buffer.database).waiting(9)] == [("seals", seal)]
+    loop.daemon.close()
+
+
+def test_a_drawing_that_is_announced_is_witnessed_by_the_loop(model: NodeModel, tmp_path: Path) -> None:
+    world = World()
+    day = world.day()
+    day.measure()
+    day.close()
+    drawing, witness = day.drawing, SealingNode.named(SITE)
+    trust = AttestationTrust(day.fleet.trust, {each.enrolment.name: each.enrolment for each in day.fleet.entries})
+    loop = Loop(model, tmp_path, 10_000_000, sealer=ModelSealer(witness), trust=trust)
+    asked: list[bytes] = []
+    loop.daemon._link.publish = lambda kind, message, _qos: asked.append(message) or True if kind == "fetch" else None  # type: ignore
+    until = int(time.time()) + 300
+    loop.daemon._uplink._takers["drawing"](Announcement(day.node.name, drawing.beacon_number, drawing.beacon, until, day.day).encode())
+    outbox = Outbox(loop.buffer.database)
+
+    def said() -> object:
+        model.tick()
+        loop.step()
+        while asked:
+            site, epoch = parse_request(asked.pop())
+            loop.daemon._uplink._takers["published"](encode_published(site, epoch, day.published[epoch]))
+        return outbox.waiting(1)
+
+    wait_until(said, "the statement is made")
+    ((_, kind, message),) = outbox.waiting(9)
+    statement = Statement.parse(Signed.parse(message).document)
+    assert (kind, statement.opinion, statement.witness) == ("statement", Opinion.AGREE, witness.identity)
+    loop.daemon.close()

@@ -9,6 +9,7 @@ import pytest
 from thermogen_edge.alerts import Alerts
 from thermogen_edge.batches import batch_frame, root_of
 from thermogen_edge.buffer import Buffer, CommandLog
+from thermogen_edge.buffer.outbox import Outbox
 from thermogen_edge.buffer.write_log import WriteLog
 from thermogen_edge.cloud_keys import CloudKeys
 from thermogen_edge.commands import Commands
@@ -114,6 +115,19 @@ def test_what_scada_wrote_goes_up_until_it_is_receipted(harness: Harness, site_k
     harness.cloud.receipting = True
     harness.until(lambda: not log.frames(1), "the receipt lets it go")
     assert verify_frame(decode(harness.cloud.of_kind("writes")[0]), site_key.public_key)
+    assert harness.alerts == []
+
+
+def test_seals_and_statements_go_up_until_they_are_receipted(harness: Harness) -> None:
+    outbox = Outbox(harness.buffer.database)
+    outbox.store("seals", b"a seal".ljust(186))
+    outbox.store("statement", b"a statement")
+    harness.cloud.receipting = False
+    harness.until(lambda: len(harness.cloud.of_kind("seals")) >= 2, "it is sent again without a receipt")
+    assert len(outbox.waiting(9)) == 2, "a broker's acknowledgement is no receipt"
+    harness.cloud.receipting = True
+    harness.until(lambda: not outbox.waiting(9), "the receipts let both go")
+    assert set(harness.cloud.of_kind("statement")) == {b"a statement"}
     assert harness.alerts == []
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from thermogen_esf.keyfile import KeyFileError, KeyFileExistsError, load_seed, s
 from thermogen_esf.signatures import SigningKey
 
 from . import version
+from .attestation_trust import load_attestation_trust
 from .buffer import Buffer, open_buffer
 from .clock_source import open_clock
 from .cloud_keys import load_cloud_keys
@@ -29,6 +31,7 @@ from .host_link.transport import Transport
 from .host_link.unix_socket import UnixSocketTransport
 from .mqtt_link import MqttLink
 from .node import Node
+from .node_sealer import NodeSealer
 from .profile import default_profile, load_profile
 from .settings import SETTINGS, SettingError, Settings, check_site_name, edge_dir, read_file, read_settings, text_of
 from .site_sensors import SiteSensors
@@ -128,6 +131,9 @@ def run(settings: Settings) -> None:
     key = load_seed(settings.key_path)
     cloud_keys = load_cloud_keys(settings.cloud_keys)
     password = _password(settings.broker_password_file)
+    trust = None if settings.attestation is None else load_attestation_trust(settings.attestation, int(time.time()))
+    host_link = HostLinkClient(_transport(settings))
+    node = Node(host_link)
     with _only_one(directory):
         _log.info("thermogen-edge %s for %s, key %s", version.TEXT, settings.site, key.key_id.hex())
         Daemon(
@@ -135,13 +141,15 @@ def run(settings: Settings) -> None:
             key=key,
             cloud_keys=cloud_keys,
             buffer=open_buffer(settings.buffer_path, settings.buffer_bytes),
-            node=Node(HostLinkClient(_transport(settings))),
+            node=node,
             clock=open_clock(settings.clock),
             sensors=SiteSensors(settings.rtu, max(settings.poll_s, 0.1)) if settings.rtu else None,
-            link=MqttLink(settings.broker, password, settings.site, settings.topic_prefix, settings.retry_s),
+            link=MqttLink(settings.broker, password, settings.site, settings.topic_prefix, settings.retry_s, trust is not None),
             poll_s=settings.poll_s,
             retry_s=settings.retry_s,
             scada=settings.scada,
+            sealer=NodeSealer(host_link, lambda: node.status().flags),
+            trust=trust,
         ).run()
 
 

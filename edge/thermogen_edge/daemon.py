@@ -19,8 +19,10 @@ from thermogen_esf.signatures import SigningKey
 
 from . import version
 from .alerts import Alerts
+from .attestation_trust import AttestationTrust
 from .boot import Boot
 from .buffer import Buffer, BufferDamagedError, BufferError
+from .buffer.outbox import Outbox
 from .clock_source import ClockError, ClockSource
 from .cloud_keys import CloudKeys
 from .commands import Commands
@@ -34,11 +36,13 @@ from .profile import Profile
 from .receipts import Receipts
 from .scada_settings import ScadaSettings
 from .scada_writes import ScadaWrites
+from .sealer import SealCollector, Sealer
 from .settings import DEFAULT_SCADA
 from .site_controller import SiteController
 from .site_sensors import SiteSensors
 from .site_time import SiteTime
 from .uplink import Uplink
+from .witness_duty import WitnessDuty
 
 SENSORS_LOST_S = 10.0
 SHORTEST_NODE_RETRY_S = 0.2
@@ -67,8 +71,16 @@ class Daemon:
         poll_s: float,
         retry_s: float,
         scada: ScadaSettings = DEFAULT_SCADA,
+        sealer: Sealer | None = None,
+        trust: AttestationTrust | None = None,
     ) -> None:
+        """`sealer` is the node's, where it has a key of its own; `trust` is whom this site believes as a witness, where it is one."""
         site = site_identity(profile.site)
+        outbox = Outbox(buffer.database)
+        self._seals = None if sealer is None else SealCollector(sealer, outbox, site)
+        self._duty: WitnessDuty | None = None
+        if sealer is not None and trust is not None:
+            self._duty = WitnessDuty(site, key, sealer, trust, outbox, self._ask, lambda: int(time.time()))
         self._buffer = buffer
         self._node = node
         self._clock = clock
@@ -77,7 +89,8 @@ class Daemon:
         self._poll_s = poll_s
         self._alerts = Alerts(buffer, site, self._publish_alert)
         commands = Commands(buffer, site, key, cloud_keys, self._alerts)
-        self._uplink = Uplink(link, buffer, Receipts(buffer, site, cloud_keys, self._alerts), commands, retry_s)
+        takers = {} if self._duty is None else {"drawing": self._duty.announced, "published": self._duty.published}
+        self._uplink = Uplink(link, buffer, Receipts(buffer, site, cloud_keys, self._alerts), commands, retry_s, takers)
         collector = LeafCollector(node, buffer, site, key, self._alerts)
         boot = Boot(node, buffer, clock, collector, profile, site, self._alerts)
         self._controller = SiteController(node, buffer, profile, self._alerts)
@@ -128,6 +141,8 @@ class Daemon:
     def close(self) -> None:
         """Lets go of node, clock, sensors, broker and buffer."""
         self._link.stop()
+        if self._duty is not None:
+            self._duty.close()
         if self._sensors is not None:
             self._sensors.close()
         self._clock.close()
@@ -141,6 +156,10 @@ class Daemon:
             return None, False
         try:
             seen = self._session.look()
+            if self._seals is not None and seen.time is not None:
+                self._seals.collect()
+            if self._duty is not None:
+                self._duty.step()
         except BufferDamagedError:
             raise
         except (HostLinkError, ClockError, BufferError) as error:
@@ -175,6 +194,9 @@ class Daemon:
 
     def _publish_alert(self, frame: bytes) -> None:
         self._link.publish("alert", frame, 1)
+
+    def _ask(self, kind: str, message: bytes) -> bool:
+        return self._link.publish(kind, message, 1) is not None
 
     def _stop(self, _number: int, _frame: object) -> None:
         self._stopping = True

@@ -24,6 +24,10 @@ from .settings import BrokerAddress
 KEEPALIVE_S = 15
 RECEIVE_MAXIMUM = 20
 MAX_INCOMING_BYTES = 65_536
+MAX_PUBLISHED_BYTES = 600_000
+"""Where this site may be a witness: all batches of an epoch come in one message."""
+KINDS = ("receipt", "command")
+WITNESS_KINDS = ("drawing", "published")
 SESSION_NEVER_EXPIRES = 0xFFFFFFFF
 _LEAST_DELAY_S = 1
 _log = logging.getLogger(__name__)
@@ -42,7 +46,11 @@ class Incoming:
 class MqttLink:
     """One site's connection. Topics are given by their last level; the rest is the site's prefix."""
 
-    def __init__(self, broker: BrokerAddress, password: str, site: str, topic_prefix: str, longest_delay_s: float) -> None:
+    def __init__(
+        self, broker: BrokerAddress, password: str, site: str, topic_prefix: str, longest_delay_s: float, witness: bool = False
+    ) -> None:
+        self._kinds = KINDS + (WITNESS_KINDS if witness else ())
+        self._most_bytes = MAX_PUBLISHED_BYTES if witness else MAX_INCOMING_BYTES
         self._broker = broker
         self._prefix = f"{topic_prefix}/{site}"
         self._incoming: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
@@ -80,7 +88,7 @@ class MqttLink:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_NEVER_EXPIRES
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
-        properties.MaximumPacketSize = MAX_INCOMING_BYTES
+        properties.MaximumPacketSize = self._most_bytes
         self._client.connect_async(self._broker.host, self._broker.port, KEEPALIVE_S, clean_start=False, properties=properties)
         self._client.loop_start()
 
@@ -116,7 +124,7 @@ class MqttLink:
             return
         self._connections += 1
         self._unreachable_said = False
-        client.subscribe([(f"{self._prefix}/{kind}", 1) for kind in ("receipt", "command")])
+        client.subscribe([(f"{self._prefix}/{kind}", 1) for kind in self._kinds])
         _log.info("connected to %s:%d, session %s", self._broker.host, self._broker.port, "resumed" if flags.session_present else "new")
 
     def _on_subscribe(

@@ -8,6 +8,7 @@ from thermogen_esf.frames import AlertCode, FrameError, Receipt, Severity, decod
 
 from .alerts import Alerts
 from .buffer import Buffer, StoredBatch
+from .buffer.outbox import Outbox
 from .buffer.write_log import WriteLog
 from .cloud_keys import CloudKeys
 from .monitors import Alarm
@@ -26,10 +27,11 @@ class Receipts:
         self._cloud_keys = cloud_keys
         self._alerts = alerts
         self._writes = WriteLog(buffer.database)
+        self._outbox = Outbox(buffer.database)
 
     def take(self, data: bytes) -> StoredBatch | None:
-        """Marks the batch that `data` receipts, or lets go of the frame of writes; None where it receipts no batch. BufferError where
-        that cannot be stored."""
+        """Marks the batch that `data` receipts, or lets go of the frame of writes, the seal or the statement; None where it receipts
+        no batch. BufferError where that cannot be stored."""
         try:
             receipt = decode(data)
         except FrameError as error:
@@ -41,7 +43,9 @@ class Receipts:
         if not self._cloud_keys.signed(receipt, data):
             self._refuse(f"receipt {receipt.header.sequence} is not signed by a pinned key")
             return None
-        return None if self._writes.receipted(receipt.batch_hash) else self._batch(receipt)
+        if self._writes.receipted(receipt.batch_hash) or self._outbox.receipted(receipt.batch_hash):
+            return None
+        return self._batch(receipt)
 
     def _batch(self, receipt: Receipt) -> StoredBatch | None:
         batch = self._buffer.batch_by_hash(receipt.batch_hash)

@@ -43,6 +43,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("THERMOGEN_BROKER_PASSWORD_FILE", "", "file (mode 0600) with the broker password; empty: none"),
     Setting("THERMOGEN_TOPIC_PREFIX", "tz/v1", "first levels of every MQTT topic"),
     Setting("THERMOGEN_CLOUD_KEYS", "", 'JSON file with the pinned cloud keys, `{"cloud": ["public key in hex", …]}`'),
+    Setting("THERMOGEN_ATTESTATION", "", "directory with root.json, trust.signed and enrolments/; empty: this site is no witness"),
     Setting("THERMOGEN_POLL_S", "1", "wall seconds between two looks at the node, 0.01 to 10"),
     Setting(
         "THERMOGEN_RETRY_S", "30", "wall seconds until a batch without receipt is sent again; longest wait before reconnecting, 1 to 3600"
@@ -102,6 +103,8 @@ class Settings:
     retry_s: float
     buffer_bytes: int
     scada: ScadaSettings
+    attestation: Path | None = None
+    """None where this site is no witness."""
 
     @property
     def buffer_path(self) -> Path:
@@ -172,6 +175,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         )
     rtu = text("THERMOGEN_RTU")
     clock = text("THERMOGEN_CLOCK")
+    attestation = text("THERMOGEN_ATTESTATION")
     return Settings(
         site=check_site_name(text("THERMOGEN_SITE")),
         edge_dir=edge_dir(environment),
@@ -186,6 +190,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         retry_s=_number("THERMOGEN_RETRY_S", text("THERMOGEN_RETRY_S"), 1, 3600),
         buffer_bytes=int(_number("THERMOGEN_BUFFER_MB", text("THERMOGEN_BUFFER_MB"), 1, 1_000_000) * MEGABYTE),
         scada=read_scada_settings(text, SettingError),
+        attestation=Path(attestation) if attestation else None,
     )
 
 

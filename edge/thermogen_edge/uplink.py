@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from paho.mqtt.client import MQTTMessageInfo
 
 from .buffer import Buffer, BufferError, CommandLog
+from .buffer.outbox import Outbox
 from .buffer.write_log import WriteLog
 from .commands import Commands
 from .mqtt_link import Incoming, MqttLink
@@ -37,7 +39,19 @@ class _Sent:
 class Uplink:
     """Moves between buffer and broker; all but the network itself happens in `step`."""
 
-    def __init__(self, link: MqttLink, buffer: Buffer, receipts: Receipts, commands: Commands, retry_s: float) -> None:
+    def __init__(
+        self,
+        link: MqttLink,
+        buffer: Buffer,
+        receipts: Receipts,
+        commands: Commands,
+        retry_s: float,
+        takers: Mapping[str, Callable[[bytes], None]] | None = None,
+    ) -> None:
+        """`takers` take what comes under further topics, by their last level."""
+        self._takers = dict(takers or {})
+        self._outbox = Outbox(buffer.database)
+        self._attested: dict[int, _Sent] = {}
         self._link = link
         self._buffer = buffer
         self._command_log = CommandLog(buffer.database)
@@ -71,6 +85,7 @@ class Uplink:
             self._send_answers()
             self._send_batches()
             self._send_writes()
+            self._send_attested()
 
     def publish_live(self, frame: bytes) -> None:
         """Sends the newest frame for display; lost where there is no link."""
@@ -82,6 +97,8 @@ class Uplink:
                 self._receipts.take(message.payload)
             elif message.kind == "command" and now is not None:
                 self._commands.take(message.payload, now)
+            elif message.kind in self._takers:
+                self._takers[message.kind](message.payload)
         except BufferError:
             raise
         except Exception:
@@ -115,6 +132,15 @@ class Uplink:
             retry_s = self._due(self._writes.get(number), f"SCADA's writes {number}")
             if retry_s is not None and (info := self._link.publish("writes", frame, 1)) is not None:
                 self._writes[number] = _Sent(info, self._link.connections, time.monotonic(), retry_s)
+
+    def _send_attested(self) -> None:
+        waiting = self._outbox.waiting(WINDOW)
+        numbers = {number for number, _, _ in waiting}
+        self._attested = {number: sent for number, sent in self._attested.items() if number in numbers}
+        for number, kind, message in waiting:
+            retry_s = self._due(self._attested.get(number), f"{kind} {number}")
+            if retry_s is not None and (info := self._link.publish(kind, message, 1)) is not None:
+                self._attested[number] = _Sent(info, self._link.connections, time.monotonic(), retry_s)
 
     def _due(self, sent: _Sent | None, what: str) -> float | None:
         """How long to wait for the receipt of what is sent now; None where it is not to be sent now."""

@@ -15,7 +15,10 @@ def test_nothing_is_left_to_be_filled_in() -> None:
 
 @pytest.mark.parametrize("link", sorted({target for target in re.findall(r"\]\(([^)]+)\)", README) if not target.startswith("http")}))
 def test_every_link_leads_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
+    path, _, heading = link.partition("#")
+    assert (ROOT / path).exists()
+    headings = re.findall(r"^#+ (.+)$", (ROOT / path).read_text(), re.MULTILINE) if heading else []
+    assert not heading or heading in {each.lower().replace(" ", "-") for each in headings}
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z-]+)`", README))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 3
+VERSION = 4
 
 TABLES = (
     "counters",
@@ -14,6 +14,7 @@ TABLES = (
     "acknowledgements",
     "write_events",
     "write_frames",
+    "outbox",
     "set_aside",
 )
 
@@ -75,6 +76,12 @@ CREATE TABLE commands (
 CREATE TABLE acknowledgements (number INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT;
 CREATE TABLE write_events (key INTEGER PRIMARY KEY, event BLOB NOT NULL) STRICT;
 CREATE TABLE write_frames (number INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, frame BLOB NOT NULL) STRICT;
+CREATE TABLE outbox (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash BLOB NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    message BLOB NOT NULL
+) STRICT;
 CREATE TABLE set_aside (
     id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -99,6 +106,14 @@ ALTER TABLE counters ADD COLUMN next_writes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE counters ADD COLUMN told_event INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE write_events (key INTEGER PRIMARY KEY, event BLOB NOT NULL) STRICT;
 CREATE TABLE write_frames (number INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, frame BLOB NOT NULL) STRICT;
+""",
+    3: """
+CREATE TABLE outbox (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash BLOB NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    message BLOB NOT NULL
+) STRICT;
 """,
 }
 """What leads from a version to the next."""

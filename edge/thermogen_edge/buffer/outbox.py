@@ -1,0 +1,34 @@
+"""Messages of attestation that wait for the cloud's receipt: seals and a witness's statements, each as it is sent."""
+
+from __future__ import annotations
+
+from thermogen_esf.frames import frame_hash
+
+from .database import Database
+
+MOST_KEPT = 4_000
+"""Forty days of seals; beyond, the oldest give way: without the rest of their day they are worth nothing."""
+
+
+class Outbox:
+    """The buffer's side of attestation. Every method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def store(self, kind: str, message: bytes) -> None:
+        """Keeps a message; the same again changes nothing."""
+        with self._database.transaction():
+            self._database.change("INSERT OR IGNORE INTO outbox (hash, kind, message) VALUES (?, ?, ?)", frame_hash(message), kind, message)
+            oldest = "SELECT number FROM outbox ORDER BY number DESC LIMIT 1 OFFSET ?"
+            self._database.change(f"DELETE FROM outbox WHERE number <= ({oldest})", MOST_KEPT)  # noqa: S608  the query is ours
+
+    def waiting(self, count: int) -> list[tuple[int, str, bytes]]:
+        """The first `count` messages without a receipt: number, topic's last level, bytes."""
+        found = self._database.rows("SELECT number, kind, message FROM outbox ORDER BY number LIMIT ?", count)
+        return [(number, kind, message) for number, kind, message in found]
+
+    def receipted(self, hash_: bytes) -> bool:
+        """Lets go of the message with that hash; whether there was one."""
+        with self._database.transaction():
+            return self._database.change("DELETE FROM outbox WHERE hash = ?", hash_) > 0

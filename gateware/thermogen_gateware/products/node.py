@@ -21,16 +21,17 @@ from ..build.sources import register_value, source_hash
 from ..networked_node import NetworkedNode
 from ..node import Node
 from ..power_on import PowerOn
+from ..ring_oscillators import RingOscillators
 from .board_pins import BoardPins
 from .clock_sources import InternalOscillator, Oscillator50, Pll50, timed_domain
 from .clock_watch import ClockWatch, Heartbeat
 from .ethernet_pins import SENT, InputRegisters, OutputRegisters, connect_ethernet
-from .ring_oscillators import RingOscillators
 
 CLOCKS_PER_SITE_SECOND = CLOCK_HZ
 CHANNELS = 36
 """On each module."""
 
+RING_LENGTHS = (3, 5)
 RING_CELLS = ("ring_oscillators.inverter_",)
 """Of the ring oscillators in the netlist: the only cells in a loop."""
 
@@ -107,7 +108,7 @@ class NodeTop(Elaboratable):
             pins.output(may_run, "module", "run", number)
         if "rxd" in node.signature.members:
             connect_ethernet(m, pins, node, self._inputs, self._outputs)
-            m.submodules.ring_oscillators = noise = self._noise or RingOscillators()
+            m.submodules.ring_oscillators = noise = self._noise or RingOscillators(RING_LENGTHS)
             m.d.comb += [noise.enable.eq(node.gathers_noise), node.noise.eq(noise.noise)]
         else:
             for name in (*SENT, "mdc", "reset_n"):

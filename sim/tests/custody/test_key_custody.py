@@ -117,6 +117,26 @@ def test_power_that_fails_again_and_again_leaves_the_key(part, public_key):
             assert again.status("last_epoch") == booted(image).status("last_epoch")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("from_power_up", [True, False])
+def test_an_fpga_that_is_loaded_anew_in_mid_byte_frees_the_bus_and_keeps_the_key(part, public_key, from_power_up):
+    held_low = 0
+    for at in range(0, 15_500, 41):
+        running = part.copy()
+        sealer = CompiledSealer(running)
+        if not from_power_up:
+            sealer.settle()
+            sealer.record(101, 90, ROOT)
+        sealer.run(at)
+        sealer.power_off()
+        held_low += running.holds_the_bus
+        again = CompiledSealer(running, reconfigured=True)
+        assert (again.settle(), again.public_key) == (CustodyState.READY, public_key), at
+        assert again.status("last_epoch") in (0, 101)
+        assert record(running, 0) == record(running, 1)
+    assert held_low
+
+
 def test_power_that_fails_while_the_first_key_is_made_leaves_it_or_none(library):
     blank = library.part()
     first = booted(blank).public_key

@@ -91,6 +91,11 @@ class Part:
     def __setitem__(self, address: int, value: int) -> None:
         self.library.calls.tz_part_set_cell(self.handle, address, value)
 
+    @property
+    def holds_the_bus(self) -> bool:
+        """Whether it pulls SDA, as in the midst of a byte."""
+        return bool(self.library.calls.tz_part_holds_the_bus(self.handle))
+
     def set_answers(self, answers: bool) -> None:
         """Whether it acknowledges."""
         self.library.calls.tz_part_set_answers(self.handle, answers)
@@ -104,13 +109,13 @@ class Part:
 
 
 class CompiledSealer:
-    """A sealer that has just been powered; `power_off` cuts power between two clocks."""
+    """A sealer that has just been powered, or been loaded anew beside a part that was not; `power_off` ends it between two clocks."""
 
-    def __init__(self, part: Part, noise: int = 1, noise_stuck: bool = False):
+    def __init__(self, part: Part, noise: int = 1, noise_stuck: bool = False, reconfigured: bool = False):
         self._part = part
         self._calls = part.library.calls
         self._handle: ctypes.c_void_p | None = ctypes.c_void_p(
-            self._calls.tz_sealer_new(part.handle, ctypes.c_uint64(noise), int(noise_stuck))
+            self._calls.tz_sealer_new(part.handle, ctypes.c_uint64(noise), int(noise_stuck), int(reconfigured))
         )
         self.clocks = 0
 

@@ -13,7 +13,7 @@ struct M41st87w {
     bool answers = true;
     // A byte that is read from here on keeps what it was, whatever is written: a cell that is stuck.
     int stuck = -1;
-    // How many bytes were written, to the same value too.
+    // How many bytes were written, to the same value too, and how often it was tampered with.
     uint64_t writes = 0;
 
     // What the wires see: whether the part pulls SDA, and whether it pulls IRQ/OUT.
@@ -25,6 +25,7 @@ struct M41st87w {
     void tamper(int input) {
         const uint8_t setting = cells[input == 1 ? kTamper1 : kTamper2];
         if (!(setting & kTeb)) return;
+        writes++;
         cells[kFlags] |= input == 1 ? kTb1 : kTb2;
         if (setting & kClr)
             for (int at = kRam; at < kEnd; at++) cells[at] = 0;

@@ -432,6 +432,23 @@ int tz_site_tamper(tz_site* site, int input) {
     return (void)site, (void)input, false;
 #endif
 }
+// The cells of that part, read or written, and how often they have changed; nothing where there is none.
+void tz_site_part(tz_site* site, uint8_t* cells, int restore) {
+#ifdef TZ_SEAL
+    auto& kept = static_cast<Site*>(site)->part().cells;
+    if (restore) std::copy_n(cells, kept.size(), kept.begin());
+    else std::copy(kept.begin(), kept.end(), cells);
+#else
+    (void)site, (void)cells, (void)restore;
+#endif
+}
+uint64_t tz_site_part_changes(tz_site* site) {
+#ifdef TZ_SEAL
+    return static_cast<Site*>(site)->part().writes;
+#else
+    return (void)site, 0;
+#endif
+}
 void tz_site_pull(tz_site* site, unsigned module) { static_cast<Site*>(site)->pull(module); }
 void tz_site_insert(tz_site* site, unsigned module) { static_cast<Site*>(site)->insert(module); }
 

@@ -49,23 +49,22 @@ M41st87w* tz_part_new() { return new M41st87w; }
 M41st87w* tz_part_copy(M41st87w* part) { return new M41st87w(*part); }
 void tz_part_delete(M41st87w* part) { delete part; }
 void tz_part_tamper(M41st87w* part, int input) { part->tamper(input); }
+int tz_part_holds_the_bus(M41st87w* part) { return part->pulls_sda(); }
 void tz_part_set_answers(M41st87w* part, int answers) { part->answers = answers; }
 void tz_part_set_stuck(M41st87w* part, int address) { part->stuck = address; }
 unsigned tz_part_cell(M41st87w* part, unsigned address) { return part->cells[address]; }
 void tz_part_set_cell(M41st87w* part, unsigned address, unsigned value) { part->cells[address] = value; }
 
-Sealer* tz_sealer_new(M41st87w* part, uint64_t noise, int noise_stuck) {
+// `reconfigured`: the part kept its supply while the FPGA was loaded anew, and does not know of it.
+Sealer* tz_sealer_new(M41st87w* part, uint64_t noise, int noise_stuck, int reconfigured) {
     auto* sealer = new Sealer;
     sealer->part = part;
     sealer->noise = noise * 2 + 1;
     sealer->noise_stuck = noise_stuck != 0;
-    part->lose_power();
+    if (!reconfigured) part->lose_power();
     return sealer;
 }
-void tz_sealer_delete(Sealer* sealer) {
-    sealer->part->lose_power();
-    delete sealer;
-}
+void tz_sealer_delete(Sealer* sealer) { delete sealer; }
 
 void tz_sealer_run(Sealer* sealer, uint64_t clocks) {
     while (clocks--) sealer->clock();

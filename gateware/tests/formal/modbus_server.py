@@ -205,7 +205,7 @@ class AnswersFit(Spec):
         identification = Identification("v", "p", "r")
         server = ModbusServer(identification)
         inside = self.around(server)
-        request = _Request(self, server, inside)
+        request = Request(self, server, inside)
         request.holds()
         stream, within, left, place = server.stream, request.within, request.left, request.place
         offset, size = internal(inside, "offset"), internal(inside, "answer_bytes")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import html
+import json
 from dataclasses import replace
 
 import pytest
 from starlette.testclient import TestClient
 from thermogen_cloud.api import application
 from thermogen_cloud.attestation_api import KIND, NEXT
+from thermogen_cloud.attested_minting import AttestedMinting
+from thermogen_cloud.directory import CloudDirectory
 from thermogen_cloud.drawings import Drawings
 from thermogen_cloud.errors import OperatorError
+from thermogen_cloud.initialise import read_key
 from thermogen_cloud.intake import Intake
 from thermogen_cloud.refusals import AttestedSiteError
 from thermogen_cloud.registry import AttestedDay
@@ -18,10 +22,11 @@ from thermogen_esf.evidence.attestation.exchange import encode_request, encode_s
 from thermogen_esf.evidence.attestation.log import Log
 from thermogen_esf.evidence.attestation.quorum import DayState
 from thermogen_esf.evidence.attestation.statement import Opinion, Why
+from thermogen_esf.evidence.trust import NamedKey
 from thermogen_sim.fleet.enrolling import signing_key
 from thermogen_sim.fleet.node import SealingNode
 
-from .attesting_fleet import DAY, FIRST, AttestingCloud
+from .attesting_fleet import DAY, FIRST, METHODOLOGY, AttestingCloud, large_fleet, write_trust
 from .test_page import address, browser, shot  # noqa: F401  the page's own fixtures
 
 PUBLISHED = "/api/v1/attestation"
@@ -77,6 +82,9 @@ def test_every_state_is_shown_with_what_follows_from_it(client, cloud, state):
 
 
 def test_a_site_that_is_attested_is_minted_in_no_other_way(cloud, attesting, client):
+    for batch in (attesting.measure(), *attesting.batches.values())[1:]:
+        cloud.receive(batch, "tz-0000")
+    assert "/sites/tz-0000/mint" not in client.get("/").text, "what would be refused is not offered"
     with pytest.raises(AttestedSiteError):
         cloud.minting.request("tz-0000", FIRST, FIRST + 2, "TZ-DISPLACED-GRID")
     answer = client.post("/sites/tz-0000/mint")
@@ -173,14 +181,38 @@ def test_seals_and_statements_that_come_by_the_broker_are_receipted_and_what_is_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390], ids=["desktop", "phone"])
-def test_the_days_are_legible_in_a_browser_at(browser, attesting, address, tmp_path, width):  # noqa: F811
+def test_the_days_are_legible_in_a_browser_at(browser, cloud, attesting, address, tmp_path, width):  # noqa: F811
+    minting = AttestedMinting(cloud.registry, cloud.ledger, attesting.attestor, signing_key("cloud-1"), METHODOLOGY, lambda: cloud.now)
+    cloud.attested_minting = minting
     attesting.measure()
+    for batch in attesting.batches.values():
+        cloud.receive(batch, "tz-0000")
     attesting.witness(attesting.drawn(), lambda node, said: said if node.name > "tz-0001" else None)
     attesting.round()
     attesting.round(300)
+    minting.round()
     browser.get(address)
     shot(browser, tmp_path / f"attestation-{width}.png", width)
     text = browser.find_element("id", "attestation").text
-    assert "off baseline" in text and "4 of 4 agree" in text
+    assert "off baseline" in text and "4 of 4 agree" in text and "waits for approval" in text
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width, "nothing sticks out"
     assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+@pytest.mark.slow
+def test_an_operator_adopts_a_list_and_seals_are_receipted_over_the_broker(cloud_process, uplink, tmp_path, wait):
+    own = read_key(CloudDirectory(cloud_process.root).cloud_key).public_key
+    fleet = large_fleet()
+    clouds = (NamedKey("cloud-1", own, 0, None),)
+    fleet.__dict__["trust"] = replace(fleet.trust, clouds=clouds, valid_to=2**32 - 1)  # the command has the wall clock
+    pin, signed, sites = write_trust(fleet, tmp_path / "ceremony")
+    arguments = ("adopt-trust", "--pin", str(pin), "--trust", str(signed), "--enrolments", str(sites))
+    assert json.loads(cloud_process.run(*arguments).stdout)["sites"] == 6
+    again = cloud_process.run(*arguments, check=False)
+    assert again.returncode == 1 and "does not follow" in again.stderr
+    cloud_process.start()
+    link, message = uplink(), encode_seals([fleet.nodes[0].seal(FIRST)])
+    link.send(message, "seals")
+    wait(lambda: link.receipts_of(message), "the seal is receipted")
+    assert cloud_process.get("attestation")["revision"] == 1
+    assert {site["name"]: site["attested"] for site in cloud_process.get("sites")}["tz-0000"] is True

@@ -213,6 +213,18 @@ def test_two_roots_of_a_day_in_the_log_are_never_minted(cloud):
     assert day_entry(other) != day_entry(attempt.day)
 
 
+def test_a_beacon_that_comes_after_many_checkpoints_draws_all_the_same(cloud, monkeypatch):
+    monkeypatch.setattr("thermogen_cloud.attestation_log.CHECKPOINTS_AT_ONCE", 2)
+    cloud.measure()
+    for _ in range(9):
+        cloud.round()
+    assert cloud.states() == [(1, "waiting-for-beacon")]
+    cloud.witness(cloud.drawn())
+    cloud.round()
+    cloud.round(300)
+    assert cloud.states() == [(1, "off-baseline")] and cloud.row().agreeing == 5
+
+
 def test_a_restart_at_any_moment_goes_on_where_it_was(cloud):
     cloud.measure()
     cloud.open()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Response
 from fastapi import Path as PathParameter
@@ -196,7 +196,8 @@ def viewer_guard(viewer: str, password: str) -> Callable[[HTTPBasicCredentials],
     return guard
 
 
-def _problem(*statuses: int) -> dict[int | str, dict[str, object]]:
+def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How the API's description says that an operation may answer with these statuses."""
     texts = {403: "not allowed, and why", 404: "there is no such thing", 409: "refused, and why", 500: "registry and ledger disagree"}
     return {status: {"model": problems.Problem, "description": texts[status], "content": {problems.MEDIA_TYPE: {}}} for status in statuses}
 
@@ -212,7 +213,7 @@ def _evidence(services: Services) -> APIRouter:
         with registry.reading() as session:
             return site_views(session, trust.current(), services.clock(), services.minting.attested)
 
-    @api.get("/sites/{name}", tags=["sites"], responses=_problem(404))
+    @api.get("/sites/{name}", tags=["sites"], responses=problems_of(404))
     def site(name: SiteName) -> SiteView:
         """One site."""
         with registry.reading() as session:
@@ -224,7 +225,7 @@ def _evidence(services: Services) -> APIRouter:
             raise refusals.UnknownSiteError(name)
         return found
 
-    @api.post("/sites/{name}/resend", tags=["sites"], status_code=202, responses=_problem(404))
+    @api.post("/sites/{name}/resend", tags=["sites"], status_code=202, responses=problems_of(404))
     def resend(name: SiteName, epochs: EpochRange) -> CommandView:
         """Asks a site for batches again, with a signed command that the site answers when it next has a link."""
         number = services.commanding.resend(name, epochs.first_epoch, epochs.last_epoch)
@@ -255,7 +256,7 @@ def _evidence(services: Services) -> APIRouter:
         with registry.reading() as session:
             return [batch_summary(row, trust.current()) for row in session.scalars(rows)]
 
-    @api.get("/batches/{digest}", tags=["batches"], responses=_problem(404))
+    @api.get("/batches/{digest}", tags=["batches"], responses=problems_of(404))
     def batch(digest: Digest) -> BatchDetail:
         """One batch with every check that was made and its numbers."""
         with registry.reading() as session:
@@ -279,7 +280,7 @@ def _mints(services: Services) -> APIRouter:
                 raise refusals.UnknownRequestError(digest)
             return mint_view(session, row)
 
-    @api.get("/batches/{digest}/frame", tags=["batches"], response_class=Response, responses=_problem(404))
+    @api.get("/batches/{digest}/frame", tags=["batches"], response_class=Response, responses=problems_of(404))
     def batch_frame(digest: Digest) -> Response:
         """One batch, byte for byte as it came: for `thermogen-esf decode`."""
         with registry.reading() as session:
@@ -289,7 +290,7 @@ def _mints(services: Services) -> APIRouter:
             headers = {"Content-Disposition": f'attachment; filename="batch-{row.number}.esf"'}
             return Response(row.body, media_type="application/octet-stream", headers=headers)
 
-    @api.post("/mints", tags=["mints"], status_code=201, responses=_problem(404, 409))
+    @api.post("/mints", tags=["mints"], status_code=201, responses=problems_of(404, 409))
     def request_mint(order: MintOrder) -> MintView:
         """Requests a mint. The same request again, while it waits, answers with the one that waits."""
         digest = services.minting.request(order.site, order.first_epoch, order.last_epoch, order.methodology)
@@ -304,12 +305,12 @@ def _mints(services: Services) -> APIRouter:
             )
             return [mint_view(session, row) for row in rows]
 
-    @api.get("/mints/{digest}", tags=["mints"], responses=_problem(404))
+    @api.get("/mints/{digest}", tags=["mints"], responses=problems_of(404))
     def mint(digest: Digest) -> MintView:
         """One mint request."""
         return found(bytes.fromhex(digest))
 
-    @api.post("/mints/{digest}/approval", tags=["mints"], responses=_problem(403, 404, 409))
+    @api.post("/mints/{digest}/approval", tags=["mints"], responses=problems_of(403, 404, 409))
     def decide(digest: Digest, decision: SignedDecision) -> MintView:
         """Takes an approver's signed decision. Where it approves, the credit is minted before this answers."""
         services.decide(decision.approval(bytes.fromhex(digest)), bytes.fromhex(decision.signature))
@@ -328,7 +329,7 @@ def _credits(services: Services) -> APIRouter:
         """Every credit, newest first, with where it is on the ledger."""
         return list_credits(services)
 
-    @api.get("/credits/{serial}", tags=["credits"], responses=_problem(404))
+    @api.get("/credits/{serial}", tags=["credits"], responses=problems_of(404))
     def credit(serial: Serial) -> CreditView:
         """One credit."""
         found = list_credits(services, serial)
@@ -336,7 +337,7 @@ def _credits(services: Services) -> APIRouter:
             raise HTTPException(404, f"no credit has the serial {serial}")
         return found[0]
 
-    @api.get("/credits/{serial}/bundle", tags=["credits"], response_class=Response, responses=_problem(404))
+    @api.get("/credits/{serial}/bundle", tags=["credits"], response_class=Response, responses=problems_of(404))
     def bundle(serial: Serial) -> Response:
         """The credit's evidence, for thermogen-verify."""
         with registry.reading() as session:
@@ -348,7 +349,7 @@ def _credits(services: Services) -> APIRouter:
         headers = {"Content-Disposition": f'attachment; filename="{serial}.bundle"'}
         return Response(content, media_type="application/octet-stream", headers=headers)
 
-    @api.get("/credits/{serial}/frames", tags=["credits"], response_class=Response, responses=_problem(404))
+    @api.get("/credits/{serial}/frames", tags=["credits"], response_class=Response, responses=problems_of(404))
     def frames_(serial: Serial) -> Response:
         """The companion of an attested credit's proof bundle: its batches, for thermogen-verify --frames."""
         with registry.reading() as session:
@@ -367,7 +368,7 @@ def _credits(services: Services) -> APIRouter:
         headers = {"X-SHA3-256": current.fingerprint.hex()}
         return Response(current.encode(), media_type="application/json", headers=headers)
 
-    @api.get("/accounting", tags=["credits"], responses=_problem(500))
+    @api.get("/accounting", tags=["credits"], responses=problems_of(500))
     def accounting() -> AccountingView:
         """The books, checked block by block against the ledger for this answer."""
         return AccountingView(**asdict(balanced(registry, services.ledger)))

@@ -14,7 +14,7 @@ from thermogen_esf.evidence.attestation.quorum import DayState
 from thermogen_esf.evidence.attestation.seal import ENCODED_BYTES, EPOCHS_A_DAY
 from thermogen_esf.evidence.attestation.signed import Signed
 
-from .api import Digest, Services, SignedDecision
+from .api import Digest, Services, SignedDecision, problems_of
 from .attesting import Attestor, NotAttestedError
 from .registry import AttestedDay, AttestedMint, AttestedMintState, StoredStatement
 
@@ -206,7 +206,7 @@ def _rejected(attestor: Attestor, row: StoredStatement) -> RejectedView:
 
 def attestation_router(services: Services) -> APIRouter:
     """The API's part about attestation."""
-    api = APIRouter(prefix="/attestation", tags=["attestation"])
+    api = APIRouter(prefix="/attestation", tags=["attestation"], responses=problems_of(404))
 
     def attestor() -> Attestor:
         if services.attestor is None:
@@ -258,7 +258,7 @@ def attestation_router(services: Services) -> APIRouter:
         """Takes a witness's signed statement that did not come by the broker."""
         _taken(attestor().take_statement, message)
 
-    @api.post("/mints/{digest}/approval")
+    @api.post("/mints/{digest}/approval", responses=problems_of(403, 404, 409))
     def decide(digest: Digest, decision: SignedDecision) -> AttestedMintView:
         """Takes an approver's signed decision on an attestation. Where it approves, the credit is minted before this answers."""
         attestor()

@@ -17,6 +17,9 @@ from thermogen_esf.signatures import SigningKey
 
 from .registry import LogEntry, Registry, StoredCheckpoint
 
+CHECKPOINTS_AT_ONCE = 120
+"""Two hours of them, where one is made a minute: as long as four attempts take."""
+
 
 class AttestationLog:
     """The log in the registry. Threads may share it; one process writes it."""
@@ -77,13 +80,21 @@ class AttestationLog:
             chosen = select(StoredCheckpoint.signed).where(StoredCheckpoint.number.between(first, last)).order_by(StoredCheckpoint.number)
             return [Signed.parse(data) for data in session.scalars(chosen)]
 
-    def chain_around(self, index: int) -> list[Checkpoint]:
-        """The checkpoints from the last one before entry `index`, or from the first, to the newest; none while none holds the entry."""
+    def chain_around(self, index: int, enough: Callable[[list[Checkpoint]], bool]) -> list[Checkpoint]:
+        """Successive checkpoints from the last one before entry `index`, or from the first, until they are enough or there are no more.
+
+        None while none holds the entry. They are read some at a time: of an old day few are needed.
+        """
         with self._registry.reading() as session:
             holding = session.scalar(select(func.min(StoredCheckpoint.number)).where(StoredCheckpoint.size > index))
+        chain: list[Checkpoint] = []
         if holding is None or self.last is None:
-            return []
-        return [Checkpoint.parse(each.document) for each in self.published(max(0, holding - 1), self.last.number)]
+            return chain
+        for first in range(max(0, holding - 1), self.last.number + 1, CHECKPOINTS_AT_ONCE):
+            chain += [Checkpoint.parse(each.document) for each in self.published(first, first + CHECKPOINTS_AT_ONCE - 1)]
+            if enough(chain):
+                break
+        return chain
 
     def logged_at(self, index: int) -> int | None:
         """Time of the first checkpoint that holds entry `index`; None while there is none."""

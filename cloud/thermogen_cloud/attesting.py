@@ -36,6 +36,9 @@ from .registry import LoggedDay, Registry, StoredSeal, StoredStatement
 
 log = logging.getLogger(__name__)
 
+WATCHED_DAYS = 31
+"""Newest days that a start looks at again although they are decided."""
+
 
 class NotAttestedError(Exception):
     """A message that is no seal or statement of a site that the trust list enrols."""
@@ -75,7 +78,7 @@ class Attestor:
         self._lock = threading.Lock()
         self._frozen: dict[bytes, int] = {}
         self._looked = False
-        """Whether every day was looked at since the start: a crash may have come between a statement and its decision."""
+        """Whether the newest days were looked at since the start: a crash may have come between a statement and its decision."""
         self.waiting: dict[tuple[str, int], str] = {}
         """Days that cannot be closed yet although a later day's seal is there, by site and day: why."""
 
@@ -283,11 +286,13 @@ class Attestor:
             rows = session.execute(select(LoggedDay.site, LoggedDay.day).distinct()).all()
             statements = select(StoredStatement.site, StoredStatement.day).where(StoredStatement.entry >= self._before_last()).distinct()
             woken = {(site, day) for site, day in session.execute(statements)}
+        newest = max((day for _, day in rows), default=0)
         for site, day in rows:
             entry = self._trust.newest.by_identity.get(site)
             if entry is None:
                 continue
-            if not self._looked or (site, day) in woken or not self._days.settled(entry.enrolment.name, day):
+            recent = not self._looked and day > newest - WATCHED_DAYS
+            if recent or (site, day) in woken or not self._days.settled(entry.enrolment.name, day):
                 self._decide_day(entry.enrolment.name, site, day)
         self._looked = True
 
@@ -338,7 +343,8 @@ class Attestor:
             return []
         *seals, closing = sealed_in(row)
         of_day = Day(tuple(seals), closing, Seal.decode(row.opening) if row.opening else None)
-        chain, found = self._log.chain_around(row.entry), list[Open]()
+        entry, found = row.entry, list[Open]()
+        chain = self._log.chain_around(entry, lambda chain: drawing_checkpoint(chain, entry, MAX_ATTEMPTS) is not None)
         for attempt in range(1, MAX_ATTEMPTS + 1):
             drawn = drawing_checkpoint(chain, row.entry, attempt)
             if drawn is None and attempt > 1:

@@ -34,9 +34,12 @@ def gather(registry: Registry, attestor: Attestor, attempt: Open, methodology: s
     """What an attempt whose window is over rests on; None while a sealed epoch has no believed batch here."""
     drawn, log = attempt.drawn, attestor.log
     batches = _batches(registry, attempt)
-    chain = log.chain_around(attempt.row.entry)
-    over = None if drawn is None else next((each for each in chain if each.time >= drawn.time + WINDOW_S), None)
-    if drawn is None or over is None or batches is None:
+    if drawn is None or batches is None:
+        return None
+    closed = drawn.time + WINDOW_S
+    chain = log.chain_around(attempt.row.entry, lambda chain: chain[-1].time >= closed)
+    over = next((each for each in chain if each.time >= closed), None)
+    if over is None:
         return None
     chain = [each for each in chain if each.number <= over.number]
     heard = [(row, each) for row, each in attestor.heard(attempt) if each.valid and row.entry is not None and row.entry < over.size]

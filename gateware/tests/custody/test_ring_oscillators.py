@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The rings are what synthesis would best like to take away."""
 
 import pytest

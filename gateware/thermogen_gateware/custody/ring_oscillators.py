@@ -2,8 +2,9 @@
 
 Reference: Sunar, Martin, Stinson, "A Provably Secure True Random Number Generator with Built-In Tolerance to Active Attacks" (2007). Each
 ring is an odd number of LUTs that invert, in a loop; its phase wanders against the clock, and what it wanders between two samples is the
-noise. `keep` holds synthesis off the loop, and the placer takes it as it is. What a sample holds has to be measured on the board: until
-then the health tests assume half a bit. It exists on the FPGA only: in simulation the bits come from a model.
+noise. `keep` holds synthesis off the loop; nextpnr refuses to time one unless it is given `--ignore-loops`, which a product that ships the
+rings has to do. What a sample holds has to be measured on the board: until then the health tests assume half a bit. It exists on the FPGA
+only: in simulation the bits come from a model.
 Area, LIFCL: a COMB for each inverter, two FF for each ring.
 """
 

@@ -423,7 +423,7 @@ def test_channels_that_are_off_are_cleared_by_a_command_that_names_them_and_leav
     site.close()
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_buffer_of_an_earlier_version_is_taken_over_with_all_it_holds(model: NodeModel, tmp_path: Path, version: int) -> None:
     site = SiteParts(model, tmp_path)
     site.look()
@@ -434,7 +434,8 @@ def test_a_buffer_of_an_earlier_version_is_taken_over_with_all_it_holds(model: N
     }
     for column in (column for since, columns in added.items() if since >= version for column in columns):
         site.buffer.database.change(f"ALTER TABLE counters DROP COLUMN {column}")
-    for table in ("write_events", "write_frames"):
+    tables = {2: ("write_events", "write_frames"), 3: ("outbox",)}
+    for table in (table for since, added_then in tables.items() if since >= version for table in added_then):
         site.buffer.database.change(f"DROP TABLE {table}")
     site.buffer.database.change(f"PRAGMA user_version = {version}")
     next_sequence = site.buffer.next_sequence

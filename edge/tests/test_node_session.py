@@ -434,7 +434,8 @@ def test_a_buffer_of_an_earlier_version_is_taken_over_with_all_it_holds(model: N
     }
     for column in (column for since, columns in added.items() if since >= version for column in columns):
         site.buffer.database.change(f"ALTER TABLE counters DROP COLUMN {column}")
-    for table in (*(("write_events", "write_frames") if version < 3 else ()), "outbox"):
+    tables = {2: ("write_events", "write_frames"), 3: ("outbox",)}
+    for table in (table for since, added_then in tables.items() if since >= version for table in added_then):
         site.buffer.database.change(f"DROP TABLE {table}")
     site.buffer.database.change(f"PRAGMA user_version = {version}")
     next_sequence = site.buffer.next_sequence

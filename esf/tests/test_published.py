@@ -4,7 +4,7 @@ import enum
 import itertools
 
 import pytest
-from thermogen_esf import hostlink, hostlink_network, layout, points, scada
+from thermogen_esf import hostlink, hostlink_network, hostlink_seal, layout, points, scada
 from thermogen_esf.frames import AlertCode, CommandCode, FrameFlag, FrameType, Result, RootSource, Severity
 from thermogen_esf.points import POINT, POINT_BY_NUMBER, POINTS, SITE_INPUTS, Kind, Point, Source
 
@@ -164,6 +164,19 @@ netstat 0x385  1 override_remaining_s
 netstat 0x386  2 override_ip
 netstat 0x388  2 events_next
 netstat 0x38a  2 events_oldest
+sealstat 0x800  1 custody_state
+sealstat 0x801  1 proof_state
+sealstat 0x802  1 proof_error
+sealstat 0x803  1 battery_low
+sealstat 0x804  2 boot_count
+sealstat 0x806  2 last_epoch
+sealstat 0x808  1 seals
+sealstat 0x809  1 draws
+seal     0x820   1 make_key
+seal     0x840  34 draw_request
+seal     0x880 125 seal
+seal     0x900 114 draw
+seal     0x980  16 public_key
 epoch   0x000  2 epoch
 epoch   0x002  2 first_sequence
 epoch   0x004  1 count
@@ -258,7 +271,19 @@ PUBLISHED_CODES = {
         "AUTONOMOUS": 32,
         "COUNTER_SATURATED": 64,
         "NETWORK": 128,
+        "SEALS": 256,
     },
+    hostlink_seal.CustodyState: {
+        "STARTING": 0,
+        "MAKING_KEY": 1,
+        "READY": 2,
+        "WIPED": 3,
+        "DAMAGED": 4,
+        "NO_ENTROPY": 5,
+        "NO_MEMORY": 6,
+    },
+    hostlink_seal.ProofState: {"IDLE": 0, "SEALING": 1, "DRAWING": 2},
+    hostlink_seal.ProofError: {"NONE": 0, "NOT_READY": 1, "EPOCH_REFUSED": 2, "NO_POINT": 3, "MISSED": 4},
 }
 
 
@@ -318,6 +343,14 @@ def test_a_published_register_never_moves() -> None:
         "restore": hostlink.RESTORE_REGISTERS,
         "network": {name: (address, size * entries) for name, (address, size, entries) in hostlink_network.NETWORK_SETTINGS.items()},
         "netstat": hostlink_network.NETWORK_STATUS,
+        "sealstat": hostlink_seal.SEAL_STATUS,
+        "seal": {
+            "make_key": hostlink_seal.MAKE_KEY,
+            "draw_request": hostlink_seal.DRAW_REQUEST,
+            "seal": hostlink_seal.SEAL,
+            "draw": hostlink_seal.DRAW,
+            "public_key": hostlink_seal.PUBLIC_KEY,
+        },
         "epoch": hostlink.EPOCH_RECORD,
     }
     now = [
@@ -333,8 +366,9 @@ def test_a_published_register_never_moves() -> None:
         (hostlink.CONTROL_BASE, hostlink.CONTROL_WORDS, hostlink.CONTROL_REGISTERS),
         (hostlink.RESTORE_BASE, hostlink.RESTORE_WORDS, hostlink.RESTORE_REGISTERS),
         (hostlink_network.NETWORK_STATUS_BASE, hostlink_network.NETWORK_STATUS_WORDS, hostlink_network.NETWORK_STATUS),
+        (hostlink_seal.SEAL_STATUS_BASE, hostlink_seal.SEAL_STATUS_WORDS, hostlink_seal.SEAL_STATUS),
     ],
-    ids=["status", "control", "restore", "network"],
+    ids=["status", "control", "restore", "network", "seal"],
 )
 def test_registers_fill_their_block(base: int, words: int, registers: dict[str, tuple[int, int]]) -> None:
     position = base
@@ -354,6 +388,15 @@ def test_register_blocks_do_not_overlap() -> None:
         (hostlink.EPOCH_BASE, hostlink.EPOCH_RING * hostlink.EPOCH_RECORD_WORDS),
         (hostlink.CHANNEL_GAIN_BASE, hostlink.CHANNEL_GAIN_WORDS),
         (hostlink.PARAMETER_BASE, hostlink.PARAMETER_WORDS),
+        (hostlink_network.NETWORK_BASE, hostlink_network.NETWORK_SETTINGS_WORDS),
+        (hostlink_network.NETWORK_STATUS_BASE, hostlink_network.NETWORK_STATUS_WORDS),
+        (hostlink_network.EVENT_BASE, hostlink_network.EVENT_END - hostlink_network.EVENT_BASE),
+        (hostlink_seal.SEAL_STATUS_BASE, hostlink_seal.SEAL_STATUS_WORDS),
+        hostlink_seal.MAKE_KEY,
+        hostlink_seal.DRAW_REQUEST,
+        hostlink_seal.SEAL,
+        hostlink_seal.DRAW,
+        hostlink_seal.PUBLIC_KEY,
     ]
     for (start, size), (following, _) in itertools.pairwise(blocks):
         assert start + size <= following

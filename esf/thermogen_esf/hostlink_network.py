@@ -77,8 +77,8 @@ DEFAULT_SETTINGS: dict[str, int] = {
     "word_order": WordOrder.HIGH_FIRST,
     "writable": WRITABLE_DEFAULT,
 }
-"""After power-up: DHCP, else 192.168.84.90/24 (`TZ` in decimal); nobody is preferred and nobody may write. `isn_key` is 0 and is never
-read back."""
+"""After power-up: DHCP, else 192.168.84.90/24 (`TZ` in decimal); nobody is preferred and nobody may write. `isn_key` is 0, beside
+the node's own noise, and is never read back."""
 
 EVENT_ACK = (0x378, 2)
 """Write n: the events before number n are stored. An n beyond `events_next` is REFUSED."""

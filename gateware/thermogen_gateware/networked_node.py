@@ -1,7 +1,8 @@
 """The node with its network: `Node`, the stack below TCP, and MODBUS TCP on the registers that SCADA sees.
 
 The daemon sets addresses, keys and who may write over the host link; all of it is kept while the daemon is away, and MODBUS answers
-without it. The stack counts the clock, never site time. Area and timing: docs/network.md.
+without it: until and beside the daemon's key for initial sequence numbers there is one from noise. The stack counts the clock, never site
+time. Area and timing: docs/network.md.
 """
 
 from __future__ import annotations
@@ -10,21 +11,21 @@ from collections.abc import Mapping
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 from thermogen_esf.hostlink_network import LinkFlag
 
 from .network.modbus_identification import Identification
 from .network.modbus_tcp import ModbusTcp, ModbusTcpEvent
 from .network.network_interface import NetworkEvent, NetworkInterface
+from .network.noise_key import KEY_BITS, RINGS, NoiseKey
 from .network.tcp import TICKS_PER_SECOND
 from .node import GATEWARE_VERSION, Node
 from .scada.registers import COUNTED
 
 ETHERNET_PINS = ("rxd", "crs_dv", "rx_er", "txd", "tx_en", "mdc", "mdio_i", "mdio_o", "mdio_oe", "phy_reset_n")
-ISN_KEY_BITS = 64
 VERSION = f"{GATEWARE_VERSION >> 24}.{GATEWARE_VERSION >> 16 & 0xFF}.{GATEWARE_VERSION & 0xFFFF}"
 IDENTIFICATION = Identification("Thermogen Zero", "TZ-NODE", VERSION, "", "Thermoelectric controller node", "LIFCL-40", "Well pad")
-_OF_THE_STACK = ("scada", "stack", "stack_changed", "stack_count", "dhcp", "ip", "mask", "gateway", "mac", "address_changed")
+_OF_THE_STACK = ("scada", "stack", "stack_count", "dhcp", "ip", "mask", "gateway", "mac")
 _OF_TCP = ("preferred", "isn_key")
 
 
@@ -33,7 +34,10 @@ _DROPPED = (NetworkEvent.IPV4_HEADER_ERRORS, NetworkEvent.IPV4_FRAGMENTS, Networ
 
 
 class NetworkedNode(wiring.Component):
-    """`node` has the ports for a network (`Node(network=True)`). Pins are the node's, the PHY's (RMII, management) and `panel_enable`."""
+    """`node` has the ports for a network (`Node(network=True)`). Pins are the node's, the PHY's (RMII, management) and `panel_enable`.
+
+    `noise` (asynchronous) is wanted while `gathers_noise`, from power-up until the link is up for the first time.
+    """
 
     def __init__(self, node: Node):
         self._node = node
@@ -44,6 +48,8 @@ class NetworkedNode(wiring.Component):
             {
                 **{name: node.signature.members[name] for name in self._node_pins},
                 **{name: self._interface.signature.members[name] for name in ETHERNET_PINS},
+                "noise": In(RINGS),
+                "gathers_noise": Out(1),
             }
         )
 
@@ -52,6 +58,7 @@ class NetworkedNode(wiring.Component):
         m.submodules.node = node = self._node
         m.submodules.interface = interface = self._interface
         m.submodules.modbus = modbus = self._modbus
+        m.submodules.noise_key = noise_key = NoiseKey()
         for names, core in ((self._node_pins, node), (ETHERNET_PINS, interface)):
             for name in names:
                 pin, inner = getattr(self, name), getattr(core, name)
@@ -67,9 +74,13 @@ class NetworkedNode(wiring.Component):
             interface.fixed_address.eq(node.ip),
             interface.fixed_netmask.eq(node.mask),
             interface.fixed_gateway.eq(node.gateway),
-            modbus.checksum_good.eq(interface.checksum_good),
+            noise_key.noise.eq(self.noise),
+            noise_key.link.eq(interface.link),
+            self.gathers_noise.eq(noise_key.gathers),
+            # No segment is believed before there is a key, and whoever knows one of them does not know both.
+            modbus.checksum_good.eq(interface.checksum_good & noise_key.ready),
             modbus.own_ip.eq(interface.address),
-            modbus.isn_key.eq(node.isn_key[:ISN_KEY_BITS] ^ node.isn_key[ISN_KEY_BITS:]),
+            modbus.isn_key.eq(noise_key.key ^ node.isn_key[:KEY_BITS] ^ node.isn_key[KEY_BITS:]),
             modbus.preferred.eq(node.preferred),
             link.eq(interface.link),
             valid.eq(interface.address != 0),
@@ -82,10 +93,6 @@ class NetworkedNode(wiring.Component):
             node.stack.live_gateway.eq(interface.gateway),
             node.stack.lease_s.eq(interface.lease_s),
         ]
-        seen = Cat(link, interface.address)
-        before = Signal(len(seen))
-        m.d.sync += before.eq(seen)
-        m.d.comb += node.stack_changed.eq(seen != before)
         counts = _counts(interface.events, modbus.events)
         m.d.comb += node.stack_count.eq(Cat(counts[name] for name in COUNTED))
         return m

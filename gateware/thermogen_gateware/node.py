@@ -18,6 +18,8 @@ from thermogen_esf.hostlink_network import PREFERRED_CLIENTS, STACK_STATUS
 from thermogen_esf.points import SITE_INPUTS, Fault, TimeQuality
 
 from .bus_split import BusSplit
+from .custody.leaf_identity import LeafIdentity
+from .custody.sealer import PART_PINS, Sealer
 from .daemon_watch import DaemonWatch
 from .epoch_calendar import EpochCalendar
 from .host_link import HostLink
@@ -51,7 +53,6 @@ _POWER_PATH_PINS = (
 _SCADA_PORTS = {
     "scada": In(RegisterPortSignature()),
     "stack": In(data.StructLayout({name: SECOND_LAYOUT[name].shape for name in STACK_STATUS})),
-    "stack_changed": In(1),
     "stack_count": In(len(COUNTED)),
     "panel_enable": In(1),
     "dhcp": Out(1),
@@ -59,10 +60,11 @@ _SCADA_PORTS = {
     "mask": Out(32),
     "gateway": Out(32),
     "mac": Out(48),
-    "address_changed": Out(1),
     "preferred": Out(data.ArrayLayout(32, PREFERRED_CLIENTS)),
     "isn_key": Out(128),
 }
+KEY_PINS = {f"key_{name}": name for name in PART_PINS}
+"""The part that keeps the key, and the noise that it is made of; and what the sealer calls them."""
 _SETTINGS = tuple(name for name, member in _SCADA_PORTS.items() if member.flow == Out)
 """What the network stack has of the node: the registers, its own state to show, and its settings."""
 
@@ -75,7 +77,8 @@ class Node(wiring.Component):
     `power_path` stands in for PowerPath where only the record is of interest. `source_hash` (64 bits) says what the gateware was made from.
     The link light is on while the daemon's heartbeat is heard. With `network` the node has the registers that SCADA sees and the ports of
     the stack that serves them; `panel_enable` (asynchronous) lets everybody write. `clocks_per_second` is what the network side's timers
-    count as a second: CLOCK_HZ, and fewer in simulation.
+    count as a second: CLOCK_HZ, and fewer in simulation. With `seal` it has a key in the part at the `key_*` pins (M41ST87W, read by nobody
+    else), and seals every epoch; `key_noise` is the noise source's sample.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Node(wiring.Component):
         source_hash: int = 0,
         network: bool = False,
         clocks_per_second: int = CLOCK_HZ,
+        seal: bool = False,
     ):
         self.clocks_per_second = clocks_per_second
         self._clocks_per_site_second = clocks_per_site_second
@@ -94,6 +98,7 @@ class Node(wiring.Component):
         self._modules = modules
         self._source_hash = source_hash
         self._network = network
+        self._sealer = Sealer(CLOCK_HZ) if seal else None
         self._power_path = power_path or PowerPath(CLOCK_HZ, channels, modules, clocks_per_site_second)
         super().__init__(
             {
@@ -106,6 +111,7 @@ class Node(wiring.Component):
                 "led_trip": Out(1),
                 **{name: self._power_path.signature.members[name] for name in _POWER_PATH_PINS},
                 **(_SCADA_PORTS if network else {}),
+                **({pin: self._sealer.signature.members[name] for pin, name in KEY_PINS.items()} if self._sealer else {}),
             }
         )
 
@@ -239,11 +245,12 @@ class Node(wiring.Component):
             registers.record_write.eq(recorder.record_write),
         ]
 
-        m.d.comb += registers.flag_network.eq(self._network)
+        m.d.comb += [registers.flag_network.eq(self._network), registers.flag_seals.eq(self._sealer is not None)]
+        bus = self._seal(m, self._sealer, host_link.registers, recorder) if self._sealer else host_link.registers
         if self._network:
-            self._serve_scada(m, host_link, registers, snapshot, power, clock)
+            self._serve_scada(m, bus, registers, snapshot, power, clock)
         else:
-            wiring.connect(m, host_link.registers, registers.bus)
+            wiring.connect(m, bus, registers.bus)
             m.d.comb += [
                 power.enable.eq(registers.enable),
                 power.parameters.eq(registers.parameters),
@@ -299,10 +306,32 @@ class Node(wiring.Component):
             for name, word in words.items():
                 m.d.comb += getattr(registers, name).word_select(MODULE_SLOTS - 1 - slot, 16).eq(word)
 
+    def _seal(self, m: Module, sealer: Sealer, bus: wiring.PureInterface, recorder: LeafRecorder) -> wiring.PureInterface:
+        """The sealer beside all other registers; the bus that is left for those."""
+        m.submodules.sealer = sealer
+        m.submodules.leaf_identity = identity = LeafIdentity()
+        m.submodules.seal_split = split = BusSplit()
+        wiring.connect(m, bus, split.bus)
+        wiring.connect(m, split.second, sealer.bus)
+        for pin, name in KEY_PINS.items():
+            outer, inner = getattr(self, pin), getattr(sealer, name)
+            m.d.comb += inner.eq(outer) if self.signature.members[pin].flow == In else outer.eq(inner)
+        m.d.comb += [
+            split.to_second.eq(sealer.here),
+            identity.write.eq(recorder.store_write),
+            identity.place.eq(recorder.store_address),
+            identity.data.eq(recorder.store_data),
+            *(getattr(sealer, name).eq(getattr(identity, name)) for name in ("site", "profile_hash", "calibration_hash")),
+            sealer.record_place.eq(recorder.record_address),
+            sealer.record_data.eq(recorder.record_data),
+            sealer.record_write.eq(recorder.record_write),
+        ]
+        return split.first
+
     def _serve_scada(
         self,
         m: Module,
-        host_link: HostLink,
+        bus: wiring.PureInterface,
         registers: RegisterFile,
         snapshot: Snapshot,
         power: wiring.Component,
@@ -312,7 +341,7 @@ class Node(wiring.Component):
         m.submodules.scada = scada = ScadaRegisters(self.clocks_per_second, self._channels, self._source_hash)
         m.submodules.network_registers = host = NetworkRegisters()
         m.submodules.bus_split = split = BusSplit()
-        wiring.connect(m, host_link.registers, split.bus)
+        wiring.connect(m, bus, split.bus)
         wiring.connect(m, split.first, registers.bus)
         wiring.connect(m, split.second, host.bus)
         wiring.connect(m, wiring.flipped(self.scada), scada.port)
@@ -334,7 +363,6 @@ class Node(wiring.Component):
             scada.image_show.eq(snapshot.done),
             scada.channel_index.eq(snapshot.channel_index),
             scada.channel_word.eq(power.channel_word),
-            scada.changed.eq(power.trip_strobe | self.stack_changed),
             scada.count.eq(self.stack_count),
             scada.time.eq(clock.time),
             scada.faults.eq(registers.faults),

@@ -142,6 +142,7 @@ FLAG_MEANING = {
     NodeFlag.PULSE_GOOD: "the pulse began this second",
     NodeFlag.AUTONOMOUS: "the tracker is conservative: no heartbeat, or the hot supply above `hot_throttle`",
     NodeFlag.NETWORK: "the node has its own network port: the registers of [network-registers.md](network-registers.md) are there",
+    NodeFlag.SEALS: "the node has a key of its own: the registers of [seal-registers.md](seal-registers.md) are there",
     NodeFlag.COUNTER_SATURATED: "a counter would have left its range and stands still, until power-off",
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from .benchmarks import attesting, encoding, modbus, site
+from .benchmarks import attesting, cores, encoding, modbus, site
 from .benchmarks.measurement import Row
 from .processes import ProcessError, StopRequestedError, told_to_stop
 from .provision import ProvisionError
@@ -22,6 +22,7 @@ PARTS: tuple[tuple[str, Callable[[], list[Row]]], ...] = (
     ("encoding a frame", encoding.measure),
     ("MODBUS TCP", modbus.measure),
     ("attestation", attesting.measure),
+    ("cryptographic cores", cores.measure),
     ("a whole site and its cloud", site.measure),
 )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from thermogen_edge import state_document
 from thermogen_esf import documents as esf_documents
 from thermogen_gateware import register_map_document
+from thermogen_gateware.custody import register_document as seal_register_document
 from thermogen_gateware.scada import published as scada_published
 from thermogen_sim.fleet.attacks.table import attacks_document
 
@@ -18,6 +19,7 @@ DIRECTORY = Path(__file__).parents[2] / "docs"
 DOCUMENTS: dict[str, Callable[[], str | bytes]] = {
     **esf_documents.DOCUMENTS,
     "register-map.md": register_map_document.document,
+    "seal-registers.md": seal_register_document.seal_document,
     "site-states.md": state_document.document,
     "attacks.md": attacks_document,
     **scada_published.FILES,

@@ -39,6 +39,28 @@ def test_a_setting_without_meaning_is_explained(tmp_path, capsys, options, says)
     assert says in capsys.readouterr().err
 
 
+KEY, ALPHA = ["--key", "00" * 32], ["--alpha", "72"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([*KEY, "--alpha", "7"], "not hexadecimal"),
+        (["--key", "secret", *ALPHA], "not hexadecimal"),
+        (["--key", "00" * 31, *ALPHA], "31 bytes: give 32"),
+        ([*KEY, "--alpha", "00" * 257], "257 bytes: give 256 at most"),
+        (KEY, "--alpha"),
+    ],
+)
+def test_a_key_or_alpha_that_cannot_be_used_is_explained(capsys, options, says):
+    try:
+        code = main(["vrf", *options])
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert says in capsys.readouterr().err
+
+
 def test_a_bad_series_is_told_before_anything_is_started(tmp_path, capsys, series_file):
     path = series_file("time,gas_flow_mcf_d,ambient_degc,load_w\n1,3,1,1\n2,x,1,1\n")
     assert main(["replay", str(path), *_site(tmp_path)[1:]]) == 1
@@ -58,7 +80,7 @@ def test_help_names_every_command(capsys):
         main(["--help"])
     assert ended.value.code == 0
     output = capsys.readouterr().out
-    assert all(command in output for command in ("site", "replay", "compile", "uplink"))
+    assert all(command in output for command in ("site", "replay", "compile", "uplink", "vrf"))
 
 
 @pytest.mark.parametrize("given", [["--name", "beta"], []])

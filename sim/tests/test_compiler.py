@@ -7,7 +7,7 @@ import pytest
 from thermogen_sim import compiler, cxxrtl_rest
 from thermogen_sim.compiler import cache_directory, models_library, site_library
 from thermogen_sim.cxxrtl_rewrite import UnexpectedCodeError, rewrite
-from thermogen_sim.errors import CompilationError, CompilerMissingError
+from thermogen_sim.errors import CompilationError, CompilerMissingError, FeedbackWiresError
 
 
 def test_the_same_content_is_compiled_once(small_designs, monkeypatch):
@@ -39,6 +39,31 @@ def test_a_design_that_yosys_refuses_is_an_error_and_leaves_nothing_in_the_cache
     with pytest.raises(CompilationError):
         site_library(replace(small_designs, node_rtlil="this is no RTLIL"))
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def test_wires_that_depend_on_themselves_are_named_and_refused(monkeypatch, tmp_path, small_designs):
+    from amaranth.back import rtlil
+    from amaranth.hdl import Cat, Module, Signal
+    from amaranth.lib import wiring
+    from amaranth.lib.wiring import In, Out
+
+    class Rippling(wiring.Component):
+        """Every bit depends on the one below, and none on itself."""
+
+        x: In(8)
+        total: Out(8)
+
+        def elaborate(self, _platform):
+            m = Module()
+            ripple = Signal(8)
+            m.d.comb += ripple.eq(Cat(self.x[0], ripple[:7] ^ self.x[1:]))
+            m.d.sync += self.total.eq(self.total + ripple)
+            return m
+
+    monkeypatch.setenv("THERMOGEN_CACHE_DIR", str(tmp_path / "cache"))
+    with pytest.raises(FeedbackWiresError, match="ripple") as refused:
+        site_library(replace(small_designs, node_rtlil=rtlil.convert(Rippling(), name="tz_node", emit_src=False)))
+    assert refused.value.wires == ["ripple"]
 
 
 _HEADER = """struct p_top : public module {

@@ -496,6 +496,29 @@ def test_what_is_no_answer_to_us_changes_nothing(dhcp, changes):
     assert dhcp.network["address"] == 0
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "0.0.0.9", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"])
+def test_an_address_that_no_host_can_have_is_neither_asked_for_nor_taken(dhcp, address):
+    (_, xid, _, _), _ = dhcp.next()
+    dhcp.answer(OFFER, xid, offered=IPv4Address(address))
+    assert dhcp.next()[0][0] == DISCOVER
+    dhcp.answer(OFFER, xid)
+    assert dhcp.next()[0][0] == REQUEST
+    dhcp.answer(ACK, xid, offered=IPv4Address(address))
+    assert dhcp.next()[0][0] == REQUEST
+    dhcp.answer(ACK, xid)
+    dhcp.network.run(5000)
+    assert dhcp.network["address"] == int(OFFERED)
+
+
+@pytest.mark.parametrize("address", ["1.0.0.1", "126.0.0.1", "128.0.0.1", "223.255.255.254"])
+def test_any_other_address_is_taken(dhcp, address):
+    (_, xid, _, _), _ = dhcp.next()
+    for kind in (OFFER, ACK):
+        dhcp.answer(kind, xid, offered=IPv4Address(address))
+        dhcp.network.run(5000)
+    assert dhcp.network["address"] == int(IPv4Address(address))
+
+
 def test_a_refusal_begins_again(dhcp):
     (_, xid, _, _), _ = dhcp.next()
     dhcp.answer(OFFER, xid)

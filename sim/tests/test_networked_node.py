@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
 import struct
@@ -20,6 +21,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from thermogen_esf.hostlink_codec import Request
 from thermogen_esf.hostlink_network import (
+    DEFAULT_SETTINGS,
     EVENT_BASE,
     NETWORK_SETTINGS,
     NETWORK_STATUS,
@@ -31,13 +33,18 @@ from thermogen_esf.hostlink_network import (
 )
 from thermogen_esf.layout import MAGIC
 from thermogen_esf.scada import EVENT_WORDS, WRITABLE, WriteKind, read_event
+from thermogen_gateware.network.noise_key import RINGS
 from thermogen_gateware.networked_node import NetworkedNode
 from thermogen_gateware.node import CLOCK_HZ, Node
 from thermogen_gateware.power_path import PowerPath
 from thermogen_gateware.scada.registers import COUNTED
-from thermogen_sim.network_harness import CompiledNetwork
+from thermogen_sim.network_harness import CompiledNetwork, with_fcs
 from thermogen_sim.network_library import TOP, network_library
 from thermogen_sim.tap import available, tap_namespace
+from thermogen_sim.tcp.client import MODBUS_PORT
+from thermogen_sim.tcp.packets import IPV4_TYPE, TCP, ethernet, ipv4
+from thermogen_sim.tcp.segment import Flag, Segment
+from thermogen_sim.tcp.station import segment_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not available(), reason="a TAP device needs root and /dev/net/tun")]
 
@@ -77,6 +84,10 @@ def network(library):
 
 @pytest.fixture
 def daemon(network, host):
+    return linux_side(network, host)
+
+
+def linux_side(network, host):
     """The Linux side, on the host link."""
 
     def transact(sent):
@@ -193,6 +204,76 @@ def test_an_address_what_answers_a_cap_and_its_end(network, daemon):
     assert count["frames_damaged"] == 0
     assert count["frames_received"] >= count["modbus_requests"]
     assert count["frames_sent"] >= count["modbus_requests"]
+
+
+SYN = Segment(40_000, MODBUS_PORT, 1_000, 0, Flag.SYN)
+NODE_MAC, LAPTOP_MAC = DEFAULT_SETTINGS["mac"].to_bytes(6), bytes.fromhex("0200c0000201")
+
+
+def first_sequence_number(library, host, seed, isn_key=None):
+    """That of a node's answer to a SYN, its noise being that of the seed and all else to the clock the same."""
+    noise = random.Random(seed)
+    network = CompiledNetwork(library, negotiation_clocks=5_000)
+    network["host_cs_n"] = 1
+    syn = ethernet(ipv4(SYN.encode(LAPTOP, NODE), TCP, LAPTOP, NODE), IPV4_TYPE, NODE_MAC, LAPTOP_MAC)
+    try:
+        network.run(1)
+        while network["gathers_noise"]:
+            assert network.clocks < 5 * CLOCKS_PER_SECOND
+            network["noise"] = noise.getrandbits(RINGS)
+            network.run(50)
+        daemon = linux_side(network, host)
+        daemon.settle("network_mode", NetworkMode.FIXED)
+        if isn_key is not None:
+            daemon.settle("isn_key", *isn_key)
+        assert status(daemon)["link_flags"] & LinkFlag.LINK_UP
+        while network.sent():
+            pass
+        answer = network.exchange(with_fcs(syn))
+        found = segment_of(answer.frame)
+        assert found is not None and found[1].flags == Flag.SYN | Flag.ACK
+        return found[1].seq
+    finally:
+        network.close()
+
+
+def test_two_power_ups_give_different_sequence_numbers_without_a_daemon(library, host):
+    first = first_sequence_number(library, host, seed=1)
+    assert first == first_sequence_number(library, host, seed=1)
+    assert first != first_sequence_number(library, host, seed=2)
+    # What the daemon gives comes on top: who knows it knows no number yet.
+    key = [0x1357, 0x2468, 0, 0, 0, 0, 0, 0]
+    with_key = first_sequence_number(library, host, seed=1, isn_key=key)
+    assert first != with_key != first_sequence_number(library, host, seed=2, isn_key=key)
+
+
+TOGETHER = """
+import socket, struct
+
+def adu(number, pdu):
+    return struct.pack(">HHHB", number, 0, len(pdu) + 1, 1) + pdu
+
+setpoints = struct.pack(">BHHB5H", 16, 700, 5, 10, 1, 60, 1, 2000, 100)
+power = struct.pack(">BHH", 6, 704, 90)
+heartbeat = struct.pack(">BHH", 6, 700, 2)
+asked = [adu(number, pdu) for number, pdu in enumerate(3 * [setpoints, setpoints, power, heartbeat, power])]
+with socket.create_connection(("192.168.84.90", 502), timeout=60) as connection:
+    connection.sendall(b"".join(asked))
+    answers = connection.makefile("rb")
+    for _ in asked:
+        length = struct.unpack(">HHH", answers.read(6))[2]
+        print(answers.read(length)[1])
+"""
+
+
+def test_writes_that_come_in_one_segment_are_all_done(network, daemon):
+    daemon.settle("network_mode", NetworkMode.FIXED)
+    daemon.settle("writers", LAPTOP >> 16, LAPTOP & 0xFFFF, 0xFFFF, 0xFFFF)
+    with tap_namespace("192.168.84.1/24") as namespace, network.serve(namespace.descriptor, CLOCKS_PER_SECOND):
+        functions = [int(word) for word in python(namespace, TOGETHER).split()]
+    assert functions == 3 * [16, 16, 6, 6, 6]
+    set_points, runs_of_heartbeats = 4 + 4 + 1 + 1, 3
+    assert status(daemon)["events_next"] == 3 * (set_points + runs_of_heartbeats)
 
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "scada"

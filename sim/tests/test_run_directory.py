@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from thermogen_sim.errors import RunDirectoryError, StateFileError
+from thermogen_sim.harness import KEY_PART_BYTES
 from thermogen_sim.plant import PlantState
 from thermogen_sim.run_directory import RunDirectory
 
@@ -64,6 +65,17 @@ def test_a_path_that_cannot_be_a_directory_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunDirectoryError, match="--run-dir"):
         RunDirectory(tmp_path / "file", "alpha")
+
+
+def test_the_key_part_is_kept_as_it_was_and_another_file_is_told(directory):
+    assert directory.load_key_part() is None
+    cells = bytes(range(KEY_PART_BYTES))
+    directory.save_key_part(cells)
+    assert directory.load_key_part() == cells
+    assert stat.S_IMODE(directory.key_part_path.stat().st_mode) == 0o600
+    directory.key_part_path.write_bytes(cells[1:])
+    with pytest.raises(StateFileError, match="159 bytes"):
+        directory.load_key_part()
 
 
 class PowerFailure(BaseException):

@@ -6,6 +6,7 @@ import os
 import selectors
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from pyarrow import parquet
 from pymodbus import FramerType
 from pymodbus.client import ModbusTcpClient
 from thermogen_esf.hostlink import NodeFlag
+from thermogen_esf.hostlink_codec import Request
+from thermogen_esf.hostlink_seal import PUBLIC_KEY, SEAL_STATUS, CustodyState
 
 pytestmark = pytest.mark.slow
 
@@ -193,6 +196,23 @@ def test_killed_at_full_speed_it_goes_on_later_than_anyone_saw(simulator, host):
         assert running.link.exists()
     final = simulator("--pace", "max")
     assert final.ready["site_time"] >= seen
+
+
+def test_a_nodes_key_and_counters_outlive_a_killed_process(simulator, host):
+    keys = []
+    for boot in (1, 2):
+        running = simulator("--seal", "--pace", "max")
+        connection, transact = running.connect()
+        node = host(transact)
+        node.start(running.ready["site_time"])
+        while node.ask(Request.read(1, *SEAL_STATUS["custody_state"])) != CustodyState.READY.to_bytes(2, "big"):
+            running.line(lambda said: "clocks" in said)
+        keys.append(node.ask(Request.read(1, *PUBLIC_KEY)))
+        assert int.from_bytes(node.ask(Request.read(1, *SEAL_STATUS["boot_count"])), "big") == boot
+        running.end(signal.SIGKILL)
+        connection.close()
+    assert keys[0] == keys[1] != bytes(32)
+    assert stat.S_IMODE((running.run_dir / "key-part.bin").stat().st_mode) == 0o600
 
 
 def test_a_port_in_use_is_told_on_stderr(tmp_path):

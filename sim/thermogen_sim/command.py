@@ -1,4 +1,4 @@
-"""`thermogen-sim`: a virtual site as a process, by an ordinary day or a series, an uplink that can be cut, a fleet under attack."""
+"""`thermogen-sim`: a virtual site as a process; an uplink that can be cut; the prover alone; a fleet under attack."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .fleet import command as fleet_command
 from .series import read_series
 from .service import CHANNELS, MODULES, Settings, SiteService
 from .uplink import run_uplink
+from .vrf.prover import CLOCK_HZ, CompiledProver
 
 USAGE_EXIT = 2
 
@@ -55,12 +56,22 @@ def _port(text: str) -> int:
     return port
 
 
+def _hexadecimal(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not hexadecimal, two digits a byte") from None
+
+
 def _gateware_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clocks-per-site-second", type=int, default=10_000, metavar="N", help="50000000 in products; default %(default)s")
     parser.add_argument(
         "--channels", type=int, default=CHANNELS, metavar="N", help="power channels of a module, 1 to 36; default %(default)s"
     )
     parser.add_argument("--modules", type=int, default=MODULES, metavar="N", help="power modules, 1 to 3; default %(default)s")
+    parser.add_argument(
+        "--seal", action="store_true", help="the node has a key of its own, made of --seed's noise and kept in the run directory"
+    )
 
 
 def _site_options(parser: argparse.ArgumentParser) -> None:
@@ -98,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     uplink = commands.add_parser("uplink", help="a TCP relay on loopback: SIGUSR1 cuts it, SIGUSR2 restores it")
     uplink.add_argument("--listen", type=_port, required=True, metavar="PORT", help="port to listen on")
     uplink.add_argument("--to", type=_port, required=True, metavar="PORT", help="port to relay to")
+    vrf = commands.add_parser("vrf", help="a proof by the gateware's prover, RFC 9381 ECVRF-EDWARDS25519-SHA512-TAI")
+    vrf.add_argument("--key", type=_hexadecimal, required=True, metavar="HEX", help="secret seed of 32 bytes; other users see it: a test's")
+    vrf.add_argument("--alpha", type=_hexadecimal, required=True, metavar="HEX", help="what to prove for, 0 to 256 bytes")
     fleet_command.add_to(commands)
     return parser
 
@@ -137,12 +151,32 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         seed=arguments.seed,
         channels=channels,
         modules=modules,
+        seal=arguments.seal,
     )
 
 
-def _compile(clocks_per_site_second: int, channels: int, modules: int) -> None:
+def _compile(clocks_per_site_second: int, channels: int, modules: int, seal: bool) -> None:
     with shown_on_stderr() as progress:
-        site_library(site_design(clocks_per_site_second, channels, modules, progress), progress)
+        site_library(site_design(clocks_per_site_second, channels, modules, progress, seal), progress)
+
+
+def _prove(key: bytes, alpha: bytes) -> None:
+    from thermogen_gateware.vrf.prover import ALPHA_BYTES, SEED_BYTES
+
+    if len(key) != SEED_BYTES:
+        raise SettingError(f"--key has {len(key)} bytes: give {SEED_BYTES}")
+    if len(alpha) > ALPHA_BYTES:
+        raise SettingError(f"--alpha has {len(alpha)} bytes: give {ALPHA_BYTES} at most")
+    with shown_on_stderr() as progress:
+        prover = CompiledProver(progress=progress)
+        public = prover.load(key)
+        proof = prover.prove(alpha)
+        prover.close()
+    print(f"public  {public.hex()}")
+    print(f"pi      {proof.proof.hex()}")
+    print(f"beta    {proof.output.hex()}")
+    print(f"tries   {proof.tries}")
+    print(f"cycles  {proof.clocks} ({1e3 * proof.clocks / CLOCK_HZ:.2f} ms at {CLOCK_HZ / 1e6:.0f} MHz)")
 
 
 async def _run_site(settings: Settings) -> None:
@@ -166,8 +200,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if arguments.command == "uplink":
             asyncio.run(run_uplink(arguments.listen, arguments.to, _tell_port))
+        elif arguments.command == "vrf":
+            _prove(arguments.key, arguments.alpha)
         elif arguments.command == "compile":
-            _compile(*_gateware(arguments))
+            _compile(*_gateware(arguments), arguments.seal)
         elif arguments.command == "fleet":
             fleet_command.run(arguments)
         else:

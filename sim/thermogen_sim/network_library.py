@@ -96,11 +96,11 @@ def network_library(rtlil: str, progress: Progress = lambda _step: None) -> Netw
 
     def build(scratch: Path, output: Path) -> None:
         progress("translating the network to C++")
-        one_pass = _write_cxxrtl(rtlil, TOP, scratch, "network")
+        _write_cxxrtl(rtlil, TOP, scratch, "network")
         header = (scratch / "network.h").read_text()
         (scratch / "network_ports.hpp").write_text(_accessors(ports, header))
         include = ["-I", str(_cxxrtl_headers()), "-I", str(scratch), "-I", str(NATIVE)]
-        flags = [*FLAGS, *definitions, f"-DTZ_ONE_PASS={str(one_pass).lower()}", "-pthread"]
+        flags = [*FLAGS, *definitions, "-pthread"]
         sources = [str(scratch / "network.cc"), str(NATIVE / "network.cc")]
         progress("compiling the network")
         _finish(_run([compiler, *flags, *include, "-shared", "-o", str(output), *sources]), "the network")

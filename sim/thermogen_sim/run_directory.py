@@ -1,6 +1,6 @@
 """The run directory: one simulator at a time, and the plant's state across restarts and power cuts.
 
-The state file is replaced whole, never changed in place. Site time never goes back: each save also reserves the seconds up to a
+Files are replaced whole, never changed in place. Site time never goes back: each save also reserves the seconds up to a
 ceiling, the simulator saves again before it passes it, and a restart after a crash goes on from the ceiling, as a site's clock does
 that ran on while nobody was looking.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import RunDirectoryError, StateFileError
+from .harness import KEY_PART_BYTES
 from .plant import PlantState
 
 _VERSION = 1
@@ -85,13 +86,37 @@ class RunDirectory:
             "clean": clean,
             "plant": asdict(plant),
         }
-        scratch = self.state_path.with_suffix(".new")
+        self._replace(self.state_path, json.dumps(content).encode())
+
+    @property
+    def key_part_path(self) -> Path:
+        """What the part that keeps the node's key holds."""
+        return self._path / "key-part.bin"
+
+    def load_key_part(self) -> bytes | None:
+        """The part's cells; None where there is none yet."""
         try:
-            with scratch.open("w") as file:
-                json.dump(content, file)
+            cells = self.key_part_path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StateFileError(f"{self.key_part_path}: {error}") from error
+        if len(cells) != KEY_PART_BYTES:
+            raise StateFileError(f"{self.key_part_path}: {len(cells)} bytes instead of {KEY_PART_BYTES}; move it away for a new part")
+        return cells
+
+    def save_key_part(self, cells: bytes) -> None:
+        """Replace what is kept of the part; nobody may hear of what came of a write before this is done."""
+        self._replace(self.key_part_path, cells)
+
+    def _replace(self, path: Path, content: bytes) -> None:
+        scratch = path.with_suffix(".new")
+        try:
+            with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            scratch.replace(self.state_path)
+            scratch.replace(path)
             directory = os.open(self._path, os.O_RDONLY)
             try:
                 os.fsync(directory)

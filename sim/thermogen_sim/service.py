@@ -59,6 +59,8 @@ class Settings:
     channels: int = CHANNELS
     """Of each module."""
     modules: int = MODULES
+    seal: bool = False
+    """Whether the node has a key of its own."""
 
 
 class SiteService:
@@ -78,8 +80,20 @@ class SiteService:
             first = inputs.at(start)
             state = warm_state(first, channels, settings.seed) if settings.warm else cold_state(first)
         self._site = VirtualSite(
-            inputs, state, start, settings.clocks_per_site_second, settings.channels, settings.seed, progress, settings.modules
+            inputs,
+            state,
+            start,
+            settings.clocks_per_site_second,
+            settings.channels,
+            settings.seed,
+            progress,
+            settings.modules,
+            settings.seal,
         )
+        kept = self._directory.load_key_part() if settings.seal else None
+        if kept is not None:
+            self._site.compiled.key_part = kept
+        self._key_part_changes = 0
         self._pacer = Pacer(settings.clocks_per_site_second, 0, 1.0)
         self._powered = asyncio.Event()
         self._ended = asyncio.Event()
@@ -145,6 +159,7 @@ class SiteService:
         self._make_room(clocks)
         began = time.monotonic()
         self._site.run(clocks)
+        self._keep_key_part()
         took = time.monotonic() - began
         if clocks == self._slice_clocks:
             # Towards slices of SLICE_S, slowly: another process may have had the processor meanwhile.
@@ -154,6 +169,7 @@ class SiteService:
     def _transact(self, request: bytes) -> bytes:
         self._make_room(len(request) * 64 + 64)
         answer = self._site.transact(request)
+        self._keep_key_part()
         if not self._time_valid and _sets_time(request, answer):
             self._time_valid = True
             self._set_pace()
@@ -169,6 +185,13 @@ class SiteService:
 
     def _save(self, clean: bool = False) -> None:
         self._directory.save(self._site.site_time, self._site.plant.state(), self._reserve_s, clean)
+
+    def _keep_key_part(self) -> None:
+        """A process that is killed must not take the node's counters back: what they led to may have been read."""
+        changes = self._site.compiled.key_part_changes
+        if changes != self._key_part_changes:
+            self._directory.save_key_part(self._site.compiled.key_part)
+            self._key_part_changes = changes
 
     def _status(self) -> dict[str, object]:
         plant, circuit = self._site.plant, self._site.compiled.electrical

@@ -13,7 +13,7 @@ _LONG = 1 << 40
 
 class VirtualSite:
     """`site_time` counts seconds from `start`; nothing moves but in `run` and `transact`. `channels` are those of each module; the plant is
-    sized for all of them."""
+    sized for all of them. With `seal` the node has a key of its own, in a part that keeps it as the site is powered off and on."""
 
     def __init__(
         self,
@@ -25,8 +25,9 @@ class VirtualSite:
         seed: int = 0,
         progress: Progress = lambda _step: None,
         modules: int = 1,
+        seal: bool = False,
     ):
-        library = site_library(site_design(clocks_per_site_second, channels, modules, progress), progress)
+        library = site_library(site_design(clocks_per_site_second, channels, modules, progress, seal), progress)
         ranges = input_ranges(channels * modules)
         self.compiled = CompiledSite(
             library,

@@ -13,13 +13,18 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 _HEADER_BYTES = 14
 _LONGEST_FRAME = 2048
 ARP = b"\x08\x06"
+
+Fate = Callable[[bytes, bool], list[tuple[float, bytes]]]
+"""What becomes of a frame, and of one that goes inwards (to what is behind the TAP device, not from it): copies, and seconds until each."""
+Watch = Callable[[bytes, bool], None]
+"""Is told of each frame as it came from inside, before its fate, and of each as it went in, after it."""
 
 
 @dataclass(frozen=True)
@@ -33,36 +38,59 @@ class Weather:
     jitter_s: float = 0
     seed: int = 1
 
+    def fate(self) -> Fate:
+        """Of frames in such weather; a stream of decisions of its own. ARP passes unharmed: what is tried is not ARP."""
+        chance = random.Random(self.seed)  # noqa: S311  not for secrets
+
+        def of(frame: bytes, _inwards: bool) -> list[tuple[float, bytes]]:
+            return [(self.delay_s + chance.random() * self.jitter_s, copy) for copy in self._after(frame, chance)]
+
+        return of
+
+    def _after(self, frame: bytes, chance: random.Random) -> list[bytes]:
+        """What comes of a frame: none, one or two."""
+        if frame[12:_HEADER_BYTES] == ARP:
+            return [frame]
+        if chance.random() < self.loss:
+            return []
+        if chance.random() < self.corrupt:
+            spoiled = bytearray(frame)
+            spoiled[chance.randrange(_HEADER_BYTES, len(frame))] ^= 1 << chance.randrange(8)
+            frame = bytes(spoiled)
+        return [frame] * (2 if chance.random() < self.duplicate else 1)
+
 
 @contextmanager
-def weather(tap: int, conditions: Weather) -> Iterator[int]:
-    """A descriptor that stands for the TAP device `tap` in such weather. ARP passes unharmed: what is tried is not ARP."""
+def weather(tap: int, fate: Fate, watch: Watch = lambda _frame, _inwards: None) -> Iterator[int]:
+    """A descriptor that stands for the TAP device `tap` in such weather."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setblocking(False)
     os.set_blocking(tap, False)
     wake_read, wake_write = os.pipe()
-    chance = random.Random(conditions.seed)  # noqa: S311  not for secrets
 
     def relay() -> None:
-        waiting: list[tuple[float, int, int, bytes]] = []
+        waiting: list[tuple[float, int, bool, bytes]] = []
         number = 0
         while True:
             timeout = max(0.0, waiting[0][0] - time.monotonic()) if waiting else None
             ready, _, _ = select.select([tap, ours.fileno(), wake_read], [], [], timeout)
             if wake_read in ready:
                 return
-            for source, destination in ((tap, ours.fileno()), (ours.fileno(), tap)):
+            for source, inwards in ((tap, True), (ours.fileno(), False)):
                 if source not in ready:
                     continue
                 frame = os.read(source, _LONGEST_FRAME)
-                for copy in _after(frame, conditions, chance):
+                if not inwards:
+                    watch(frame, inwards)
+                for delay_s, copy in fate(frame, inwards):
                     number += 1
-                    due = time.monotonic() + conditions.delay_s + chance.random() * conditions.jitter_s
-                    heapq.heappush(waiting, (due, number, destination, copy))
+                    heapq.heappush(waiting, (time.monotonic() + delay_s, number, inwards, copy))
             while waiting and waiting[0][0] <= time.monotonic():
-                _, _, destination, frame = heapq.heappop(waiting)
+                _, _, inwards, frame = heapq.heappop(waiting)
                 with suppress(BlockingIOError):  # a queue that is full loses frames, in any weather
-                    os.write(destination, frame)
+                    os.write(ours.fileno() if inwards else tap, frame)
+                    if inwards:
+                        watch(frame, inwards)
 
     thread = threading.Thread(target=relay, name="weather", daemon=True)
     thread.start()
@@ -75,16 +103,3 @@ def weather(tap: int, conditions: Weather) -> Iterator[int]:
         theirs.close()
         os.close(wake_read)
         os.close(wake_write)
-
-
-def _after(frame: bytes, conditions: Weather, chance: random.Random) -> list[bytes]:
-    """What comes of a frame: none, one or two."""
-    if frame[12:_HEADER_BYTES] == ARP:
-        return [frame]
-    if chance.random() < conditions.loss:
-        return []
-    if chance.random() < conditions.corrupt:
-        spoiled = bytearray(frame)
-        spoiled[chance.randrange(_HEADER_BYTES, len(frame))] ^= 1 << chance.randrange(8)
-        frame = bytes(spoiled)
-    return [frame] * (2 if chance.random() < conditions.duplicate else 1)

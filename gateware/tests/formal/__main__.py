@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from .document import COMMAND, DOCUMENT, document, recorded_seconds
+from .document import COMMAND, DOCUMENT, document
 from .proof import Property, Task, Verdict, decide
 from .properties import PROPERTIES
 
@@ -43,17 +43,12 @@ def main(arguments: list[str] | None = None) -> int:
     for name, task in fallen:
         console.print(f"{name}: {_FELL[task]} ({verdicts[name, task].status}); see {FOLDER / f'{name}_{task.value}' / 'logfile.txt'}")
     if not fallen:
-        _record({proof.name: sum(verdicts[proof.name, task].seconds for task in Task) for proof in proofs})
+        DOCUMENT.write_text(document(PROPERTIES), encoding="utf-8")
     return 1 if fallen else 0
 
 
 def _decide(name: str, task: Task) -> Verdict:
     return decide(next(proof for proof in PROPERTIES if proof.name == name), task, FOLDER)
-
-
-def _record(measured: dict[str, float]) -> None:
-    before = recorded_seconds(DOCUMENT.read_text(encoding="utf-8")) if DOCUMENT.exists() else {}
-    DOCUMENT.write_text(document(PROPERTIES, before | measured), encoding="utf-8")
 
 
 def _table(proofs: list[Property], verdicts: dict[tuple[str, Task], Verdict]) -> Table:

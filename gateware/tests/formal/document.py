@@ -1,9 +1,8 @@
-"""`docs/proofs.md`: the properties as a table. All of it but the seconds follows from the declarations."""
+"""`docs/proofs.md`: the properties as a table, all of it from the declarations."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from .proof import Property, Task
@@ -23,30 +22,21 @@ with z3 decides three questions about it:
 - **Refuted**: the same core with one line of its source broken violates the property, shown by a trace from power-on.
 
 Where "any state" stands instead of power-on, power-on is too many clocks away for a solver; the trace then begins in any state in which the
-property holds. A property marked **long** is left out of `make test`: only `{COMMAND}` and `make soak` prove it. Seconds are those of
-all three questions by the clock, two properties at a time on two cores.
+property holds. A property that is given what another one says names it: together they prove the whole, since what a core promises of a
+clock follows from what it was told in those before. A property marked **long** is left out of `make test`: only `{COMMAND}` and
+`make soak` prove it.
 
-| property | core | what is proven | for | clocks: induction, covered | mutant that fails | s |
-| --- | --- | --- | --- | --- | --- | --- |
+| property | core | what is proven | for | clocks: induction, covered | mutant that fails |
+| --- | --- | --- | --- | --- | --- |
 """
 
 
-def document(properties: Sequence[Property], seconds: Mapping[str, float]) -> str:
-    """The page; `seconds` by property, where it was measured."""
-    return _HEAD + "".join(_row(proof, seconds.get(proof.name)) for proof in properties)
+def document(properties: Sequence[Property]) -> str:
+    """The page."""
+    return _HEAD + "".join(map(_row, properties))
 
 
-def without_seconds(page: str) -> str:
-    """The page with the measured column empty."""
-    return re.sub(r"\| [0-9.?]+ \|$", "| |", page, flags=re.MULTILINE)
-
-
-def recorded_seconds(page: str) -> dict[str, float]:
-    """What an earlier page says was measured."""
-    return {name: float(seconds) for name, seconds in re.findall(r"^\| `(\w+)` .*\| ([0-9.]+) \|$", page, flags=re.MULTILINE)}
-
-
-def _row(proof: Property, seconds: float | None) -> str:
+def _row(proof: Property) -> str:
     origin = f" ({' and '.join(_FROM_ANYWHERE[task] for task in Task if task in proof.anywhere)} from any state)" if proof.anywhere else ""
     cells = (
         f"`{proof.name}`" + (" **long**" if proof.long else ""),
@@ -55,6 +45,5 @@ def _row(proof: Property, seconds: float | None) -> str:
         proof.parameters,
         f"{proof.depth}, {proof.reach}{origin}",
         proof.mutant.name,
-        "?" if seconds is None else f"{seconds:.0f}",
     )
     return f"| {' | '.join(cells)} |\n"

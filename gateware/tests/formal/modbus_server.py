@@ -9,19 +9,22 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Fragment, Module, Mux, Signal, Value
 
 from .mutant import Mutant
+from .override_registers import CLOCKS_PER_SECOND, OverrideRegisters
 from .proof import Property, Task
 from .spec import Spec, internal, state
 
 READS_BITS, READS_WORDS = (1, 2), (3, 4)
 WRITES_ONE, WRITES_BITS, WRITES_WORDS, MASKS, READS_AND_WRITES = (5, 6), (15,), (16,), (22,), (23,)
 WRITES = WRITES_ONE + WRITES_BITS + WRITES_WORDS + MASKS + READS_AND_WRITES
+CLOSED = ("HEADER", "FUNCTION", "REOPEN", "ANSWER", "COUNT_MESSAGE", "COUNT_EXCEPTION", "COUNT_BUSY", "CLEAR", "CLOSE")
+"""States in which no request is open at the register port."""
 DIAGNOSES, IDENTIFIES, NAMES_ITSELF = (8,), (43,), (17,)
 MOST_BYTES = 253
 """Of a PDU: what follows the unit identifier."""
 MOST_BITS = 2000
 
 
-class _Request:
+class Request:
     """The request as the server holds it, and what holds of it in each of the server's states."""
 
     def __init__(self, spec: Spec, server, inside: Fragment) -> None:
@@ -138,7 +141,7 @@ class NoDeadEnd(Spec):
 
         server = ModbusServer(Identification("v", "p", "r"))
         inside = self.around(server)
-        request = _Request(self, server, inside)
+        request = Request(self, server, inside)
         request.holds()
         stream, within = server.stream, request.within
 
@@ -165,7 +168,7 @@ class NoDeadEnd(Spec):
         self.possible(within("ANSWER") & stream.accepted & (request.exception == 1))
         self.possible(self.past(within("CLOSE")) & idle)
 
-    def _stages(self, request: _Request) -> list[tuple[int, dict[str, Value | int]]]:
+    def _stages(self, request: Request) -> list[tuple[int, dict[str, Value | int]]]:
         """The states in the order in which they follow each other; the most clocks in each stage, and what remains of them."""
         to_come, settling = (request.count - request.index)[:12], (2 - request.settling)[:2]
         left, place, bits = request.left, request.place, (8 - request.bit_place)[:4]
@@ -191,13 +194,65 @@ class NoDeadEnd(Spec):
         ]
 
 
+class AnswersFit(Spec):
+    """An answer is no longer than an ADU, nothing is written outside of one, and nothing while it waits to be taken over."""
+
+    def build(self, m: Module) -> None:
+        from thermogen_gateware.network.modbus_identification import Identification
+        from thermogen_gateware.network.modbus_server import ModbusServer
+        from thermogen_gateware.network.tcp_segment import ADU_BYTES
+
+        identification = Identification("v", "p", "r")
+        server = ModbusServer(identification)
+        inside = self.around(server)
+        request = Request(self, server, inside)
+        request.holds()
+        stream, within, left, place = server.stream, request.within, request.left, request.place
+        offset, size = internal(inside, "offset"), internal(inside, "answer_bytes")
+        texts = len(identification.memory()[0])
+
+        self.always(~(within("HEADER") & (place == 6)) | (left <= MOST_BYTES + 1), "a longer request than there can be")
+        self.always(~within("FUNCTION") | (left <= MOST_BYTES), "a longer request than there can be")
+        self.always(~within("FIELDS") | (left + place <= MOST_BYTES - 1), "a longer request than there can be")
+        self.always(~within("DIAGNOSE") | (left <= MOST_BYTES - 3), "a longer request than there can be")
+        asked_for = (request.index - request.asked)[:12]
+        self.always(~within("REOPEN") | (offset == 9), "a word is written in another's place")
+        self.always(~within("READ_WORDS") | (offset == 9 + (asked_for << 1)), "a word is written in another's place")
+        self.always(
+            ~within("READ_BITS") | ((offset == 9 + (asked_for >> 3)) & (request.bit_place == asked_for[:3])), "bits in others' place"
+        )
+        self.always(~within("ECHO") | ((offset + left == size) & (size <= ADU_BYTES)), "a longer echo than its request")
+        self.always(~within("COUNTER", "COUNTER_VALUE") | (offset == 10), "the counter in another place")
+        self.always(~within("OBJECT", "OBJECT_LENGTH", "TEXT") | (offset <= 14), "a text in another place")
+        self.always(~within("OBJECT_LENGTH", "TEXT", "TEXT_BYTE") | (request.text_end <= texts), "a text that is not there")
+        remains = (request.text_end - request.text_at)[:9]
+        self.always(~within("TEXT_BYTE") | (offset + remains <= 14 + texts), "a longer text than there is")
+        reads, checks = ("READ_BITS", "READ_WORDS", "REOPEN"), ("JUDGE_WRITE", "CHECK", "MASK", "MASKED", "JUDGE", "WRITE_FIRST")
+        writes = ("STAGE_ONE", "WRITE_BITS", "STAGE_BITS", "WRITE_WORDS")
+        told = ("COUNTER", "COUNTER_VALUE", "TEXT", "TEXT_BYTE", "COMPOSE", "SETTLE", "ANSWER")
+        sized = (*reads, *checks, *writes, *told)
+        self.always(~within(*sized) | (size <= ADU_BYTES), "a longer answer than an ADU")
+
+        self.always(~stream.answered | (stream.length <= ADU_BYTES), "a longer answer than an ADU")
+        self.always(~stream.write | (stream.offset + ~stream.single < ADU_BYTES), "written behind the end of an ADU")
+        waits = self.past(stream.answered & ~stream.accepted & ~stream.cancel & ~self.domain.rst)
+        held = stream.answered & (stream.length == self.past(stream.length))
+        self.always(~waits | held, "an answer is taken back")
+        self.always(~(stream.answered & stream.write), "written while it is taken over")
+        self.always(~self.past(stream.answered) | ~stream.write, "written while it is taken over")
+        self.possible(stream.answered & (stream.length == ADU_BYTES))
+        self.possible(stream.answered & (stream.length == 259))
+
+
 class RefusedWritesNothing(Spec):
-    """Server and staging together: what is applied is never answered with an exception, and a write answered without one is applied."""
+    """Server, staging and override together: what was answered with an exception has changed no register of the override and cleared no
+    trip, and a write answered without one is applied."""
 
     def build(self, m: Module) -> None:
         from thermogen_gateware.network.modbus_identification import Identification
         from thermogen_gateware.network.modbus_server import ModbusServer
         from thermogen_gateware.network.ports import Refusal
+        from thermogen_gateware.scada.overrides import Overrides
         from thermogen_gateware.scada.staging import WriteStaging
 
         server, staging = ModbusServer(Identification("v", "p", "r")), WriteStaging()
@@ -208,6 +263,10 @@ class RefusedWritesNothing(Spec):
         m.d.comb += [getattr(staging, name).eq(getattr(port, name)) for name in orders]
         m.d.comb += port.refusal.eq(staging.refusal)
         self.ports += [port.data, port.exists]
+        overrides = Overrides(CLOCKS_PER_SECOND)
+        kept = OverrideRegisters(self, overrides, self.around(overrides, "overrides", driven=("apply", "written", "staged", "ip")))
+        m.d.comb += [getattr(overrides, name).eq(getattr(staging, name)) for name in ("apply", "written", "staged")]
+        m.d.comb += overrides.ip.eq(port.peer_ip)
 
         # From outside: the function code of the answer as it is written, and whether anything was made true since the last answer.
         told, applied, staged = Signal(), Signal(), Signal()
@@ -215,20 +274,28 @@ class RefusedWritesNothing(Spec):
             m.d.sync += told.eq(stream.word[7])
         with m.If(staging.apply):
             m.d.sync += applied.eq(1)
-        with m.If(stream.cancel | (stream.answered & stream.accepted)):
+        over = Signal()
+        m.d.comb += over.eq(stream.cancel | (stream.answered & stream.accepted))
+        with m.If(over):
             m.d.sync += applied.eq(0)
         with m.If(port.write):
             m.d.sync += staged.eq(1)
         with m.If(port.begin):
             m.d.sync += staged.eq(0)
 
-        request = _Request(self, server, inside)
+        request = Request(self, server, inside)
         request.holds()
         within, sound = request.within, request.exception == 0
+        # What a request does is in the registers a clock after it is applied.
+        done, since = Signal(), Signal()
+        m.d.comb += done.eq(since | kept.written() | (kept.ran & self.past(overrides.trip_clear)))
+        m.d.sync += since.eq(done & ~self.past(over))
+        self.always(~kept.written() | self.past(staging.apply), "written without having been applied")
+        self.always(~since | applied | self.past(over), "written without having been applied")
+        self.always(~self.past(over) | ~within("ANSWER"), "answers twice")
         opened, written = internal(inside, "opened"), internal(inside, "written")
         self.always(internal(staged_inside, "open_") == opened, "server and file do not agree that a request is open")
-        closed = ("HEADER", "FUNCTION", "REOPEN", "ANSWER", "COUNT_MESSAGE", "COUNT_EXCEPTION", "COUNT_BUSY", "CLEAR", "CLOSE")
-        self.always(opened == ~within(*closed), "open between requests, or closed in one")
+        self.always(opened == ~within(*CLOSED), "open between requests, or closed in one")
         accepted = staging.refusal == Refusal.NONE
         self.always(~(opened & staged & accepted) | staging.written.any(), "something was staged, nothing is kept, nothing refused")
         self.always(~within("ANSWER") | (told == ~sound), "the answer says another thing")
@@ -242,9 +309,9 @@ class RefusedWritesNothing(Spec):
         self.always(~applied | after | within("ANSWER"), "applied too early")
         self.always(~after | applied, "reads before it has written")
 
-        self.always(~(stream.answered & told & applied), "written, and answered with an exception")
+        self.always(~(stream.answered & told & (applied | done)), "written, and answered with an exception")
         self.always(~(stream.answered & ~told & writes) | applied, "answered without an exception, and not written")
-        self.possible(stream.answered & ~told & applied)
+        self.possible(stream.answered & ~told & done)
         self.possible(stream.answered & told & (staging.refusal == Refusal.ILLEGAL_VALUE))
 
 
@@ -263,11 +330,25 @@ PROPERTIES = (
         anywhere=frozenset({Task.COVER}),
     ),
     Property(
+        name="modbus_answers_fit",
+        core="network/modbus_server",
+        says="No answer is longer than an ADU of 260 bytes, nothing is written behind its end, and an answer that was given stays as it is "
+        "until it is taken over or cancelled.",
+        parameters="identification of three letters",
+        spec=AnswersFit,
+        mutant=Mutant(
+            "more registers are read than fit", "network.modbus_server", "with m.If(none | exceeds(quantity, 125)):", "with m.If(none):"
+        ),
+        depth=2,
+        reach=4,
+        anywhere=frozenset({Task.COVER, Task.REFUTE}),
+    ),
+    Property(
         name="modbus_refused_writes_nothing",
         core="network/modbus_server",
-        says="Nothing is made true by a request that is answered with an exception, by the answer's own function code; what a write "
-        "staged is made true once its answer has none.",
-        parameters="with the register file's staging, every register of the map, any settings",
+        says="No register of the override is written and no trip cleared by a request that is answered with an exception, by the answer's "
+        "own function code; what a write staged is made true once its answer has none.",
+        parameters="with the register file's staging and override, every register of the map, any settings",
         spec=RefusedWritesNothing,
         mutant=Mutant(
             "what the file refuses is not looked at",

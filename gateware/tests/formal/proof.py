@@ -22,7 +22,7 @@ from pathlib import Path
 from .mutant import Mutant, cores
 from .spec import TOP, Spec, netlist
 
-TIMEOUT_S = 500
+TIMEOUT_S = 900
 
 
 class Task(enum.Enum):

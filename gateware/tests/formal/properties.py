@@ -11,8 +11,12 @@ from . import (
     pcm,
     protection,
     run_wires,
+    scada,
     tcp_connections,
     tcp_engine,
+    tcp_receive,
+    tcp_send,
+    tcp_transmit,
     tcp_visit,
     tracker,
 )
@@ -29,6 +33,10 @@ PROPERTIES: tuple[Property, ...] = (
     *energy.PROPERTIES,
     *tcp_engine.PROPERTIES,
     *tcp_connections.PROPERTIES,
+    *tcp_receive.PROPERTIES,
     *tcp_visit.PROPERTIES,
+    *tcp_send.PROPERTIES,
+    *tcp_transmit.PROPERTIES,
     *modbus_server.PROPERTIES,
+    *scada.PROPERTIES,
 )

@@ -61,9 +61,10 @@ class OnATimer(Spec):
         self.always(~(used | begun) | (timer.timeout <= timing.most_timeout), "a timeout longer than the longest")
         moved = used & ~reset & (timer.as_value() != self.past(timer.as_value())) & ~self.past(state(inside, "NEW"))
         self.always(~moved | (timer.deadline == (self.past(now[:16]) + timer.timeout)[:16]), "a deadline further away than its timeout")
-        expired = (control.armed & ~internal(inside, "deadline")[15]) | (
-            ~control.armed & (internal(inside, "age") >= internal(inside, "patience"))
-        )
+        overdue = internal(inside, "overdue")
+        since = (self.past(now[:16]) - timer.deadline)[:16]
+        self.always(~(used & here & state(inside, "TICK_HEARD")) | (overdue == ~since[15]), "a deadline is taken for another")
+        expired = (control.armed & overdue) | (~control.armed & internal(inside, "silent"))
         counted = self.past(used & here & state(inside, "TICK_DECIDE") & expired)
         more = (control.retries == kept.retries + 1) | (control.probes == kept.probes + 1) | control.reset
         ticked = used & here & state(inside, "TICK_END")

@@ -7,7 +7,7 @@ payload after that.
 
 from __future__ import annotations
 
-from amaranth.hdl import Fragment, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Fragment, Module, Mux, Signal, Value
 
 from .mutant import Mutant
 from .proof import Property, Task
@@ -111,6 +111,26 @@ class NoDeadEnd(Spec):
         self.always(~claimed | state(inside, *_WORK, *_SEGMENT, "ANSWERED_ROOM") | (active & ~live), "claimed for a visit that is over")
         self.always(~prepared | ~active | ~live, "prepared for what is not settled")
 
+        # All that is of one connection: the segment, the visit that reads behind it, and the place that the engine is at.
+        segment = SEGMENT(internal(receiver, "segment"))
+        place, connection = internal(inside, "place", "sync"), internal(inside, "visit.connection")
+        stays, handed_over = Cat(segment.found, segment.connection), arrived | comes
+        self.given(~self.past(handed_over) | self.past(self.domain.rst) | (stays == self.past(stays)))
+        found = ("RCV_NXT", "CONSUMED", "SND_UNA", "ACK", "SND_NXT", "SND_END", "COMPARE", "LIVE")
+        self.always(~state(receiver, *found) | segment.found, "compares the words of no connection")
+        self.always(~live | state(receiver, "WAIT"), "looks for a connection that is visited")
+        self.always(~live | (segment.found & (connection == segment.connection)), "visits another connection than the segment's")
+        own = segment.found & (segment.connection == place)
+        self.always(~(candidate | (ahead & active)) | (connection == segment.connection), "prepares for another connection")
+        self.always(~(ahead & active) | own, "prepares for another connection")
+        self.always(~(state(inside, "PREPARED") & arrived) | own, "prepares for another connection")
+        self.always(~(state(inside, *_ARRIVAL)) | (arrived & own), "works on another connection's segment")
+        answers_it = state(inside, *_ARRIVAL, "AWAIT", *_ANSWERED)
+        self.always(~((prepared | claimed) & answers_it & active) | (connection == place), "prepared for another connection")
+        self.always(~state(inside, "AWAIT") | ~active | (~live & (connection == place)), "waits for another connection's answer")
+        self.always(~state(inside, "AWAIT") | prepared | claimed, "waits for nothing")
+        self.always(~state(inside, *_ANSWERED) | (active & ~live & (connection == place)), "takes over another connection's answer")
+
         # The transmitter is given what it was claimed for, and asks for its turn until it has it.
         request, granted = core.egress.request, internal(transmitter, "granted")
         self.always(~state(transmitter, "SEND") | request | granted, "sends without having asked")
@@ -123,8 +143,9 @@ class NoDeadEnd(Spec):
 
     def _ends(self, inside: Fragment) -> None:
         """How far a count has come, in the states that count."""
-        injecting, running, step, word = (internal(inside, f"cookie.{name}") for name in ("injecting", "running", "step", "word"))
-        self.always(~running | ((word <= 4) & (step <= Mux(injecting, 0, Mux(word == 4, 7, 3)))), "the hash goes on for ever")
+        injecting, running, step, turn = (internal(inside, f"cookie.{name}") for name in ("injecting", "running", "step", "turn"))
+        one = Cat(turn == 1 << index for index in range(len(turn))).any()
+        self.always(~running | (one & (step <= Mux(injecting, 0, Mux(turn[4], 7, 3)))), "the hash goes on for ever")
         candidate, index = internal(inside, "candidate", "sync", bits=CONNECTIONS.bit_length()), internal(inside, "index", "sync")
         scans = ("CANDIDATE_IP", "CANDIDATE_AGE")
         self.always(
@@ -143,8 +164,9 @@ class NoDeadEnd(Spec):
 
     def _chains(self, inside: Fragment) -> list[list[Stage]]:
         """The states in the orders in which they follow each other, up to IDLE."""
-        injecting, running, step, word = (internal(inside, f"cookie.{name}") for name in ("injecting", "running", "step", "word"))
-        rounds = Mux(word == 4, Mux(injecting, 9, 8 - step), 9 + (3 - word)[:2] * 5 + Mux(injecting, 5, 4 - step))
+        injecting, running, step, turn = (internal(inside, f"cookie.{name}") for name in ("injecting", "running", "step", "turn"))
+        words_after = Mux(turn[0], 15, 0) | Mux(turn[1], 10, 0) | Mux(turn[2], 5, 0)
+        rounds = Mux(turn[4], Mux(injecting, 9, 8 - step), 9 + words_after + Mux(injecting, 5, 4 - step))
         hashes = Mux(running, rounds, 0) + Mux(internal(inside, "earlier"), 0, COOKIE_CLOCKS + 2)
         candidate, index = internal(inside, "candidate", "sync", bits=CONNECTIONS.bit_length()), internal(inside, "index", "sync")
         places = (CONNECTIONS - candidate)[: CONNECTIONS.bit_length()] * 3
@@ -152,7 +174,12 @@ class NoDeadEnd(Spec):
         scan = {"CANDIDATE": places + 2, "CANDIDATE_IP": places + 1, "CANDIDATE_AGE": places}
         patience = (63 - internal(inside, "waited"))[:6]
         waits = (64, {"AWAIT": Mux(internal(inside, "claimed", "sync"), 0, patience + 1)})
-        handshake = [*_one_by_one("STRAY"), (2 * COOKIE_CLOCKS + 3, cookie), (3 * CONNECTIONS + 2, scan), *_one_by_one("CHOSEN")]
+        handshake = [
+            *_one_by_one("STRAY", "STRAY_ACK"),
+            (2 * COOKIE_CLOCKS + 3, cookie),
+            (3 * CONNECTIONS + 2, scan),
+            *_one_by_one("CHOSEN"),
+        ]
         moved = [(6, {"EVICT": (6 - index)[:3]}), *_one_by_one("EVICTED"), (12, {"NEW": (12 - index)[:4]})]
         return [
             [*_one_by_one(*_PREPARE, *_ARRIVAL), waits, *_one_by_one(*_ANSWERED, *_WORK, *_SEGMENT, *_SENT)],
@@ -169,11 +196,12 @@ PROPERTIES = (
     Property(
         name="tcp_engine_no_dead_end",
         core="network/tcp_engine",
-        says="From each of its 84 states the TCP engine comes back to where it takes the next thing to do: a measure of at most 160 "
+        says="From each of its 85 states the TCP engine comes back to where it takes the next thing to do: a measure of at most 160 "
         "goes down in every clock in which it waits for neither the verdict of a frame that is on the wire nor the answer that a "
         "settled visit's application was sure of. It never comes back with a transmitter claimed and not used; from that answer to "
-        "its segment are at most 30 clocks.",
-        parameters=f"{CONNECTIONS} connections, any words; given that a payload has at most {MOST_PAYLOAD} bytes, then one verdict",
+        "its segment are at most 30 clocks. What is prepared for, answered and taken over is of the connection that is visited.",
+        parameters=f"{CONNECTIONS} connections, any words; given that a payload has at most {MOST_PAYLOAD} bytes, then one verdict, "
+        "and that a segment handed over stays as it is, as `tcp_only_what_was_sent` has it",
         spec=NoDeadEnd,
         mutant=Mutant(
             "a segment is prepared for whose visit was stopped",

@@ -13,6 +13,8 @@ CLOCKS_PER_SECOND = 200
 COILS, DISCRETE, INPUT, HOLDING = range(4)
 CLIENT, STRANGER = 0x0A000005, 0x0A000105
 CHANNELS = 108
+CLOCKS_TO_SHOW = 150
+"""From a snapshot's end to the second that SCADA sees."""
 
 
 class Bench:
@@ -20,10 +22,10 @@ class Bench:
 
     CLIENT, STRANGER = CLIENT, STRANGER
     COILS, DISCRETE, INPUT, HOLDING = COILS, DISCRETE, INPUT, HOLDING
-    CLOCKS_PER_SECOND = CLOCKS_PER_SECOND
+    CLOCKS_PER_SECOND, CLOCKS_TO_SHOW = CLOCKS_PER_SECOND, CLOCKS_TO_SHOW
 
-    def __init__(self):
-        self.dut = ScadaRegisters(CLOCKS_PER_SECOND, CHANNELS, source_hash=0xA1B2_C3D4_E5F6_0718)
+    def __init__(self, clocks_per_second=CLOCKS_PER_SECOND):
+        self.dut = ScadaRegisters(clocks_per_second, CHANNELS, source_hash=0xA1B2_C3D4_E5F6_0718)
         self.trip_clears = 0
 
     def run(self, script):
@@ -100,7 +102,7 @@ class Bench:
     async def seconds(self, count):
         await self.ctx.tick().repeat(count * CLOCKS_PER_SECOND)
 
-    async def snapshot(self, word_of, channel_of=lambda channel: channel, hold=0):
+    async def snapshot(self, word_of, channel_of=lambda channel: channel):
         """One image as the snapshot writes it, the channels' words beside it."""
         ctx, dut = self.ctx, self.dut
         ctx.set(dut.busy, 1)
@@ -114,7 +116,7 @@ class Bench:
         ctx.set(dut.image_write, 0)
         ctx.set(dut.busy, 0)
         await self.strobe(dut.image_show)
-        await ctx.tick().repeat(hold or 80)
+        await ctx.tick().repeat(CLOCKS_TO_SHOW)
 
     async def events(self, acknowledge=True):
         """The events that wait, as the host reads them; then they are freed."""

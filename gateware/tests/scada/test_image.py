@@ -6,6 +6,8 @@ from thermogen_gateware.scada.map import COUNTERS, REGISTERS
 
 ADDRESS = {register.identifier: register.address for register in REGISTERS}
 LOW, HIGH = 0xFFFF, 0x10000
+TWICE = 2 * (len(TAIL) + 4)
+"""Clocks in which all of it is taken, and once more where something has changed."""
 
 
 def test_what_counts_on_is_taken_whole_at_every_clock():
@@ -21,7 +23,7 @@ def test_what_counts_on_is_taken_whole_at_every_clock():
 
     async def script(ctx):
         seen = set()
-        for clock in range(len(TAIL) + 4):
+        for clock in range(TWICE):
             ctx.set(dut.counter, LOW)
             ctx.set(dut.second.lease_s, HIGH)
             ctx.set(dut.image_show, 1)
@@ -31,7 +33,7 @@ def test_what_counts_on_is_taken_whole_at_every_clock():
                 await ctx.tick()
             ctx.set(dut.counter, HIGH)
             ctx.set(dut.second.lease_s, LOW)
-            await ctx.tick().repeat(len(TAIL) + 4)
+            await ctx.tick().repeat(TWICE)
             ctx.set(dut.begin, 1)
             await ctx.tick()
             ctx.set(dut.begin, 0)

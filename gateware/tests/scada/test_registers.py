@@ -94,26 +94,44 @@ def test_a_channels_current_is_a_signed_number_and_its_duty_and_state_stand_alon
     bench.run(script)
 
 
-def test_what_the_snapshot_has_not_is_taken_beside_it_and_again_when_it_changes(bench):
+def test_what_the_snapshot_has_not_is_taken_beside_it(bench):
     async def script(bench):
         ctx, dut = bench.ctx, bench.dut
         ctx.set(dut.second.trip_cause, 0x0001_0002)
         ctx.set(dut.second.module_status, 0x1111_2222_3333)
         ctx.set(dut.second.lifetime_gas, 0x0000_1122_3344_5566)
         ctx.set(dut.second.live_ip, 0xC0A8_0001)
-        await bench.snapshot(lambda _: 0, hold=20)
-        # A trip in the middle of it: nothing of it is mixed with the one before.
-        ctx.set(dut.second.trip_cause, 0x8003_8004)
-        ctx.set(dut.second.trip_time, 0x5566_7788)
-        await bench.strobe(dut.changed)
-        await ctx.tick().repeat(80)
-        assert await bench.read(ADDRESS["trip_cause"], 2) == 0x8003_8004
-        assert await bench.read(ADDRESS["trip_time"], 2) == 0x5566_7788
+        await bench.snapshot(lambda _: 0)
+        assert await bench.read(ADDRESS["trip_cause"], 2) == 0x0001_0002
         assert [await bench.read(ADDRESS["module_status"] + slot) for slot in range(3)] == [0x1111, 0x2222, 0x3333]
         assert await bench.read(ADDRESS["lifetime_gas"], 4) == 0x0000_1122_3344_5566
         assert await bench.read(ADDRESS["live_ip"], 2) == 0xC0A8_0001
 
     bench.run(script)
+
+
+def test_what_is_taken_beside_the_snapshot_is_of_one_instant_whatever_changes_meanwhile(bench):
+    taken = [address for address, word in WORDS.items() if word.origin is Origin.SECOND]
+    names = {WORDS[address].name for address in taken}
+    shown = []
+
+    async def script(bench):
+        ctx, dut = bench.ctx, bench.dut
+        for clocks in range(1, bench.CLOCKS_TO_SHOW, 3):
+            for name in names:
+                ctx.set(dut.second[name], 0)
+            await bench.strobe(dut.image_show)
+            await ctx.tick().repeat(clocks)
+            for name in names:
+                ctx.set(dut.second[name], -1)
+            await ctx.tick().repeat(bench.CLOCKS_TO_SHOW)
+            await bench.begin()
+            shown.append({(await bench.look(bench.HOLDING, address))[0] for address in taken})
+            await bench.strobe(dut.port.end)
+
+    bench.run(script)
+    assert all(len(words) == 1 for words in shown), shown
+    assert shown[0] == {0xFFFF} and shown[-1] == {0}
 
 
 def test_counters_count_each_strobe(bench):
@@ -400,6 +418,81 @@ def test_every_write_is_an_event_and_heartbeats_are_counted(bench):
     ]
 
 
+SETPOINTS = ((HEARTBEAT, 1), (TIMEOUT, 30), (ENABLE, 1), (CURRENT, 2_000), (POWER, 900), (TRIP_CLEAR, TRIP_CLEAR_KEY), (RELEASE, 0))
+CLOCKS_TO_THE_NEXT_WORD = 8
+"""From a write's end to the next one's first word: fewer than the MODBUS server needs where both requests are there already."""
+
+
+def test_a_write_right_behind_another_is_not_busy(bench):
+    async def script(bench):
+        ctx, dut = bench.ctx, bench.dut
+        bench.allow()
+        ctx.set(dut.writable, sum(WRITABLE_BIT.values()))
+        for first in (SETPOINTS, ((POWER, 10), (HEARTBEAT, 2)), ((HEARTBEAT, 3),)):
+            for second in (SETPOINTS, ((POWER, 20),), ((HEARTBEAT, 4),)):
+                # Another client's heartbeats are to be told first, and the second's are not the first's.
+                assert await bench.write((HEARTBEAT, 5), ip=bench.CLIENT + 2) is Refusal.NONE
+                for words, ip in ((first, bench.CLIENT), (second, bench.CLIENT), (second, bench.CLIENT + 1), (first, bench.CLIENT)):
+                    assert await bench.write(*words, ip=ip, settle=False) is Refusal.NONE, (first, second)
+                    await ctx.tick().repeat(CLOCKS_TO_THE_NEXT_WORD - 2)
+                await ctx.tick().repeat(60)
+                await bench.events()
+
+    bench.run(script)
+
+
+def test_what_is_refused_does_not_change_what_is_told_of_the_write_before_it(bench):
+    async def script(bench):
+        bench.allow()
+        bench.ctx.set(bench.dut.writable, sum(WRITABLE_BIT.values()))
+        for refused in ((RELEASE, 1), (RELEASE, 2), (POWER, 5_000)):
+            assert await bench.write(*SETPOINTS, settle=False) is Refusal.NONE
+            assert await bench.write(refused) is not Refusal.NONE
+            await bench.ctx.tick().repeat(60)
+            written = {event.address: event.new for event in await bench.events() if event.kind is WriteKind.WRITE}
+            assert written == {place: value for place, value in SETPOINTS if place != HEARTBEAT}
+
+    bench.run(script)
+
+
+def test_an_end_is_told_of_the_client_whose_override_it_was(make_bench):
+    first, second, clocks_per_second = 0x0A00_0005, 0x0A00_0006, 20
+    came_first = set()
+
+    async def script(bench, late):
+        ctx, dut = bench.ctx, bench.dut
+        bench.allow()
+        for clocks in late:
+            await bench.write((TIMEOUT, 5), (POWER, 100), (HEARTBEAT, 1), ip=first)
+            while ctx.get(dut.override_remaining_s) != 1:
+                await ctx.tick()
+            await bench.begin(second)
+            assert await bench.stage(bench.HOLDING, POWER, 50) is Refusal.NONE
+            ctx.set(dut.time, 2_000)
+            await ctx.tick().repeat(clocks)
+            ended = not ctx.get(dut.override_flags) & OverrideFlag.ALIVE
+            ctx.set(dut.time, 3_000)
+            await bench.strobe(dut.port.end)
+            ctx.set(dut.time, 4_000)
+            await ctx.tick().repeat(60)
+            kinds = {WriteKind.WRITE, WriteKind.EXPIRED}
+            told = [(event.kind, event.ip, event.time_s) for event in await bench.events() if event.kind in kinds][2:]
+            if ended:
+                # It is an override of its own, and in force.
+                assert ctx.get(dut.site_power_limit) == 50
+                assert told == [(WriteKind.EXPIRED, first, 2_000), (WriteKind.WRITE, second, 3_000)], clocks
+                await bench.write((RELEASE, 1), ip=second)
+            else:
+                assert [(kind, ip) for kind, ip, _ in told] == [(WriteKind.WRITE, second), (WriteKind.EXPIRED, second)], clocks
+            await ctx.tick().repeat(60)
+            await bench.events()
+            ctx.set(dut.time, 1_000)
+            came_first.add(ended)
+
+    make_bench(clocks_per_second).run(lambda bench: script(bench, range(8, 36)))
+    assert came_first == {False, True}
+
+
 def test_no_write_goes_unrecorded_when_nobody_fetches_the_events(bench):
     async def script(bench):
         ctx, dut = bench.ctx, bench.dut
@@ -428,7 +521,7 @@ def test_a_run_of_heartbeats_is_told_after_a_minute(bench):
         for beat in range(65):
             await bench.write((HEARTBEAT, beat))
             await bench.strobe(bench.dut.image_show)
-            await bench.ctx.tick().repeat(80)
+            await bench.ctx.tick().repeat(bench.CLOCKS_TO_SHOW)
         events = await bench.events()
         assert [(event.kind, event.count) for event in events] == [(WriteKind.WRITE, 1), (WriteKind.HEARTBEATS, 60)]
 

@@ -40,3 +40,5 @@ class Design:
     """Dotted name of the module that the top comes from: what it imports is hashed. Empty where nobody asks which sources it were."""
     loader: tuple[str, ...] = ()
     """Arguments of openFPGALoader that name the board and where the image goes; empty where it knows no way."""
+    loops: tuple[str, ...] = ()
+    """Beginnings of the names of cells that are in a combinational loop on purpose (a ring oscillator's); any other loop ends the build."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+LOOP_CELLS = 8
+"""Of a loop, that are named."""
+
 
 class BuildError(Exception):
     """A build did not produce an image."""
@@ -56,6 +59,17 @@ class TargetWithoutClockError(BuildError):
     def __init__(self, clock: str, found: list[str]) -> None:
         self.clock, self.found = clock, found
         super().__init__(f"the report has no clock {clock}, only {', '.join(found) or 'none'}; correct the product's targets")
+
+
+class CombinationalLoopError(BuildError):
+    """The design has a combinational loop that it does not declare: no timing is known of it."""
+
+    def __init__(self, cells: list[str], declared: tuple[str, ...]) -> None:
+        self.cells, self.declared = cells, declared
+        super().__init__(
+            f"a combinational loop through {' → '.join(cells[:LOOP_CELLS])}{' …' if len(cells) > LOOP_CELLS else ''}; put a register into "
+            f"it, or declare it in the design's `loops`, which has {', '.join(declared) or 'none'}"
+        )
 
 
 class OutputBusyError(BuildError):

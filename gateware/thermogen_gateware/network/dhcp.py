@@ -37,7 +37,7 @@ class DhcpState(enum.Enum):
 
 class DhcpClient(wiring.Component):
     """`enable` is the setting, `link` the PHY's. `bound` says that `address`, `netmask` and `gateway` are ours (`netmask` and `gateway` 0
-    if the server did not say), for `left_s` more seconds. `egress` sends to all while
+    if the server did not say), for `left_s` more seconds (0 otherwise). `egress` sends to all while
     `to_all`, from nobody while `unnamed`, and otherwise to `server`."""
 
     ingress: In(IngressSignature())
@@ -110,7 +110,8 @@ class DhcpClient(wiring.Component):
         due = Signal()
         m.d.comb += due.eq(holds & (left_s == turn_s))
         with m.If(self.second):
-            m.d.sync += left_s.eq(left_s - 1)
+            with m.If(holds):
+                m.d.sync += left_s.eq(left_s - 1)
             with m.If(wait_s != 0):
                 m.d.sync += wait_s.eq(wait_s - 1)
 
@@ -141,13 +142,15 @@ class DhcpClient(wiring.Component):
             m.d.sync += state.eq(DhcpState.REBINDING)
             m.d.comb += send.eq(1)
 
-        # What the server says.
+        # What the server says. A host has no address of 0/8, 127/8, or from 224 on (RFC 1122, 3.2.1.3).
+        network = answer.address[24:]
+        usable = (network != 0) & (network != 127) & ~network[5:].all()
         with m.If(answer.answered):
-            with m.If((state == DhcpState.SELECTING) & (answer.kind == OFFER) & (answer.server != 0)):
+            with m.If((state == DhcpState.SELECTING) & (answer.kind == OFFER) & (answer.server != 0) & usable):
                 m.d.sync += [self.address.eq(answer.address), self.server.eq(answer.server), state.eq(DhcpState.REQUESTING)]
                 m.d.comb += offered.eq(1)
             with m.If((state != DhcpState.OFF) & (state != DhcpState.SELECTING) & (state != DhcpState.BOUND)):
-                with m.If((answer.kind == ACK) & (answer.lease_s != 0)):
+                with m.If((answer.kind == ACK) & (answer.lease_s != 0) & usable):
                     m.d.sync += [
                         state.eq(DhcpState.BOUND),
                         self.silent.eq(0),
@@ -171,7 +174,7 @@ class DhcpClient(wiring.Component):
             with m.If(next_wait_s != LONGEST_WAIT_S):
                 m.d.sync += next_wait_s.eq(next_wait_s << 1)
         with m.If(start):
-            m.d.sync += state.eq(DhcpState.SELECTING)
+            m.d.sync += [state.eq(DhcpState.SELECTING), left_s.eq(0)]
         with m.If(start | offered):
             m.d.sync += [
                 tries.eq(0),
@@ -180,7 +183,7 @@ class DhcpClient(wiring.Component):
                 self.egress.request.eq(1),
             ]
         with m.If(~self.enable):
-            m.d.sync += [state.eq(DhcpState.OFF), self.silent.eq(0), self.egress.request.eq(0), again.eq(0)]
+            m.d.sync += [state.eq(DhcpState.OFF), left_s.eq(0), self.silent.eq(0), self.egress.request.eq(0), again.eq(0)]
 
         m.d.comb += [message.begin.eq(self.egress.grant), message.take.eq(self.egress.take)]
         return m

@@ -25,7 +25,6 @@ from .tcp_segment import ADU_BYTES
 from .tcp_stream import LENGTH_CLOCKS, TcpStreamSignature
 
 HEADER_BYTES = 7
-MOST_STAGED = 123
 
 
 class Function(enum.IntEnum):
@@ -77,7 +76,7 @@ COUNTED = (
     (Diagnostic.COMMUNICATION_ERRORS,),
 )
 """What is counted; of the others there are none."""
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = 1, 2, 3, 4
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 READ_DEVICE_IDENTIFICATION = 14
 COIL_ON = 0xFF00
 
@@ -126,8 +125,7 @@ class ModbusServer(wiring.Component):
         # The answer.
         answer_bytes = Signal(range(ADU_BYTES + 1))
         offset = Signal(range(ADU_BYTES + 1))
-        opened, staged, staged_count = Signal(), Signal(), Signal(7)
-        written = Signal()
+        opened, written = Signal(), Signal()
         index, count = Signal(12), Signal(12)
         asked = Signal()
         bits, bit_place = Signal(8), Signal(3)
@@ -204,7 +202,7 @@ class ModbusServer(wiring.Component):
                     # What is left of the PDU after this byte, against what the function has.
                     rest = left - 1
                     m.d.comb += registers.begin.eq(1)
-                    m.d.sync += [function.eq(stream.byte), opened.eq(1), staged.eq(0), staged_count.eq(0), written.eq(0), place.eq(0)]
+                    m.d.sync += [function.eq(stream.byte), opened.eq(1), written.eq(0), place.eq(0)]
                     with m.Switch(stream.byte):
                         with m.Case(1, 2, 3, 4, 5, 6):
                             m.next = "FIELDS"
@@ -372,7 +370,6 @@ class ModbusServer(wiring.Component):
             # Writes: staged as they come, judged two clocks after the last.
             def stage(value) -> None:
                 m.d.comb += [registers.write.eq(1), registers.value.eq(value)]
-                m.d.sync += staged.eq(1)
 
             with state("STAGE_ONE"):
                 stage(Mux(function == Function.WRITE_COIL, quantity[15], quantity))
@@ -401,15 +398,11 @@ class ModbusServer(wiring.Component):
                     m.next = "STAGE_BITS"
             with state("STAGE_BITS"):
                 m.d.sync += [bits.eq(bits >> 1), bit_place.eq(bit_place + 1), index.eq(index + 1)]
-                with m.If(staged_count == MOST_STAGED):
-                    refuse(DEVICE_FAILURE)
-                with m.Else():
-                    stage(bits[0])
-                    m.d.sync += staged_count.eq(staged_count + 1)
-                    with m.If(index + 1 == count):
-                        m.next = "JUDGE"
-                    with m.Elif(bit_place == 7):
-                        m.next = "WRITE_BITS"
+                stage(bits[0])
+                with m.If(index + 1 == count):
+                    m.next = "JUDGE"
+                with m.Elif(bit_place == 7):
+                    m.next = "WRITE_BITS"
             with state("JUDGE"):
                 m.d.sync += settling.eq(settling + 1)
                 with m.If(settling == 2):
@@ -611,7 +604,7 @@ class ModbusServer(wiring.Component):
                     m.next = "HEADER"
             with state("CLOSE"):
                 m.d.comb += stream.close.eq(1)
-                m.d.comb += [counter.eq(3), counting.eq(stream.cancel)]
+                m.d.comb += [counter.eq(3), counting.eq(stream.cancel & stream.settled)]
         with m.If(stream.cancel):
             m.d.comb += [registers.begin.eq(0), registers.write.eq(0), registers.end.eq(0), registers.abort.eq(opened)]
             m.d.sync += [opened.eq(0), place.eq(0), step.eq(0)]

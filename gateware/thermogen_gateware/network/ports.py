@@ -89,7 +89,7 @@ class RegisterPortSignature(wiring.Signature):
     later `refusal` says of the words staged in this request so far the first thing wrong: nothing, an address that is not there or not
     writable (ILLEGAL_ADDRESS), a value out of its range (ILLEGAL_VALUE), writes that are not allowed now (ILLEGAL_FUNCTION), or the file
     busy (BUSY). `end` makes all that is staged true at once, unless something was refused; `abort` forgets it. `peer_ip` names who asks.
-    At most 123 words are staged.
+    As many words are staged as one request can hold: 1,968 coils, or 123 registers.
     """
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ class TcpServer(wiring.Component):
     """Between the IP layer and an application on `stream`.
 
     `checksum_good` is right with `ingress.commit`. `clocks_per_tick` is what all times are counted in: with 500,000 a tick is a hundredth
-    of a second. `isn_key` is the daemon's and does not change; 0 until it came. `preferred` are the addresses of clients that never
+    of a second. `isn_key` is secret and hardly ever changes. `preferred` are the addresses of clients that never
     give way (0: none). `used` shows the connections; `accepted`, `refused` and `retransmitted` are strobes for each that was.
     """
 

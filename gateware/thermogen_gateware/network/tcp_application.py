@@ -26,6 +26,7 @@ def add_application(m: Module, d: TcpDatapath) -> Iterator[None]:
     m.d.comb += transmitter.claim.eq(d.prepared & visit.active & visit.stream.settled & visit.stream.sure & transmitter.idle)
     with m.If(transmitter.claim):
         m.d.sync += [d.prepared.eq(0), d.claimed.eq(1)]
+    answer_bytes, request_bytes = d.right_operand(visit.stream.length), d.right_operand(visit.taken)
 
     yield
     with m.State("PREPARE"):
@@ -83,25 +84,29 @@ def add_application(m: Module, d: TcpDatapath) -> Iterator[None]:
         d.look(Word.SND_END)
         m.next = "VISIT_END"
     with m.State("VISIT_END"):
-        m.d.sync += [d.end.eq(d.word), room.eq((d.word[:11] - d.una)[:11] <= TRANSMIT_BYTES - ADU_BYTES)]
+        d.add(d.word_itself)
+        m.d.sync += [d.end.eq(d.result), room.eq((d.word[:11] - d.una)[:11] <= TRANSMIT_BYTES - ADU_BYTES)]
         d.look(Word.RCV_NXT)
         m.next = "VISIT_RECEIVED"
     with m.State("VISIT_RECEIVED"):
-        m.d.sync += d.ack.eq(d.word)
+        # Nobody wants it any more if we are closing: the window is to stay open for the peer's FIN.
+        d.write(Word.CONSUMED, d.word_itself, when=control.closing)
+        with m.If(control.peer_fin):
+            d.add(d.minus_one)
+        m.d.sync += d.ack.eq(d.result)
         d.look(Word.IP)
         m.next = "VISIT_IP"
         with m.If(control.closing):
-            # Nobody wants it any more: the window is to stay open for the peer's FIN.
-            d.write(Word.CONSUMED, d.word, control.peer_fin.replicate(32))
             m.next = "VISIT_OVER"
         with m.Elif(~room):
             m.next = "VISIT_OVER"
     with m.State("VISIT_IP"):
-        m.d.sync += d.seq.eq(d.word)
+        d.add(d.word_itself)
+        m.d.sync += d.seq.eq(d.result)
         d.look(Word.CONSUMED)
         m.next = "VISIT_START"
     with m.State("VISIT_START"):
-        available = (d.ack[:10] - d.word[:10] - control.peer_fin)[:10]
+        available = (d.ack[:10] - d.word[:10])[:10]
         with m.If(visit.active | d.receiver.expects):
             m.d.sync += d.of(d.unread).eq(1)
         with m.Elif((available != 0) | control.peer_fin):
@@ -122,12 +127,12 @@ def add_application(m: Module, d: TcpDatapath) -> Iterator[None]:
         d.look(Word.SND_END)
         m.next = "ANSWERED_END"
     with m.State("ANSWERED_END"):
-        d.write(Word.SND_END, d.word, visit.stream.length)
+        d.write(Word.SND_END, d.word_itself, answer_bytes)
         m.d.sync += d.end.eq(d.result)
         d.look(Word.CONSUMED)
         m.next = "ANSWERED_CONSUMED"
     with m.State("ANSWERED_CONSUMED"):
-        d.write(Word.CONSUMED, d.word, visit.taken)
+        d.write(Word.CONSUMED, d.word_itself, request_bytes)
         d.look(Word.SND_UNA)
         m.next = "ANSWERED_UNA"
     with m.State("ANSWERED_UNA"):
@@ -156,8 +161,8 @@ def add_application(m: Module, d: TcpDatapath) -> Iterator[None]:
         m.d.sync += [d.of(d.work).eq(1), d.of(d.unread).eq(1)]
         m.next = "CLOSE_CONTROL"
     with m.State("CLOSE_CONTROL"):
-        m.d.sync += [control.eq(d.word), control.closing.eq(1)]
+        m.d.sync += [control.eq(d.word), control.closing.eq(1), d.of(d.deaf).eq(1)]
         m.next = "VISIT_SAVE"
     with m.State("VISIT_SAVE"):
-        d.write(Word.CONTROL, control)
+        d.write(Word.CONTROL, d.all_flags)
         m.next = "IDLE"

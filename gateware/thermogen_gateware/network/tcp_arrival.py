@@ -23,15 +23,18 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
     visited = Signal()
     sample = Signal(16)
     smoothed, variation = Signal(16), Signal(16)
-    error, distance, timeout = Signal(signed(17)), Signal(16), Signal(17)
+    error, distance = Signal(signed(17)), Signal(16)
     m.d.comb += [
         fin.eq((segment.flags & Flag.FIN).any()),
         fin_taken.eq(fin & segment.complete & ~control.peer_fin),
         taken.eq(Mux(control.peer_fin, 0, segment.taken)),
         visited.eq(d.visit.active & (d.visit.connection == segment.connection)),
         error.eq(sample - d.rtt.smoothed[3:]),
-        distance.eq(Mux(error < 0, -error, error)),
+        # Less one where the error is negative.
+        distance.eq(error ^ error[16].replicate(16)),
     ]
+    taken_bytes = d.right_operand(taken)
+    estimates = d.left_operand(Cat(smoothed, variation))
 
     yield
     with m.State("ARRIVAL"):
@@ -60,56 +63,58 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
         with m.If(challenges & ~d.looked.challenged):
             m.d.sync += [control.challenged.eq(1), control.acknowledge.eq(1), d.of(d.work).eq(1)]
     with m.State("HEARD"):
-        d.subtract(segment.ack, d.word)
+        d.subtract_word(d.their_ack)
         m.d.sync += sampled.eq(control.timing & segment.ack_new & ~d.result[31])
         d.look(Word.TIMED_AT)
         m.next = "ELAPSED"
     with m.State("ELAPSED"):
-        d.subtract(d.now, d.word)
+        d.subtract_word(d.this_moment)
         m.d.sync += sample.eq(Mux(exceeds(d.result, d.timing.longest_sample), d.timing.longest_sample, d.result))
         m.next = "HEARD_NOW"
     with m.State("HEARD_NOW"):
-        d.write(Word.HEARD, d.now)
+        # After our FIN its acknowledgement counts alone: whatever else the peer goes on sending, FIN-WAIT-2 ends.
+        d.write(Word.HEARD, d.this_moment, when=~control.fin_sent | segment.ack_new)
+        d.look(Word.RCV_NXT)
         m.next = "SEQUENCE"
     with m.State("SEQUENCE"):
-        d.write(Word.RCV_NXT, segment.rcv_nxt, taken, fin_taken)
+        d.write(Word.RCV_NXT, d.word_itself, taken_bytes, carry=fin_taken)
         d.look(Word.RTT)
         m.next = "MEASURE"
     with m.State("MEASURE"):
         with m.If(control.sampled):
             m.d.sync += [
                 smoothed.eq(d.rtt.smoothed + error),
-                variation.eq(d.rtt.variation - d.rtt.variation[2:] + distance),
+                variation.eq((d.rtt.variation - d.rtt.variation[2:])[:16] + distance + error[16]),
             ]
         with m.Else():
             m.d.sync += [smoothed.eq(sample << 3), variation.eq(sample << 1)]
-        with m.If(segment.ack_new):
-            d.write(Word.SND_UNA, segment.ack)
+        d.write(Word.SND_UNA, d.their_ack, when=segment.ack_new)
         d.look(Word.TIMER)
         m.next = "TIMER"
     with m.State("TIMER"):
         # RFC 6298 (2.3), in these units; what was backed off stays so until a segment is measured again (Karn).
         estimate = Signal(17)
-        m.d.comb += [estimate.eq(smoothed[3:] + variation), timeout.eq(estimate)]
-        with m.If(~sampled):
-            m.d.comb += timeout.eq(d.timer.timeout)
-        with m.Elif(~exceeds(estimate, d.timing.least_timeout)):
-            m.d.comb += timeout.eq(d.timing.least_timeout)
-        with m.Elif(exceeds(estimate, d.timing.most_timeout)):
-            m.d.comb += timeout.eq(d.timing.most_timeout)
-        with m.If(segment.ack_new):
-            d.write_timer(timeout)
+        m.d.comb += estimate.eq(smoothed[3:] + variation)
+        with m.If(sampled):
+            m.d.comb += d.timeout.eq(estimate)
+            with m.If(~exceeds(estimate, d.timing.least_timeout)):
+                m.d.comb += d.timeout.eq(d.timing.least_timeout)
+            with m.Elif(exceeds(estimate, d.timing.most_timeout)):
+                m.d.comb += d.timeout.eq(d.timing.most_timeout)
+        d.write_timer(when=segment.ack_new)
         m.next = "RTT"
     with m.State("RTT"):
+        d.write(Word.RTT, estimates, when=sampled)
         with m.If(sampled):
-            d.write(Word.RTT, Cat(smoothed, variation))
             m.d.sync += [control.sampled.eq(1), control.timing.eq(0)]
         m.d.sync += [
             control.probes.eq(0),
             control.acknowledge.eq(control.acknowledge | (segment.length != 0) | fin),
             control.peer_fin.eq(control.peer_fin | fin_taken),
         ]
-        with m.If(segment.ack_new | segment.offset_zero):
+        with m.If(fin_taken):
+            m.d.sync += d.of(d.deaf).eq(1)
+        with m.If(segment.ack_new | (segment.offset_zero & ~segment.ack_old)):
             m.d.sync += control.window.eq(segment.window)
         with m.If(segment.ack_new):
             # What was sent once more has come; what was sent after it may be lost as well.
@@ -125,14 +130,13 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
             m.d.sync += control.resend.eq(1)
         m.next = "ASKED"
     with m.State("ASKED"):
-        with m.If(segment.taken != 0):
-            d.write(Word.ASKED, d.now)
+        d.write(Word.ASKED, d.this_moment, when=segment.taken != 0)
         m.d.sync += d.of(d.work).eq(1)
         with m.If(((segment.length != 0) | fin | segment.ack_new) & ~visited):
             m.d.sync += d.of(d.unread).eq(1)
         m.next = "ARRIVAL_END"
     with m.State("ARRIVAL_END"):
-        d.write(Word.CONTROL, control)
+        d.write(Word.CONTROL, d.all_flags)
         m.d.sync += d.arrived.eq(0)
         m.next = "IDLE"
         with m.If(d.prepared | d.claimed):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Signal, Value
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 
 from .tcp_cookie import TcpCookie
 from .tcp_receive import TcpReceiver
@@ -48,18 +51,23 @@ class TcpDatapath:
         self.control = Signal(CONTROL)
         self.looked, self.timer, self.rtt = CONTROL(self.word[: CONTROL.size]), TIMER(self.word), RTT(self.word)
         m.d.comb += self.write_address[4:].eq(self.place)
-        # The one adder of 32 bits; what is written comes of it.
+        # The one adder of 32 bits; what is written comes of it, and all long registers. Each operand is the OR of what it may be, of which
+        # a state selects one, or none for 0: a multiplexer along the states, as they are written, is several times larger.
         self.left, self.right, self.carry = Signal(32), Signal(32), Signal()
         self.result = Signal(32)
         m.d.comb += [self.result.eq(self.left + self.right + self.carry), self.write_word.eq(self.result)]
+        self._lefts: list[Value] = []
+        self._rights: list[Value] = []
         self.frees = Signal()
         self.accepted, self.refused, self.retransmitted = Signal(), Signal(), Signal()
 
         self.now = Signal(32)
         self.used = Signal(connections)
         self.work, self.unread = Signal(PLACES), Signal(connections)
+        # What still comes for the application is passed over: we close, or its peer has closed.
+        self.deaf = Signal(connections)
         self.arrived = Signal()
-        self.stale, self.touched = Signal(), Signal()
+        self.stale, self.touched, self.sent = Signal(), Signal(), Signal()
         self.prepared, self.claimed = Signal(), Signal()
         self.tick_place = Signal(range(connections + 1), init=connections)
 
@@ -67,26 +75,59 @@ class TcpDatapath:
         self.seq, self.ack, self.irs = Signal(32), Signal(32), Signal(32)
         self.una, self.end = Signal(11), Signal(11)
 
+        self.timeout = Signal(16)
+        m.d.comb += self.timeout.eq(self.timer.timeout)
+
+        segment = self.segment
+        self.word_itself = self.left_operand(self.word)
+        self.not_word = self.right_operand(~self.word)
+        self.minus_one = self.right_operand(C(0xFFFFFFFF, 32))
+        self.this_moment = self.left_operand(self.now)
+        self.our_seq = self.left_operand(self.seq)
+        self.our_ack = self.left_operand(self.ack)
+        self.their_seq = self.left_operand(segment.seq)
+        self.their_ack = self.left_operand(segment.ack)
+        self.all_flags = self.left_operand(self.control)
+        self.upper_moment = self.left_operand(Cat(C(0, 16), self.now[:16]))
+        self.timeout_twice = self.right_operand(Cat(self.timeout, self.timeout))
+
+    def left_operand(self, value: Value) -> Signal:
+        """Have the adder's left side take a value whenever the signal returned is high."""
+        select = Signal()
+        self._lefts.append(Mux(select, value, 0))
+        return select
+
+    def right_operand(self, value: Value) -> Signal:
+        """Have the adder's right side take a value whenever the signal returned is high."""
+        select = Signal()
+        self._rights.append(Mux(select, value, 0))
+        return select
+
+    def connect_operands(self) -> None:
+        """When all of them are known."""
+        self.m.d.comb += [self.left.eq(reduce(or_, self._lefts)), self.right.eq(reduce(or_, self._rights))]
+
     def look(self, word: Word, place: Value | None = None) -> None:
         """Have the word there in the next clock."""
         self.m.d.comb += self.address.eq(Cat(C(word, 4), self.place if place is None else place))
 
-    def add(self, left: Value, right: Value | int = 0, carry: Value | int = 0) -> None:
-        """Have `result` in this clock."""
-        self.m.d.comb += [self.left.eq(left), self.right.eq(right), self.carry.eq(carry)]
+    def add(self, *operands: Signal, carry: Value | int = 0) -> None:
+        """Have the sum of the operands, at most one of either side, as `result` in this clock."""
+        self.m.d.comb += [operand.eq(1) for operand in operands]
+        self.m.d.comb += self.carry.eq(carry)
 
-    def subtract(self, left: Value, right: Value) -> None:
-        """Have the difference as `result` in this clock."""
-        self.add(left, ~right, 1)
+    def subtract_word(self, left: Signal) -> None:
+        """Have an operand less `word` as `result` in this clock."""
+        self.add(left, self.not_word, carry=1)
 
-    def write(self, word: Word | Value, left: Value, right: Value | int = 0, carry: Value | int = 0) -> None:
-        """Keep a word of the connection."""
-        self.m.d.comb += [self.writes.eq(1), self.write_address[:4].eq(word)]
-        self.add(left, right, carry)
+    def write(self, word: Word | Value, *operands: Signal, carry: Value | int = 0, when: Value | int = 1) -> None:
+        """Keep the sum of the operands as a word of the connection."""
+        self.m.d.comb += [self.writes.eq(when), self.write_address[:4].eq(word)]
+        self.add(*operands, carry=carry)
 
-    def write_timer(self, timeout: Value) -> None:
-        """Start the retransmission timer."""
-        self.write(Word.TIMER, Cat(C(0, 16), self.now[:16]), Cat(timeout[:16], timeout[:16]))
+    def write_timer(self, when: Value | int = 1) -> None:
+        """Start the retransmission timer, with `timeout`."""
+        self.write(Word.TIMER, self.upper_moment, self.timeout_twice, when=when)
 
     def of(self, flags: Signal, place: Value | None = None) -> Value:
         """A connection's flag."""

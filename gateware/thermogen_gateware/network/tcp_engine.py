@@ -24,13 +24,14 @@ def add_engine(m: Module, d: TcpDatapath, tick: Signal, preferred) -> None:
     segment = d.segment
     turn, turn_place = Signal(range(PLACES)), Signal(4)
     candidate = Signal()
-    begins_live = receiver.expects & ~visit.active
+    begins_live = receiver.expects & ~visit.active & ~d.of(d.deaf, segment.connection)
 
     m.d.comb += [
         receiver.used.eq(d.used),
         receiver.held.eq(d.arrived | receiver.arrived),
         receiver.stale.eq(d.stale),
         receiver.touched.eq(d.touched),
+        receiver.sent.eq(d.sent & (d.place == segment.connection)),
         visit.arrived.eq(receiver.arrived),
         visit.dropped.eq(receiver.dropped),
         transmitter.claimed_length.eq(visit.answer_length),
@@ -69,7 +70,8 @@ def add_engine(m: Module, d: TcpDatapath, tick: Signal, preferred) -> None:
             with m.If(d.arrived):
                 m.d.sync += d.place.eq(segment.connection)
                 m.next = "STRAY"
-                with m.If(segment.found):
+                # Its connection may have been given up since it came.
+                with m.If(segment.found & d.of(d.used, segment.connection)):
                     m.next = "ARRIVAL"
             with m.Elif(visit.active & visit.stream.answered & visit.stream.settled):
                 m.d.sync += d.place.eq(visit.connection)
@@ -97,3 +99,4 @@ def add_engine(m: Module, d: TcpDatapath, tick: Signal, preferred) -> None:
                     m.next = "WORK"
         for part in parts:
             next(part, None)
+    d.connect_operands()

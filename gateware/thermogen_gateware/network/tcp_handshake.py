@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from amaranth.hdl import Array, C, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, C, Cat, Module, Signal
 
 from .tcp_datapath import TcpDatapath
 from .tcp_segment import CONTROL, EVICTED, MODBUS_PORT, REPLY, Flag, Word
@@ -51,15 +51,28 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
         cookie.word1.eq(d.irs),
         cookie.word2.eq(Cat((d.now >> d.timing.cookie_shift)[:16] - earlier, segment.port)),
     ]
-    is_preferred = Cat((d.word == address) & address.any() for address in preferred).any()
+    is_preferred = Cat(d.word == address for address in preferred).any() & d.word.any()
+    data_bytes = d.right_operand(segment.length)
+    first_sequence = d.left_operand(Cat(limit, cookie.hash[2:]))
+    identity = {
+        Word.IP: d.left_operand(segment.peer.ip),
+        Word.PORT: d.left_operand(Cat(segment.port, limit)),
+        Word.MAC_LOW: d.left_operand(segment.peer.mac[:32]),
+        Word.MAC_HIGH: d.left_operand(Cat(segment.peer.mac[32:], segment.local_port)),
+    }
+    first_timeout = d.left_operand(C(d.timing.first_timeout, 32))
 
     yield
     with m.State("STRAY"):
-        d.add(segment.seq, segment.length, fin | syn)
+        with m.If(ack):
+            d.add(d.their_ack)
+        m.d.sync += d.seq.eq(d.result)
+        m.next = "STRAY_ACK"
+    with m.State("STRAY_ACK"):
+        d.add(d.their_seq, data_bytes, carry=fin | syn)
         m.d.sync += [
             d.place.eq(REPLY),
             d.ack.eq(d.result),
-            d.seq.eq(Mux(ack, segment.ack, 0)),
             earlier.eq(0),
             candidate.eq(0),
             available.eq(0),
@@ -77,12 +90,14 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
         with m.Else():
             m.next = "NEW"
     with m.State("COOKIE_START"):
-        d.add(segment.seq, completes.replicate(32))
+        d.add(d.their_seq)
+        with m.If(completes):
+            d.add(d.minus_one)
         m.d.sync += d.irs.eq(d.result)
         m.d.comb += cookie.start.eq(1)
         m.next = "COOKIE"
     with m.State("COOKIE"):
-        d.add(segment.ack, C(0xFFFFFFFF, 32))
+        d.add(d.their_ack, d.minus_one)
         with m.If(cookie.done):
             with m.If(~completes):
                 m.next = "CANDIDATE"
@@ -114,7 +129,7 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
             m.d.sync += candidate.eq(candidate + 1)
             m.next = "CANDIDATE"
     with m.State("CANDIDATE_AGE"):
-        d.subtract(d.now, d.word)
+        d.subtract_word(d.this_moment)
         m.d.sync += candidate.eq(candidate + 1)
         with m.If(~available | (d.result > best_age)):
             m.d.sync += [best.eq(candidate), best_age.eq(d.result), available.eq(1)]
@@ -122,12 +137,13 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
     with m.State("CHOSEN"):
         m.next = "NEW"
         with m.If(available & ~completes):
-            m.d.sync += [control.eq(CONTROL.const({"syn": 1})), d.seq.eq(Cat(limit, cookie.hash[2:]))]
+            d.add(first_sequence)
+            m.d.sync += [control.eq(CONTROL.const({"syn": 1})), d.seq.eq(d.result)]
         with m.Elif(available):
+            d.add(d.their_seq)
             m.d.sync += [
                 d.place.eq(best),
-                d.ack.eq(segment.seq),
-                d.seq.eq(segment.ack),
+                d.ack.eq(d.result),
                 control.eq(CONTROL.const({})),
                 control.window.eq(segment.window),
             ]
@@ -143,11 +159,11 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
                     d.look(word, best)
         m.d.sync += index.eq(index + 1)
         with m.If(index != 0):
-            d.write(Array(C(word, 4) for word in _MOVED)[index - 1], d.word)
+            d.write(Array(C(word, 4) for word in _MOVED)[index - 1], d.word_itself)
         with m.If(index == len(_MOVED)):
             m.next = "EVICTED"
     with m.State("EVICTED"):
-        d.write(Word.CONTROL, control)
+        d.write(Word.CONTROL, d.all_flags)
         m.d.sync += [
             d.of(d.work).eq(1),
             d.place.eq(best),
@@ -161,19 +177,16 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
 
     with m.State("NEW"):
         values = {
-            Word.IP: segment.peer.ip,
-            Word.PORT: Cat(segment.port, limit),
-            Word.MAC_LOW: segment.peer.mac[:32],
-            Word.MAC_HIGH: Cat(segment.peer.mac[32:], segment.local_port),
-            Word.RCV_NXT: d.ack,
-            Word.CONSUMED: d.ack,
-            Word.SND_UNA: d.seq,
-            Word.SND_NXT: d.seq,
-            Word.SND_END: d.seq,
-            Word.CONTROL: control,
-            Word.TIMER: C(d.timing.first_timeout, 32),
-            Word.HEARD: d.now,
-            Word.ASKED: d.now,
+            **identity,
+            Word.RCV_NXT: d.our_ack,
+            Word.CONSUMED: d.our_ack,
+            Word.SND_UNA: d.our_seq,
+            Word.SND_NXT: d.our_seq,
+            Word.SND_END: d.our_seq,
+            Word.CONTROL: d.all_flags,
+            Word.TIMER: first_timeout,
+            Word.HEARD: d.this_moment,
+            Word.ASKED: d.this_moment,
         }
         with m.Switch(index):
             for at, word in enumerate(_NEW):
@@ -187,5 +200,5 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
                 m.d.comb += d.refused.eq(control.reset)
             with m.Else():
                 m.d.comb += [d.stale.eq(1), d.accepted.eq(1)]
-                m.d.sync += [d.of(d.used).eq(1), d.of(d.unread).eq(0), d.of(d.work).eq(0)]
+                m.d.sync += [d.of(d.used).eq(1), d.of(d.unread).eq(0), d.of(d.work).eq(0), d.of(d.deaf).eq(0)]
             m.next = "IDLE"

@@ -33,6 +33,7 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
     outstanding, unsent, usable, limit, length = (Signal(11) for _ in range(5))
     fin, again, _sends = Signal(), Signal(), Signal()
     closed = Signal()
+    fits, below, exceeded = Signal(11), Signal(), Signal()
     is_reply = d.place >= REPLY
     window = Mux(exceeds(control.window, TRANSMIT_BYTES), TRANSMIT_BYTES, control.window)
 
@@ -53,6 +54,7 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
             | Mux(length != 0, Flag.PSH, 0)
         ),
     ]
+    sent_bytes = d.right_operand(length)
 
     yield
     with m.State("WORK"):
@@ -67,22 +69,25 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
         d.look(Word.SND_NXT)
         m.next = "WORK_NXT"
     with m.State("WORK_NXT"):
-        m.d.sync += [nxt.eq(d.word), seq.eq(d.word)]
+        d.add(d.word_itself)
+        m.d.sync += [nxt.eq(d.word), seq.eq(d.result)]
         d.look(Word.SND_END)
         m.next = "WORK_END"
     with m.State("WORK_END"):
         m.d.sync += [
             outstanding.eq(Mux(is_reply, 0, nxt - una)),
             unsent.eq(Mux(control.fin_sent | is_reply, 0, d.word[:11] - nxt)),
-            end.eq(d.word),
+            end.eq(d.result),
         ]
+        d.add(d.word_itself)
         d.look(Word.PORT)
         m.next = "WORK_USABLE"
     with m.State("WORK_USABLE"):
         for index, size in enumerate(SEGMENT_LIMITS):
             with m.If(d.word[16:18] == index):
                 m.d.sync += limit.eq(size)
-        m.d.sync += usable.eq(Mux(window > outstanding, window - outstanding, 0))
+        difference = window[:11] - outstanding
+        m.d.sync += usable.eq(Mux(difference[11], 0, difference[:11]))
         again_now = control.resend & (outstanding != 0)
         m.d.sync += again.eq(again_now)
         with m.If(again_now):
@@ -90,17 +95,18 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
         d.look(Word.SND_UNA)
         m.next = "WORK_LENGTH"
     with m.State("WORK_LENGTH"):
+        d.add(d.word_itself)
         with m.If(again):
-            m.d.sync += seq.eq(d.word)
-        fits = Mux(usable > limit, limit, usable)
-        m.d.sync += length.eq(Mux(unsent > fits, fits, unsent))
+            m.d.sync += seq.eq(d.result)
+        m.d.comb += [below.eq(usable < limit), fits.eq(Mux(below, usable, limit)), exceeded.eq(unsent > fits)]
+        m.d.sync += length.eq(Mux(exceeded, fits, unsent))
         # A piece smaller than it could be waits for what is under way, and everything for what was lost.
-        with m.If(~again & (outstanding != 0) & (((usable < unsent) & (usable < limit)) | (control.retries != 0))):
+        with m.If(~again & (outstanding != 0) & ((exceeded & below) | (control.retries != 0))):
             m.d.sync += length.eq(0)
         m.next = "WORK_DECIDE"
     with m.State("WORK_DECIDE"):
         probes = control.resend & ~again
-        d.add(seq, -1)
+        d.add(d.our_seq, d.minus_one)
         with m.If(control.reset):
             m.d.sync += length.eq(0)
         with m.Elif(probes & (length == 0)):
@@ -199,6 +205,7 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
         m.next = "SEGMENT_GO"
     with m.State("SEGMENT_GO"):
         m.d.comb += [transmitter.go.eq(1), d.retransmitted.eq(again)]
+        d.write(Word.SND_NXT, d.our_seq, sent_bytes, carry=fin, when=0)
         m.d.sync += [d.claimed.eq(0), control.acknowledge.eq(0), control.resend.eq(0)]
         with m.If(is_reply):
             m.next = "IDLE"
@@ -206,27 +213,25 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
             d.free()
             m.next = "IDLE"
         with m.Else():
-            with m.If(~again & ((length != 0) | fin)):
-                d.write(Word.SND_NXT, seq, length, fin)
+            m.d.comb += [d.sent.eq(~again & ((length != 0) | fin)), d.writes.eq(d.sent)]
             m.d.sync += control.fin_sent.eq(control.fin_sent | fin)
             d.look(Word.TIMER)
             m.next = "ARM"
     with m.State("ARM"):
-        with m.If(((unsent != 0) | fin) & ~control.armed):
-            m.d.sync += control.armed.eq(1)
-            d.write_timer(d.timer.timeout)
+        arms = ((unsent != 0) | fin) & ~control.armed
+        d.write_timer(when=arms)
+        m.d.sync += control.armed.eq(control.armed | arms)
         m.next = "TIME"
     with m.State("TIME"):
-        d.write(Word.TIMED_SEQ, seq, length, fin)
+        times = ~again & ~control.timing & ((length != 0) | fin)
+        d.write(Word.TIMED_SEQ, d.our_seq, sent_bytes, carry=fin, when=times)
         m.next = "WORK_DONE"
-        with m.If(again | control.timing | ((length == 0) & ~fin)):
-            m.d.comb += d.writes.eq(0)
-        with m.Else():
+        with m.If(times):
             m.d.sync += control.timing.eq(1)
             m.next = "TIME_NOW"
     with m.State("TIME_NOW"):
-        d.write(Word.TIMED_AT, d.now)
+        d.write(Word.TIMED_AT, d.this_moment)
         m.next = "WORK_DONE"
     with m.State("WORK_DONE"):
-        d.write(Word.CONTROL, control)
+        d.write(Word.CONTROL, d.all_flags)
         m.next = "IDLE"

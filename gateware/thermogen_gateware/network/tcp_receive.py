@@ -45,14 +45,15 @@ SEGMENT = data.StructLayout(
         "taken": 11,
         "rcv_nxt": 32,
         "ack_new": 1,
+        "ack_old": 1,
         "ack_all": 1,
         "ack_wrong": 1,
     }
 )
 """`limit`: class of the maximum segment size that it names. `length`: bytes of data. `offset_zero`: it begins at RCV.NXT; `in_window`:
 after it, and within the window; `in_order`: it brings what follows RCV.NXT, or is empty and just there. `taken`: bytes stored from
-RCV.NXT on; `complete`: to its end. `ack_new`, `ack_all`: its ACK is beyond SND.UNA, is SND.NXT; `ack_wrong`: outside what RFC 5961
-section 5.2 admits. `rcv_nxt` is the connection's as it was found."""
+RCV.NXT on; `complete`: to its end. `ack_new`, `ack_old`, `ack_all`: its ACK is beyond SND.UNA, before it, is SND.NXT; `ack_wrong`:
+outside what RFC 5961 section 5.2 admits. `rcv_nxt` is the connection's as it was found."""
 
 
 class TcpReceiver(wiring.Component):
@@ -62,8 +63,8 @@ class TcpReceiver(wiring.Component):
     `segment` and `consumed`, the next answer goes to `end`; `simple` says that nothing else is under way on the connection and its peer
     takes any answer at once. `stored` strobes for each byte; `dropped` when the segment is bad after all, for its checksum's sake too
     (`checksum_good`, with the frame's `commit`). While `stale` the connections are changing, and nothing is believed that was found;
-    after `touched` (strobe) a visit would begin at the wrong place. A segment that begins while the last one is `held` is not looked at:
-    on the wire none can.
+    after `touched` (strobe) a visit would begin at the wrong place, after `sent` (strobe) the connection's SND.NXT is another. A segment
+    that begins while the last one is `held` is not looked at: on the wire none can.
     """
 
     def __init__(self, connections: int = 8):
@@ -76,6 +77,7 @@ class TcpReceiver(wiring.Component):
                 "held": In(1),
                 "stale": In(1),
                 "touched": In(1),
+                "sent": In(1),
                 "address": Out(8),
                 "word": In(32),
                 "store": Out(1),
@@ -115,6 +117,7 @@ class TcpReceiver(wiring.Component):
             m.d.sync += [at.eq(after), header.eq(recent[:24])]
             with m.If((after == HEADER_BYTES) | in_options):
                 m.d.sync += [in_options.eq(after != header_bytes), in_data.eq(after == header_bytes)]
+            data_bytes = ingress.length - header_bytes
             with m.Switch(here):
                 with m.Case(3):
                     m.d.sync += [segment.port.eq(recent[16:]), segment.local_port.eq(recent[:16])]
@@ -127,8 +130,8 @@ class TcpReceiver(wiring.Component):
                 with m.Case(13):
                     m.d.sync += [
                         segment.flags.eq(ingress.byte),
-                        segment.length.eq(ingress.length - header_bytes),
-                        malformed.eq(~exceeds(header_bytes, HEADER_BYTES - 1) | (ingress.length < header_bytes)),
+                        segment.length.eq(data_bytes),
+                        malformed.eq(~exceeds(header_bytes, HEADER_BYTES - 1) | data_bytes[-1]),
                     ]
                 with m.Case(15):
                     m.d.sync += segment.window.eq(recent[:16])
@@ -197,6 +200,7 @@ class TcpReceiver(wiring.Component):
         m.d.sync += asked_place.eq(place)
         una, nxt = Signal(11), Signal(11)
         drained, room, touched = Signal(), Signal(), Signal()
+        equal, moved = Signal(), Signal()
         ours = Signal(8)
 
         def look(word: Word) -> None:
@@ -211,6 +215,10 @@ class TcpReceiver(wiring.Component):
             m.d.sync += [known.eq(0), touched.eq(0), place.eq(0), segment.found.eq(0), segment.offset_zero.eq(0), segment.ack_new.eq(0)]
         with m.Elif(self.touched):
             m.d.sync += touched.eq(1)
+        with m.If(self.sent):
+            m.d.sync += moved.eq(1)
+        # What is sent while the segment comes in, it cannot acknowledge.
+        m.d.comb += segment.ack_all.eq(equal & ~moved & ~self.sent)
         with m.FSM():
             with m.State("WAIT"), m.If(starts):
                 m.next = "SCAN"
@@ -257,7 +265,9 @@ class TcpReceiver(wiring.Component):
                 m.d.comb += left.eq(segment.ack)
                 m.d.sync += [
                     una.eq(self.word),
+                    moved.eq(self.sent),
                     segment.ack_new.eq(~difference[31] & difference.any()),
+                    segment.ack_old.eq(difference[31]),
                     segment.ack_wrong.eq(difference[31] & ~difference[16:].all()),
                 ]
                 m.next = "SND_END"
@@ -265,7 +275,7 @@ class TcpReceiver(wiring.Component):
             with m.State("SND_END"):
                 look(Word.SND_END)
                 m.d.comb += left.eq(segment.ack)
-                m.d.sync += [nxt.eq(self.word), segment.ack_all.eq(~difference.any())]
+                m.d.sync += [nxt.eq(self.word), equal.eq(~difference.any())]
                 with m.If(~difference[31] & difference.any()):
                     m.d.sync += segment.ack_wrong.eq(1)
                 m.next = "COMPARE"

@@ -20,11 +20,11 @@ CHALLENGE_TICKS = 16
 def add_timers(m: Module, d: TcpDatapath) -> Iterator[None]:
     """From TICK to IDLE."""
     control = d.control
-    deadline, timeout, age = Signal(16), Signal(16), Signal(32)
-    patience = Signal(32)
+    overdue, timeout, age = Signal(), Signal(16), Signal(32)
+    silent = Signal()
     for index, ticks in enumerate(d.timing.keep_alive):
         with m.If(control.probes == index):
-            m.d.comb += patience.eq(ticks)
+            m.d.comb += silent.eq(exceeds(age, ticks - 1))
 
     yield
     with m.State("TICK"):
@@ -35,23 +35,28 @@ def add_timers(m: Module, d: TcpDatapath) -> Iterator[None]:
         d.look(Word.TIMER)
         m.next = "TICK_TIMER"
     with m.State("TICK_TIMER"):
-        m.d.sync += [deadline.eq(d.now[:16] - d.timer.deadline), timeout.eq(d.timer.timeout)]
+        # The upper half is one less than the time since the deadline, whose sign it is that counts.
+        d.add(d.upper_moment, d.not_word)
+        since = d.result[16:]
+        m.d.sync += [overdue.eq(~(since[15] ^ since[:15].all())), timeout.eq(d.timer.timeout)]
         d.look(Word.HEARD)
         m.next = "TICK_HEARD"
     with m.State("TICK_HEARD"):
-        d.subtract(d.now, d.word)
+        d.subtract_word(d.this_moment)
         m.d.sync += age.eq(d.result)
         m.next = "TICK_DECIDE"
     with m.State("TICK_DECIDE"):
         doubled = Mux(exceeds(timeout, d.timing.most_timeout // 2), d.timing.most_timeout, timeout << 1)
-        with m.If(control.armed & ~deadline[15]):
+        expired = control.armed & overdue
+        m.d.comb += d.timeout.eq(doubled)
+        d.write_timer(when=expired)
+        with m.If(expired):
             m.d.sync += [d.of(d.work).eq(1), control.timing.eq(0)]
             with m.If(control.retries == MOST_RETRIES):
                 m.d.sync += control.reset.eq(1)
             with m.Else():
                 m.d.sync += [control.retries.eq(control.retries + 1), control.resend.eq(1)]
-            d.write_timer(doubled)
-        with m.Elif(~control.armed & (age >= patience)):
+        with m.Elif(~control.armed & silent):
             m.d.sync += d.of(d.work).eq(1)
             with m.If((control.probes == 3) | control.fin_sent):
                 m.d.sync += control.reset.eq(1)
@@ -61,5 +66,5 @@ def add_timers(m: Module, d: TcpDatapath) -> Iterator[None]:
             m.d.sync += control.challenged.eq(0)
         m.next = "TICK_END"
     with m.State("TICK_END"):
-        d.write(Word.CONTROL, control)
+        d.write(Word.CONTROL, d.all_flags)
         m.next = "IDLE"

@@ -22,9 +22,9 @@ UNUSED_PLACE = 15
 
 
 class TcpTransmitter(wiring.Component):
-    """While `idle`: `begin` (strobe) starts a header, `put` adds `word` at `place` of it, `put_ip`, `put_mac_low` and `put_mac_high` take
-    `peer_word`. `go` sends it with `length` bytes of data from `data_at` on, whose sum is `data_sum` if it is `summed`; `long`: the
-    header has an option of four bytes. After `claim` the length is `claimed_length` until `go`.
+    """While `idle`: `begin` (strobe) starts a header, `put` adds `word` at `place` of it (without `put` the word is 0), `put_ip`,
+    `put_mac_low` and `put_mac_high` take `peer_word`. `go` sends it with `length` bytes of data from `data_at` on, whose sum is `data_sum`
+    if it is `summed`; `long`: the header has an option of four bytes. After `claim` the length is `claimed_length` until `go`.
     """
 
     def __init__(self, connections: int = 8):
@@ -114,6 +114,7 @@ class TcpTransmitter(wiring.Component):
                     m.d.sync += position.eq(position + 2)
                     m.next = "ADD"
                 with m.Else():
+                    m.d.comb += total.add.eq(1)
                     m.next = "FINISH"
             with m.State("ADD"):
                 # A pair is added as the next is fetched.
@@ -124,6 +125,7 @@ class TcpTransmitter(wiring.Component):
                 with m.Else():
                     m.d.sync += position.eq(position + 2)
             with m.State("REWIND"):
+                m.d.comb += total.add.eq(1)
                 m.d.sync += position.eq(origin)
                 m.next = "FINISH"
             with m.State("FINISH"):

@@ -125,8 +125,9 @@ class TcpVisit(wiring.Component):
             self.word.eq(stream.word),
             self.write_at.eq(Cat((end + stream.offset)[:POSITION_BITS], self.connection)),
             total.clear.eq(stream.restart),
-            total.add.eq(stream.write),
+            # Zeros between what is written, for the last carry's sake.
+            total.add.eq(1),
         ]
-        upper, lower = stream.word[8:], Mux(stream.single, 0, stream.word[:8])
+        upper, lower = Mux(stream.write, stream.word[8:], 0), Mux(stream.write & ~stream.single, stream.word[:8], 0)
         m.d.comb += total.word.eq(Mux(stream.offset[0], Cat(upper, lower), Cat(lower, upper)))
         return m

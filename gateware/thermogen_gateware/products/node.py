@@ -21,6 +21,7 @@ from ..build.sources import register_value, source_hash
 from ..networked_node import NetworkedNode
 from ..node import Node
 from ..power_on import PowerOn
+from ..ring_oscillators import RingOscillators
 from .board_pins import BoardPins
 from .clock_sources import InternalOscillator, Oscillator50, Pll50, timed_domain
 from .clock_watch import ClockWatch, Heartbeat
@@ -30,13 +31,17 @@ CLOCKS_PER_SITE_SECOND = CLOCK_HZ
 CHANNELS = 36
 """On each module."""
 
+RING_LENGTHS = (3, 5)
+RING_CELLS = ("ring_oscillators.inverter_",)
+"""Of the ring oscillators in the netlist: the only cells in a loop."""
+
 HOLD_CLOCKS = 64
 """Flip-flops start as configured; the hold lets the oscillator's first, irregular periods pass."""
 
 
 class NodeTop(Elaboratable):
     """The node on its board. `core` has the ports of `Node` or of `NetworkedNode`, `oscillator` the port `clk`; `clock` makes what has
-    `clk` and `lock`, `inputs` and `outputs` make flip-flops in I/O cells.
+    `clk` and `lock`, `inputs` and `outputs` make flip-flops in I/O cells, `noise` (RingOscillators' ports) is for a core with a network.
 
     The core decides how many modules are used: as many as it has `module_run` wires.
     """
@@ -48,12 +53,14 @@ class NodeTop(Elaboratable):
         clock: Callable[[BoardPins], wiring.Component] = Oscillator50,
         inputs: type[wiring.Component] = InputRegisters,
         outputs: type[wiring.Component] = OutputRegisters,
+        noise: wiring.Component | None = None,
     ) -> None:
         self._core = core or NetworkedNode(
             Node(CLOCKS_PER_SITE_SECOND, CHANNELS, MODULES, source_hash=register_value(source_hash(__name__)), network=True)
         )
         self._inputs, self._outputs = inputs, outputs
         self._oscillator = oscillator or InternalOscillator()
+        self._noise = noise
         self._clock = clock
 
     def elaborate(self, platform):
@@ -101,6 +108,8 @@ class NodeTop(Elaboratable):
             pins.output(may_run, "module", "run", number)
         if "rxd" in node.signature.members:
             connect_ethernet(m, pins, node, self._inputs, self._outputs)
+            m.submodules.ring_oscillators = noise = self._noise or RingOscillators(RING_LENGTHS)
+            m.d.comb += [noise.enable.eq(node.gathers_noise), node.noise.eq(noise.noise)]
         else:
             for name in (*SENT, "mdc", "reset_n"):
                 pins.output(C(0), "ethernet", name)
@@ -109,7 +118,7 @@ class NodeTop(Elaboratable):
 
 def _design(platform: Callable[[], object], top: Callable[[], Elaboratable], loader: tuple[str, ...]) -> Design:
     targets = (ClockTarget("clk", CLOCK_HZ), ClockTarget("watch_clk", InternalOscillator.HZ))
-    return Design("node", platform, top, targets, sources=__name__, loader=loader)
+    return Design("node", platform, top, targets, sources=__name__, loader=loader, loops=RING_CELLS)
 
 
 DESIGN = _design(ControllerNode, NodeTop, ("--cable", "ft2232", "--write-flash"))

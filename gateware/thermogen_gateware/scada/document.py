@@ -8,8 +8,9 @@ import io
 from fractions import Fraction
 
 from thermogen_esf.describing import decimal_text, decimals_of
-from thermogen_esf.scada import OVERRIDE_TIMEOUT_S, TRIP_CLEAR_KEY, WRITABLES
+from thermogen_esf.scada import EVENT_RING, OVERRIDE_TIMEOUT_S, TRIP_CLEAR_KEY, WRITABLES
 
+from .events import RESERVE, RUN_RESERVE
 from .map import BLOCKS, COILS, DISCRETE_COUNT, DISCRETE_INPUTS, REGISTERS, SCADA_MAP_VERSION, Bit
 from .registers_declared import Origin, Register
 from .workbook import workbook
@@ -167,8 +168,13 @@ def _override() -> list[str]:
         "## Writing",
         "",
         "Writes are off until the daemon was told who may write (`THERMOGEN_SCADA_WRITERS`), or the panel enables them; until then",
-        "they end with exception 1. What is not listed as writable ends with exception 2, a value out of its range with exception 3, and",
-        "while the daemon has not fetched so many events that no more fit, with exception 6. A request is done whole, or nothing of it.",
+        "they end with exception 1. What is not listed as writable ends with exception 2, a value out of its range with exception 3. A",
+        "request is done whole, or nothing of it.",
+        "",
+        "Writes may follow each other as fast as they come. Exception 6 (busy) is the answer only while more than",
+        f"{EVENT_RING - RESERVE} of the {EVENT_RING} events that the node keeps wait for the daemon (`events_full` in `override_flags`):",
+        "seconds, if it runs, and as long as it stands still otherwise. `heartbeat` is taken even then, so that an override goes on;",
+        f"beyond {EVENT_RING - RUN_RESERVE} events the first one of another client than the last is busy too.",
         "",
         "A set-point that was written is an override. Of two limits the lower is in force, and the channels run only where node and SCADA",
         "both let them. The override ends when `heartbeat` was not written for",

@@ -27,7 +27,7 @@ SETTING_MEANING = {
     "mac": "the node's MAC",
     "word_order": value_texts(WordOrder),
     "writable": "what SCADA may write: " + "; ".join(f"bit {bit.bit_length() - 1} {name}" for name, bit in WRITABLE_BIT.items()),
-    "isn_key": "secret that initial sequence numbers are made with; reads as 0",
+    "isn_key": "secret that initial sequence numbers are made with, beside the node's own noise; reads as 0",
     "preferred": "clients whose connections never give way; 0 for none",
     "writers": "who may write: address, then mask; a mask of 0 is no entry",
 }

@@ -39,7 +39,6 @@ KEY_WORDS = NETWORK_SETTINGS["isn_key"][1]
 EVENT_NUMBER_BITS = 32
 _SETTINGS, _STATUS, _EVENTS = 5, 6, 7
 """Regions, for the bus; the register file has those below."""
-_IDENTITY = ("network_mode", "ip", "mask", "gateway", "mac")
 _LIVE = {
     "link_flags": 16,
     "connections": 16,
@@ -66,8 +65,7 @@ def _firsts_and_lasts() -> tuple[list[int], list[int]]:
 class NetworkRegisters(wiring.Component):
     """`bus` beside the register file's; `here` says that the address is one of these.
 
-    Out go the settings, levels each; `address_changed` strobes when mode, address or MAC were written. The status goes in under its
-    registers' names. `events_*` are those of ScadaRegisters.
+    Out go the settings, levels each. The status goes in under its registers' names. `events_*` are those of ScadaRegisters.
     """
 
     def __init__(self):
@@ -80,7 +78,6 @@ class NetworkRegisters(wiring.Component):
                 "mask": Out(32, init=DEFAULT_SETTINGS["mask"]),
                 "gateway": Out(32),
                 "mac": Out(48, init=DEFAULT_SETTINGS["mac"]),
-                "address_changed": Out(1),
                 "word_swap": Out(1),
                 "writable": Out(len(WRITABLES), init=DEFAULT_SETTINGS["writable"]),
                 "writers": Out(data.ArrayLayout(WRITER, WRITERS)),
@@ -195,8 +192,6 @@ class NetworkRegisters(wiring.Component):
         bus = self.bus
         plain = {"network_mode": self.dhcp, "ip": self.ip, "mask": self.mask, "gateway": self.gateway, "mac": self.mac}
         plain |= {"word_order": self.word_swap, "writable": self.writable}
-        identity = [NETWORK_SETTINGS[name][0] + NETWORK_SETTINGS[name][1] - 1 for name in _IDENTITY]
-        m.d.comb += self.address_changed.eq(taken & matches_any(bus.address, identity))
         with m.If(taken), m.Switch(bus.address):
             for name, setting in plain.items():
                 address, size, _ = NETWORK_SETTINGS[name]

@@ -1,10 +1,12 @@
 """The last site second as SCADA reads it, at the addresses of the map: the snapshot's words, the channels', and what is taken beside them.
 
 Reference: `thermogen_esf.layout` (the snapshot's words), `snapshot.py` (when they come), `scada/map.py`. The snapshot is looked on at while
-it writes its image; then the words of what it has not (the trip record, lifetime totals, modules, the network) follow, begun anew
-when one of them changes meanwhile, and the whole is shown at once. Of each memory three banks are in use: the newest, the one that a
-request reads, and the one that is written. Constants lie in all banks from the beginning. The channels are kept whole, 24 bits a channel.
-Latency: a word one clock after its address; a second is shown 70 clocks after the snapshot's. Area: counted in `registers.py`, 4 EBR of it.
+it writes its image; then the words of what it has not (the trip record, lifetime totals, modules, the network) follow, again and again
+until none but a counter differs from what was there before, so that all are of one instant, and the whole is shown at once. They stand
+still for longer than that. Of each memory three banks are in use: the newest, the one that a request reads, and the one that is written.
+Constants lie in all banks from the beginning. The channels are kept whole, 24 bits a channel.
+Latency: a word one clock after its address; a second is shown 70 clocks after the snapshot's, or 140 where something has changed since
+the last one in the same bank. Area: counted in `registers.py`, 6 EBR of it.
 """
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
@@ -33,28 +35,28 @@ _TAKEN = [(address, word) for address, word in WORDS.items() if word.origin is O
 _COUNTED = [(address, word) for address, word in WORDS.items() if word.origin is Origin.COUNTER]
 TAIL: tuple[int, ...] = tuple(address for address, _ in (*_COUNTED, *_LOWER, *_TAKEN))
 """Addresses of what follows the image, in the order in which they are written."""
-_LEASE_STEP = TAIL.index(next(address for address, word in _TAKEN if word.name == "lease_s"))
-"""The step of the upper half of what is left of the lease."""
 _STEPS = 1 << 8
 """Image words, and as many steps of what follows, of which fewer are used."""
-_DESTINATION = data.StructLayout({"address": KEPT_ADDRESS_BITS, "shown": 1, "upper": 1})
-"""Where a word of the image, or of what follows it, goes: its upper half alone where `upper`."""
+_COMPARED = 2
+"""Clocks from a step to whether its word differs from what was there before."""
+_DESTINATION = data.StructLayout({"address": KEPT_ADDRESS_BITS, "shown": 1, "upper": 1, "stands": 1})
+"""Where a word of the image, or of what follows it, goes: its upper half alone where `upper`; begun again where it differs and `stands`."""
 
 
 def _destinations() -> list[dict[str, int]]:
     """Of each image word, then of each step of what follows."""
-    places = [{"address": 0, "shown": 0, "upper": 0}] * (2 * _STEPS)
+    places = [{"address": 0, "shown": 0, "upper": 0, "stands": 0}] * (2 * _STEPS)
     for word, (address, part) in _SNAPSHOT.items():
-        places[word] = {"address": address, "shown": 1, "upper": part is not Part.WHOLE}
+        places[word] = {"address": address, "shown": 1, "upper": part is not Part.WHOLE, "stands": 0}
     for step, address in enumerate(TAIL):
-        places[_STEPS + step] = {"address": address, "shown": 1, "upper": 0}
+        places[_STEPS + step] = {"address": address, "shown": 1, "upper": 0, "stands": step >= len(_COUNTED)}
     return places
 
 
 class ScadaImage(wiring.Component):
     """`image_*`, `busy`, `channel_index` and `channel_word` are the snapshot's, looked on at; `image_show` is its `done`.
 
-    `second` is taken after it, and again from the start with `changed`; `counter_index` is answered by `counter` in the same clock.
+    `second` is taken after it, of one instant; `counter_index` is answered by `counter` in the same clock.
     `begin` freezes which second is read. `address`, or `channel`, is answered one clock later with `word`, or `current`, `duty` and
     `state`. `burner_flags` and `site_alarms` are those of the newest second; `shown` strobes when there is a new one.
     `constants` are the words of what was fixed at build time, by address.
@@ -72,7 +74,6 @@ class ScadaImage(wiring.Component):
                 "channel_index": In(range(CHANNELS_PER_SITE)),
                 "channel_word": In(8 * CHANNEL_BYTES),
                 "second": In(SECOND_LAYOUT),
-                "changed": In(1),
                 "counter_index": Out(range(len(COUNTERS))),
                 "counter": In(32),
                 "begin": In(1),
@@ -104,7 +105,7 @@ class ScadaImage(wiring.Component):
 
         initial = [self._constants.get(address, 0) for address in range(KEPT_WORDS)] * BANKS
         m.submodules.words = words = Memory(shape=WORD_BITS, depth=BANKS * KEPT_WORDS, init=initial)
-        words_write, words_read = words.write_port(), words.read_port()
+        words_write, words_read, before = words.write_port(), words.read_port(), words.read_port()
         # The destination comes out of its memory as the word comes out of a register.
         m.submodules.destinations = destinations = Memory(shape=_DESTINATION, depth=2 * _STEPS, init=_destinations())
         destination, step = destinations.read_port(), Signal(range(_STEPS))
@@ -114,12 +115,16 @@ class ScadaImage(wiring.Component):
             words_write.addr.eq(Cat(destination.data.address, written)),
             words_write.data.eq(Mux(destination.data.upper, value[8:], value)),
             words_write.en.eq(writes & destination.data.shown),
+            before.addr.eq(words_write.addr),
             words_read.addr.eq(Cat(self.address, held)),
             self.word.eq(words_read.data),
         ]
         m.d.sync += [value.eq(Mux(follows, tail_word, self.image_data)), writes.eq(follows | self.image_write)]
         lower = {word: Signal(8, name=f"lower_of_{word}") for _, word in _LOWER}
-        self._follow(m, follows, step, tail_word, lower)
+        # The memory says what was there as it is overwritten.
+        compared, after = Signal(), Signal(WORD_BITS)
+        m.d.sync += [compared.eq(writes & destination.data.stands), after.eq(words_write.data)]
+        self._follow(m, follows, step, compared & (before.data != after), tail_word, lower)
         for word, half in lower.items():
             with m.If(self.image_write & (self.image_address == word)):
                 m.d.sync += half.eq(self.image_data)
@@ -127,28 +132,26 @@ class ScadaImage(wiring.Component):
         self._discrete(m, lower)
         return m
 
-    def _follow(self, m: Module, follows: Signal, step: Signal, word: Signal, lower: dict[int, Signal]) -> None:
-        """What the snapshot has not, word by word; a change of it meanwhile begins again."""
-        # What counts on without `changed` is taken whole with its upper half; its lower half is the next step.
+    def _follow(self, m: Module, follows: Signal, step: Signal, differs: Value, word: Signal, lower: dict[int, Signal]) -> None:
+        """What the snapshot has not, word by word, until what was written is what was there before."""
+        # A counter may count on: it is taken whole with its upper half, and its lower half is the next step.
         lower_half = Signal(WORD_BITS)
         m.d.sync += lower_half.eq(self.counter)
-        with m.If(step == _LEASE_STEP):
-            m.d.sync += lower_half.eq(self.second.lease_s)
         counted = [self.counter[WORD_BITS:], lower_half] * len(COUNTERS)
-        others = [*(lower[place] for _, place in _LOWER), *(self._taken(taken) for _, taken in _TAKEN)]
-        others[_LEASE_STEP + 1 - len(counted)] = lower_half
-        sources = (*counted, *others)
-        assert len(sources) == len(TAIL) <= _STEPS
+        sources = (*counted, *(lower[place] for _, place in _LOWER), *(self._taken(taken) for _, taken in _TAKEN))
+        last_step = len(TAIL) - 1 + _COMPARED
+        assert len(sources) == len(TAIL) and last_step < _STEPS
         index = step[: (len(TAIL) - 1).bit_length()]
         m.d.comb += [self.counter_index.eq(step >> 1), word.eq(Cat(_word(source) for source in sources).word_select(index, WORD_BITS))]
+        again = Signal()
         with m.If(follows):
-            m.d.sync += step.eq(step + 1)
-            with m.If(self.changed):
-                m.d.sync += step.eq(0)
-            with m.Elif(step == len(TAIL) - 1):
-                m.d.sync += [follows.eq(0), self.shown.eq(1)]
+            m.d.sync += [step.eq(step + 1), again.eq(again | differs)]
+            with m.If(step == last_step):
+                m.d.sync += [step.eq(0), again.eq(0)]
+                with m.If(~again & ~differs):
+                    m.d.sync += [follows.eq(0), self.shown.eq(1)]
         with m.Else():
-            m.d.sync += [self.shown.eq(0), step.eq(0)]
+            m.d.sync += self.shown.eq(0)
         with m.If(self.image_show):
             m.d.sync += follows.eq(1)
 

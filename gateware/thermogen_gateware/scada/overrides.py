@@ -15,8 +15,8 @@ from amaranth.lib.wiring import In, Out
 from thermogen_esf.hostlink_network import OverrideFlag
 from thermogen_esf.scada import OVERRIDE_TIMEOUT_S, WRITABLE, WRITABLES
 
-STAGED = data.StructLayout({writable.identifier: 16 for writable in WRITABLES})
-"""A value for each writable register."""
+STAGED = data.StructLayout({writable.identifier: writable.maximum.bit_length() for writable in WRITABLES})
+"""A value for each writable register, within its range."""
 TAKEN = {"enable": OverrideFlag.ENABLE, "current_limit_ma": OverrideFlag.CURRENT_LIMIT, "site_power_limit": OverrideFlag.SITE_POWER_LIMIT}
 """The set-points, and the flag that says that SCADA has taken one."""
 
@@ -58,8 +58,8 @@ class Overrides(wiring.Component):
         wrote = {writable.identifier: Signal(name=f"wrote_{writable.identifier}") for writable in WRITABLES}
         m.d.comb += [wrote[writable.identifier].eq(self.apply & self.written[bit]) for bit, writable in enumerate(WRITABLES)]
 
-        heartbeat, timeout = Signal(16), Signal(16, init=OVERRIDE_TIMEOUT_S)
-        asked = {name: Signal(16, name=f"asked_{name}") for name in TAKEN}
+        heartbeat, timeout = Signal(16), Signal(STAGED["override_timeout_s"].shape, init=OVERRIDE_TIMEOUT_S)
+        asked = {name: Signal(STAGED[name].shape, name=f"asked_{name}") for name in TAKEN}
         taken = {name: Signal(name=f"taken_{name}") for name in TAKEN}
         alive, take, released = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -74,7 +74,7 @@ class Overrides(wiring.Component):
         second = Signal()
         m.d.comb += second.eq(clocks == self._clocks_per_second - 1)
         m.d.sync += clocks.eq(Mux(second, 0, clocks + 1))
-        lasts = Signal(16)
+        lasts = Signal.like(timeout)
         m.d.comb += lasts.eq(Mux(wrote["override_timeout_s"], self.staged.override_timeout_s, timeout))
         with m.If(wrote["heartbeat"]):
             m.d.sync += heartbeat.eq(self.staged.heartbeat)

@@ -4,8 +4,8 @@ Reference: `scada/map.py`, `network/ports.py` (RegisterPort). A request sees one
 its `begin`; from the clock after it on each address is answered one clock later, in any order. Writes are staged and judged word by
 word and become true at `end`, all or none (`staging.py`); what they do is an override that ends (`overrides.py`), and each is an event
 (`events.py`). Nothing but `refusal` and the staged words changes before `end`.
-Latency: data one clock after the address, refusal one clock after the word (the port allows two). Area, LIFCL (synthesis): 2,415 COMB,
-906 FF, 4 EBR, 16 DPR16X4.
+Latency: data one clock after the address, refusal one clock after the word (the port allows two). Area, LIFCL (synthesis): 2,132 COMB,
+777 FF, 11 EBR, 16 DPR16X4.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ _IMAGE_PORTS = {
     "channel_index": range(CHANNELS_PER_SITE),
     "channel_word": 8 * CHANNEL_BYTES,
     "second": SECOND_LAYOUT,
-    "changed": 1,
 }
 _SETTINGS = {"writers": data.ArrayLayout(WRITER, WRITERS), "writable": len(WRITABLES), "panel_enable": 1}
 _OF_CHANNELS = ("channel_current", "channel_duty", "channel_state")
@@ -68,7 +67,7 @@ class ScadaRegisters(wiring.Component):
     """`port` is the MODBUS server's; the image ports are the snapshot's, looked on at (`busy` and `image_show` are its `busy` and `done`).
 
     `second` is what the node and the network stack say, taken once a site second (arrays have their first entry in the most significant
-    word), `changed` strobes when a value of it that belongs with others changes; `count` is a strobe for each of COUNTED. `time`,
+    word), of one instant; `count` is a strobe for each of COUNTED. `time`,
     `faults` and `flags` are live. `own_*` are the node's set-points and `enable`, `current_limit_ma`, `site_power_limit` what the power
     path gets of them; `trip_clear` is a strobe beside the host's. `word_swap`, `writers` and `writable` are settings, `panel_enable` lets
     everybody write while it is 1 (a synchronised level). `events_*` are read and freed by the host. `clocks_per_second` counts the clock,

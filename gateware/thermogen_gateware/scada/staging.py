@@ -94,7 +94,8 @@ class WriteStaging(wiring.Component):
         with m.If(self.write & open_ & (self.refusal == Refusal.NONE)):
             m.d.sync += self.refusal.eq(verdict)
             for place, writable in enumerate(WRITABLES):
-                with m.If(here[place]):
+                # What is refused must not change what an event still has to say of the request before.
+                with m.If(here[place] & (verdict == Refusal.NONE)):
                     # A coil has one bit, whatever else is in the word.
                     m.d.sync += self.staged[writable.identifier].eq(Mux(self.space == COILS, self.value[0], self.value))
                     m.d.sync += self.written[place].eq(1)

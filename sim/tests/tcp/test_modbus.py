@@ -13,6 +13,8 @@ from thermogen_sim.tcp.library import PRODUCT_CODE, REGULAR_TEXTS, REVISION, VEN
 from thermogen_sim.tcp.segment import Flag
 
 pytestmark = pytest.mark.slow
+MOST_COILS = 1968
+"""In one request of function 15."""
 
 
 def words(*values: int) -> bytes:
@@ -141,12 +143,21 @@ def test_many_coils_are_written(bench, client, count):
     assert [bench[Space.COILS, at] for at in range(count)] == bits
 
 
-def test_more_coils_than_can_be_staged_are_a_failure_of_the_device(bench, client):
-    bench.declare(Space.COILS, 0, 1968)
-    assert client.ask(b"\x0f" + words(0, 123) + b"\x10" + b"\xff" * 16) == b"\x0f" + words(0, 123)
-    assert client.ask(b"\x0f" + words(0, 1968) + b"\xf6" + bytes(246)) == b"\x8f\x04"
-    assert all(bench[Space.COILS, at] for at in range(123))
-    assert bench.counts.overfull == 0
+def test_as_many_coils_as_a_request_can_hold_are_written(bench, client):
+    bench.declare(Space.COILS, 0, MOST_COILS)
+    bits = [at % 5 != 1 for at in range(MOST_COILS)]
+    assert client.ask(b"\x0f" + words(0, MOST_COILS) + b"\xf6" + pack_bits(bits)) == b"\x0f" + words(0, MOST_COILS)
+    assert [bench[Space.COILS, at] for at in range(MOST_COILS)] == bits
+
+
+@pytest.mark.parametrize("there", [64, 123, 124, MOST_COILS - 1])
+def test_coils_that_are_not_there_are_the_clients_mistake_however_many_are(bench, client, there):
+    bench.declare(Space.COILS, 0, there)
+    request = b"\x0f" + words(0, MOST_COILS) + b"\xf6" + bytes(246)
+    assert client.ask(request) == b"\x8f\x02"
+    bench.policy(allowed=False)
+    assert client.ask(request) == b"\x8f\x01"
+    assert bench.counts.applied == 0
 
 
 @pytest.mark.parametrize(("old", "and_mask", "or_mask"), [(0x12, 0xF2, 0x25), (0xFFFF, 0, 0), (0x5A5A, 0xFF00, 0x0FF0)])
@@ -194,6 +205,20 @@ def test_diagnostics_count_and_are_cleared(client):
     assert client.ask(b"\x08" + words(10, 0))[:3] == b"\x08" + words(10)
     assert client.ask(b"\x08" + words(11, 0)) == b"\x08" + words(11, 0)
     assert client.ask(b"\x08" + words(13, 0)) == b"\x08" + words(13, 0)
+
+
+COMMUNICATION_ERRORS = b"\x08" + words(12, 0)
+
+
+def test_only_a_header_of_a_good_frame_is_a_communication_error(bench, client):
+    for _ in range(3):
+        client.put(Flag.ACK | Flag.PSH, adu(1, b"\x03" + words(0, 1), protocol=7), bad=True)
+        bench.run(2000)
+    assert client.ask(COMMUNICATION_ERRORS) == b"\x08" + words(12, 0)
+    client.put()
+    client.send(adu(1, b"\x03" + words(0, 1), protocol=7))
+    assert client.wait().flags & Flag.FIN
+    assert Client(bench, port=41000).connect().ask(COMMUNICATION_ERRORS) == b"\x08" + words(12, 1)
 
 
 OBJECTS = [text.encode() for text in (VENDOR_NAME, PRODUCT_CODE, REVISION, *REGULAR_TEXTS)]

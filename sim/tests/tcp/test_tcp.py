@@ -137,6 +137,16 @@ def test_the_peers_segment_size_is_kept_to_wherever_the_option_stands(bench, opt
 
 
 @pytest.mark.parametrize(
+    ("size", "sent"),
+    [(0, 48), (1, 48), (47, 48), (48, 48), (127, 48), (128, 128), (255, 128), (256, 256), (535, 256), (536, 259), (1460, 259)],
+)
+def test_a_segment_is_as_large_as_the_class_of_the_peers_size_and_48_bytes_at_least(bench, size, sent):
+    client = Client(bench).connect(b"\x02\x04" + struct.pack(">H", size))
+    client.send(adu(1, LARGEST))
+    assert len(client.take_data()) == sent
+
+
+@pytest.mark.parametrize(
     "options", [b"\x02", b"\x02\x00", b"\x02\x01\x00", b"\x02\x03\x00\x00", b"\x05\xff", b"\x00" * 40, b"\x01" * 40, b"\x03\x00\x02\x04"]
 )
 def test_options_that_make_no_sense_do_no_harm(bench, options):
@@ -311,6 +321,27 @@ def test_a_lost_answer_is_sent_again_as_it_was(bench):
     assert quiet(bench, 20 * SECOND)
 
 
+@pytest.mark.parametrize("clocks", range(0, 600, 8))
+def test_an_answer_sent_while_the_last_ones_ack_comes_in_is_still_on_its_timer(bench, clocks):
+    client, other = Client(bench).connect(), Client(bench, port=41000).connect()
+    client.send(adu(1, ONE_REGISTER))
+    unheard = client.ack
+    client.take_data()
+    # The second answer waits for the transmitter.
+    bench.hold(True)
+    other.send(adu(1, ONE_REGISTER))
+    bench.run(1500)
+    client.put(Flag.ACK | Flag.PSH, adu(2, ONE_REGISTER), ack=unheard)
+    client.seq += 12
+    bench.run(1500)
+    bench.hold(False)
+    bench.run(clocks)
+    client.put()
+    sent = [segment for segment in bench.drain(3 * SECOND) if segment.segment.destination == client.port]
+    assert [segment.segment.seq for segment in sent[:2]] == [client.ack] * 2
+    assert sent[0].segment.data == sent[1].segment.data != b""
+
+
 def test_a_peer_that_acknowledges_nothing_is_given_up_with_a_reset(bench):
     client = Client(bench).connect()
     client.send(adu(1, ONE_REGISTER))
@@ -450,6 +481,26 @@ def test_a_closed_window_is_probed_for_as_long_as_the_peer_is_there(bench):
     assert client.answer(20 * SECOND) == adu(1, ITS_ANSWER)
 
 
+def test_the_window_of_an_ack_that_was_overtaken_is_not_believed(bench):
+    client, other = Client(bench, window=100).connect(), Client(bench, port=41000).connect()
+    client.send(adu(1, LARGEST))
+    overtaken = client.ack
+    first = client.take_data()
+    assert len(first) == 100
+    # Both ACKs are there before anything can be sent.
+    bench.hold(True)
+    other.send(adu(1, ONE_REGISTER))
+    bench.run(1500)
+    client.window = 65535
+    client.put()
+    client.window = 0
+    client.put(ack=overtaken)
+    bench.run(3000)
+    bench.hold(False)
+    sent = [one.segment for one in bench.drain(5000) if one.segment.destination == client.port]
+    assert [len(one.data) for one in sent] == [159]
+
+
 def test_a_small_window_is_filled_and_never_overrun(bench):
     client = Client(bench, window=100).connect()
     client.send(adu(1, LARGEST))
@@ -523,6 +574,67 @@ def test_a_client_that_does_not_close_after_us_is_not_waited_for_for_ever(bench)
     client.put()
     bench.run(int(1.1 * KEEP_ALIVE_S * SECOND))
     assert bench.connections == 0
+
+
+def test_a_client_that_goes_on_sending_after_our_fin_is_not_listened_to_for_ever(bench):
+    client = Client(bench).connect()
+    client.send(adu(1, ONE_REGISTER, protocol=7))
+    client.ack = client.wait().end
+    client.put()
+    begun, reset = bench.clocks, False
+    while not reset:
+        client.send(adu(2, ONE_REGISTER))
+        answers = [one.segment for one in bench.drain(SECOND)]
+        assert all(one.data == b"" for one in answers)
+        reset = any(one.flags & Flag.RST for one in answers)
+        assert (bench.clocks - begun) / SECOND < KEEP_ALIVE_S + 3
+    assert (bench.clocks - begun) / SECOND > KEEP_ALIVE_S - 1
+    assert bench.connections == 0
+
+
+WRITE = b"\x06\x00\x09\xbe\xef"
+
+
+def test_nothing_is_done_after_our_fin(bench):
+    client = Client(bench).connect()
+    client.send(adu(1, ONE_REGISTER, protocol=7))
+    ours = client.wait()
+    assert ours.flags & Flag.FIN
+    client.ack = ours.end
+    for transaction in range(3):
+        client.send(adu(transaction, WRITE))
+        assert [sent.segment.data for sent in bench.drain(5000)] == [b""]
+    assert bench.counts.applied == 0
+    # The window stays open for its FIN.
+    client.put(Flag.ACK | Flag.FIN)
+    bench.run(1000)
+    assert bench.connections == 0
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_nothing_is_done_after_the_peers_fin(bench, missing):
+    """`missing`: of the request's first byte, where the FIN was."""
+    client = Client(bench).connect()
+    client.put(Flag.ACK | Flag.FIN)
+    client.seq += 1
+    assert client.wait().flags & Flag.FIN
+    client.send(adu(7, WRITE)[missing:])
+    bench.run(5000)
+    assert bench.counts.applied == 0
+    assert bench[3, 9] == holding(9)
+
+
+def test_a_place_whose_last_client_closed_serves_the_next(bench):
+    client = Client(bench).connect()
+    client.put(Flag.ACK | Flag.FIN)
+    client.seq += 1
+    client.ack = client.wait().end
+    client.put()
+    bench.run(1000)
+    assert bench.connections == 0
+    following = Client(bench, port=41000).connect()
+    assert is_served(following)
+    assert latency(following, ONE_REGISTER) <= 25
 
 
 def test_half_open(bench):

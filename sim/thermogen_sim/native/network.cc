@@ -114,14 +114,8 @@ inline void step(tz_network& n) {
     if (kTxEnRegistered) n.tx_en = d.out_p_tx__en().data[0];
     if (kTxdRegistered) n.txd = d.out_p_txd().data[0];
     d.prev_p_clk.data[0] = 0;
-    if constexpr (TZ_ONE_PASS) {
-        d.Design::eval(nullptr);
-        d.Design::commit();
-    } else {
-        bool settled;
-        do settled = d.Design::eval(nullptr);
-        while (d.Design::commit() && !settled);
-    }
+    d.Design::eval(nullptr);
+    d.Design::commit();
     if (!kTxEnRegistered) n.tx_en = d.out_p_tx__en().data[0];
     if (!kTxdRegistered) n.txd = d.out_p_txd().data[0];
     n.rxd = phy.rxd;

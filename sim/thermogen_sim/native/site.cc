@@ -3,8 +3,8 @@
 // A module is one instance of the compiled design and can be pulled and inserted while the site runs.
 //
 // Each design is evaluated once per rising clock edge: its clock input stands at 1 and the previous level is set back to 0
-// before each evaluation, so that the falling edge, on which nothing happens, costs nothing. Designs whose generated code says
-// that one pass is not enough are evaluated until they settle.
+// before each evaluation, so that the falling edge, on which nothing happens, costs nothing. compiler.py refuses designs for which
+// one evaluation is not enough.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -13,6 +13,7 @@
 
 #include "ads7952.hpp"
 #include "electrical.hpp"
+#include "m41st87w.hpp"
 #include "node.h"
 #include "pcm.h"
 
@@ -65,17 +66,11 @@ inline bool wire_of(const cxxrtl::value<Bits>& v, unsigned module) {
     return level(v) >> (Bits > 1 ? module : 0) & 1;
 }
 
-template <bool OnePass, class Design>
+template <class Design>
 inline void clock(Design& design) {
     design.prev_p_clk.data[0] = 0;
-    if constexpr (OnePass) {
-        design.Design::eval(nullptr);
-        design.Design::commit();
-    } else {
-        bool settled;
-        do settled = design.Design::eval(nullptr);
-        while (design.Design::commit() && !settled);
-    }
+    design.Design::eval(nullptr);
+    design.Design::commit();
 }
 
 struct Transaction {
@@ -134,6 +129,10 @@ public:
 
     void power_cycle() {
         node_ = std::make_unique<tz_node::p_tz__node>();
+#ifdef TZ_SEAL
+        part_.lose_power();
+        key_part();
+#endif
         node_adc_ = Ads7952(kReferenceVolts, seed_ * 16 + 1, kNoiseLsb);
         drive(node_->p_clk, 1);
         drive(node_->p_host__cs__n, 1);
@@ -211,10 +210,33 @@ public:
 
     void start_seconds() { next_second_ = clocks + clocks_per_site_second; }
 
+#ifdef TZ_SEAL
+    M41st87w& part() { return part_; }
+#endif
+
 private:
+#ifdef TZ_SEAL
+    // The part that keeps the node's key, on wires that are pulled up, and a noise source.
+    void key_part() {
+        const bool sda_low = level(node_->out_p_key__sda__low());
+        part_.wires(!level(node_->out_p_key__scl__low()), !sda_low && !part_.pulls_sda());
+        drive(node_->p_key__sda, !sda_low && !part_.pulls_sda());
+        drive(node_->p_key__tamper__n, !part_.pulls_irq());
+        if (level(node_->out_p_key__noise__enable())) {
+            noise_ ^= noise_ << 13;
+            noise_ ^= noise_ >> 7;
+            noise_ ^= noise_ << 17;
+            drive(node_->p_key__noise, noise_ >> 40 & 1);
+        }
+    }
+#endif
+
     void spin(uint64_t count) {
         for (uint64_t n = 0; n < count; ++n) {
-            clock<TZ_NODE_ONE_PASS>(*node_);
+            clock(*node_);
+#ifdef TZ_SEAL
+            key_part();
+#endif
             node_adc_.pins(level(node_->out_p_adc__sclk()), level(node_->out_p_adc__cs__n()), level(node_->out_p_adc__copi()));
             drive(node_->p_adc__cipo, node_adc_.sdo());
             if (++phase_ == kNodeClocks) {
@@ -255,7 +277,7 @@ private:
         drive(pcm.p_link__cs__n, wire_of(node_->out_p_module__cs__n(), m));
         drive(pcm.p_link__copi, wire_of(node_->out_p_module__copi(), m));
         drive(pcm.p_run, wire_of(node_->out_p_module__run(), m));
-        clock<TZ_PCM_ONE_PASS>(pcm);
+        clock(pcm);
 
         const bool sclk = level(pcm.out_p_adc__sclk()), cs_n = level(pcm.out_p_adc__cs__n()), copi = level(pcm.out_p_adc__copi());
         if (cs_n == module.selected) {
@@ -370,6 +392,10 @@ private:
     }
 
     uint64_t seed_;
+#ifdef TZ_SEAL
+    M41st87w part_;
+    uint64_t noise_ = seed_ * 2 + 1;
+#endif
     thermogen::Parts parts_;
     thermogen::AmplifierPoles poles_;
     std::unique_ptr<tz_node::p_tz__node> node_;
@@ -397,6 +423,32 @@ tz_site* tz_site_new(uint64_t clocks_per_site_second, uint64_t seed) {
 void tz_site_delete(tz_site* site) { delete static_cast<Site*>(site); }
 void tz_site_power_cycle(tz_site* site) { static_cast<Site*>(site)->power_cycle(); }
 
+// A tamper condition at an input, 1 or 2, of the part that keeps the key; false where there is none.
+int tz_site_tamper(tz_site* site, int input) {
+#ifdef TZ_SEAL
+    static_cast<Site*>(site)->part().tamper(input);
+    return true;
+#else
+    return (void)site, (void)input, false;
+#endif
+}
+// The cells of that part, read or written, and how often they have changed; nothing where there is none.
+void tz_site_part(tz_site* site, uint8_t* cells, int restore) {
+#ifdef TZ_SEAL
+    auto& kept = static_cast<Site*>(site)->part().cells;
+    if (restore) std::copy_n(cells, kept.size(), kept.begin());
+    else std::copy(kept.begin(), kept.end(), cells);
+#else
+    (void)site, (void)cells, (void)restore;
+#endif
+}
+uint64_t tz_site_part_changes(tz_site* site) {
+#ifdef TZ_SEAL
+    return static_cast<Site*>(site)->part().writes;
+#else
+    return (void)site, 0;
+#endif
+}
 void tz_site_pull(tz_site* site, unsigned module) { static_cast<Site*>(site)->pull(module); }
 void tz_site_insert(tz_site* site, unsigned module) { static_cast<Site*>(site)->insert(module); }
 

@@ -53,11 +53,11 @@ def server_library(clocks_per_tick: int, keep_alive_s: float = 30) -> Path:
     )
 
     def build(scratch: Path, output: Path) -> None:
-        one_pass = _write_cxxrtl(source, "tz_tcp", scratch, "tcp")
+        _write_cxxrtl(source, "tz_tcp", scratch, "tcp")
         include = ["-I", str(_cxxrtl_headers()), "-I", str(scratch), "-I", str(NATIVE)]
         sources = [str(scratch / "tcp.cc"), str(NATIVE / "tcp_bench.cc")]
         _finish(
-            _run([compiler, *FLAGS, *include, f"-DTZ_TCP_ONE_PASS={str(one_pass).lower()}", "-shared", "-o", str(output), *sources]),
+            _run([compiler, *FLAGS, *include, "-shared", "-o", str(output), *sources]),
             "the TCP server",
         )
 

@@ -1,0 +1,1 @@
+"""The prover of verifiable random functions, compiled alone."""

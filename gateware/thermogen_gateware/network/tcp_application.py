@@ -153,7 +153,8 @@ def add_application(m: Module, d: TcpDatapath) -> Iterator[None]:
         m.d.sync += d.of(d.work).eq(1)
         m.next = "EXHAUSTED_CONTROL"
     with m.State("EXHAUSTED_CONTROL"):
-        m.d.sync += [control.eq(d.word), control.closing.eq(d.looked.closing | d.looked.peer_fin)]
+        # What came beside the visit is answered first.
+        m.d.sync += [control.eq(d.word), control.closing.eq(d.looked.closing | (d.looked.peer_fin & ~d.of(d.unread)))]
         m.next = "VISIT_SAVE"
     with m.State("CLOSE"):
         d.look(Word.CONTROL)

@@ -28,7 +28,7 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
         fin.eq((segment.flags & Flag.FIN).any()),
         fin_taken.eq(fin & segment.complete & ~control.peer_fin),
         taken.eq(Mux(control.peer_fin, 0, segment.taken)),
-        visited.eq(d.visit.active & (d.visit.connection == segment.connection)),
+        visited.eq(d.read_along & d.visit.active & (d.visit.connection == segment.connection)),
         error.eq(sample - d.rtt.smoothed[3:]),
         # Less one where the error is negative.
         distance.eq(error ^ error[16].replicate(16)),

@@ -66,7 +66,8 @@ class TcpDatapath:
         self.work, self.unread = Signal(PLACES), Signal(connections)
         # What still comes for the application is passed over: we close, or its peer has closed.
         self.deaf = Signal(connections)
-        self.arrived = Signal()
+        # `arrived`: a segment is to be acted on; `read_along`: the visit has read it as it came in.
+        self.arrived, self.read_along = Signal(), Signal()
         self.stale, self.touched, self.sent = Signal(), Signal(), Signal()
         self.prepared, self.claimed = Signal(), Signal()
         self.tick_place = Signal(range(connections + 1), init=connections)

@@ -51,7 +51,7 @@ def add_engine(m: Module, d: TcpDatapath, tick: Signal, preferred) -> None:
     with m.If(receiver.arrived | receiver.dropped | visit.stop):
         m.d.sync += candidate.eq(0)
     with m.If(receiver.arrived):
-        m.d.sync += d.arrived.eq(1)
+        m.d.sync += [d.arrived.eq(1), d.read_along.eq(visit.live)]
     with m.If(tick):
         m.d.sync += [d.now.eq(d.now + 1), d.tick_place.eq(0)]
 

@@ -113,7 +113,8 @@ def add_output(m: Module, d: TcpDatapath) -> Iterator[None]:
             # One byte into a window that is closed, or with nothing to send a byte that the peer has.
             with m.If(unsent != 0):
                 m.d.sync += length.eq(1)
-            with m.Else():
+            # A FIN that is due asks for an answer itself, and has a number of its own.
+            with m.Elif(~control.closing | control.fin_sent):
                 m.d.sync += seq.eq(d.result)
         m.d.sync += [
             fin.eq(

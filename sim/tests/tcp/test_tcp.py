@@ -534,6 +534,29 @@ def test_a_client_that_closes_gets_its_answer_first(bench):
     assert bench.connections == 0
 
 
+@pytest.mark.parametrize("size", [200, 240, 258])
+def test_the_rest_of_a_request_that_comes_while_its_beginning_is_read_is_not_forgotten(bench, size):
+    client = Client(bench).connect()
+    whole = adu(1, b"\x10\x00\x00\x00\x7b\xf6" + bytes(246))
+    client.put(Flag.ACK | Flag.PSH, whole[:1])
+    bench.run(2000)
+    # A repetition that brings more is read from the buffer, not as it comes in.
+    client.put(Flag.ACK | Flag.PSH, whole[:size])
+    client.put(Flag.ACK | Flag.PSH, whole[size:], seq=client.seq + size)
+    assert b"".join(one.segment.data for one in bench.drain(20_000)) == adu(1, b"\x10\x00\x00\x00\x7b")
+
+
+@pytest.mark.parametrize("flags", [Flag.ACK | Flag.PSH, Flag.ACK | Flag.PSH | Flag.FIN])
+@pytest.mark.parametrize("clocks", range(200, 3400, 400))
+def test_a_request_that_comes_while_the_one_before_is_answered_waits_for_nobody(bench, clocks, flags):
+    client = Client(bench).connect()
+    client.send(adu(1, b"\x02\x00\x00\x07\xd0"))
+    bench.run(clocks)
+    client.put(flags, adu(2, ONE_REGISTER))
+    sent = b"".join(one.segment.data for one in bench.drain(20_000))
+    assert sent[259:] == adu(2, ITS_ANSWER)
+
+
 def test_a_fin_is_repeated_until_it_is_acknowledged(bench):
     client = Client(bench).connect()
     client.put(Flag.ACK | Flag.FIN)
@@ -546,6 +569,30 @@ def test_a_fin_is_repeated_until_it_is_acknowledged(bench):
     client.put()
     bench.run(1000)
     assert bench.connections == 0
+
+
+@pytest.mark.parametrize("closer", ["the peer", "the server"])
+def test_a_fin_that_is_due_with_a_keep_alive_probe_has_its_own_number(bench, closer):
+    client, other = Client(bench).connect(), Client(bench, port=41000).connect()
+    bench.run(KEEP_ALIVE_S * SECOND - SECOND // 2)
+    assert is_served(other)
+    # The probe waits for the transmitter, which another answer has.
+    bench.hold(True)
+    other.send(adu(2, ONE_REGISTER))
+    bench.run(SECOND)
+    if closer == "the peer":
+        client.put(Flag.ACK | Flag.FIN)
+    else:
+        client.send(adu(1, ONE_REGISTER, protocol=7))
+    bench.run(3000)
+    bench.hold(False)
+    sent = [one.segment for one in bench.drain(5000) if one.segment.destination == client.port]
+    fins = [segment for segment in sent if segment.flags & Flag.FIN]
+    assert [segment.seq for segment in fins] == [client.ack]
+    client.seq, client.ack = fins[0].ack, fins[0].end
+    client.put(Flag.ACK if closer == "the peer" else Flag.ACK | Flag.FIN)
+    bench.run(1000)
+    assert bench.connections == 1
 
 
 def test_simultaneous_close(bench):

@@ -188,6 +188,7 @@ class SendsWhatWasWritten(Spec):
         self.always(~measured | again | (seq == nxt) | probes, "begins somewhere else")
         formed = loaded & state(inside, *_WORK[8:], *_SEGMENT)
         self.always(~formed | ~own_fin | ((length == unsent) & (again == flags.fin_sent)), "a FIN in front of what is left")
+        self.always(~formed | ~own_fin | again | (seq == nxt), "a FIN with another number than its own")
         go = loaded & state(inside, "SEGMENT_GO")
         self.always(~(go & (length != 0)) | (((seq - una)[:32] + length) <= unacknowledged), "sends what was not written")
         self.possible(go & again & (length != 0))

@@ -36,6 +36,20 @@ def test_a_declared_loop_is_let_through_and_hides_no_other(tmp_path):
         check(tmp_path, RING | other, ("noise.inverter_",))
 
 
+def test_a_loop_through_a_declared_cell_and_another_is_none_that_was_declared(tmp_path):
+    mixed = {"noise.inverter_0": cell("LUT4", 3, 4), "sum": cell("LUT4", 4, 3)}
+    with pytest.raises(CombinationalLoopError, match=r"sum"):
+        check(tmp_path, mixed, ("noise.inverter_",))
+    shared = RING | {"noise.inverter_0": cell("LUT4", 3, 5, 6), "sum": cell("LUT4", 6, 4)}
+    with pytest.raises(CombinationalLoopError, match=r"sum"):
+        check(tmp_path, shared, ("noise.inverter_",))
+
+
+def test_what_lies_between_two_declared_loops_is_in_none(tmp_path):
+    second = {"noise.inverter_3": cell("LUT4", 8, 9, 7), "noise.inverter_4": cell("LUT4", 9, 8)}
+    check(tmp_path, RING | {"between": cell("LUT4", 7, 5)} | second, ("noise.inverter_",))
+
+
 @pytest.mark.parametrize("register", [cell("FD1P3IX", 6, 7), cell("PDPSC16K", 6, 7), cell("MULT18X18", 6, 7, REGOUTPUT="REGISTER")])
 def test_a_way_through_a_register_is_no_loop(tmp_path, register):
     check(tmp_path, {"register": register, "sum": cell("CCU2", 7, 6)})
@@ -44,6 +58,24 @@ def test_a_way_through_a_register_is_no_loop(tmp_path, register):
 def test_a_multiplier_without_a_register_is_a_way(tmp_path):
     with pytest.raises(CombinationalLoopError):
         check(tmp_path, {"product": cell("MULT18X18", 6, 7, REGOUTPUT="BYPASS"), "sum": cell("CCU2", 7, 6)})
+
+
+def asynchronous(kind, port, reset, data, output):
+    ports = {"D": data, "CK": 1, "SP": "1", port: reset}
+    directions = {**dict.fromkeys(ports, "input"), "Q": "output"}
+    return {
+        "type": kind,
+        "connections": {name: [bit] for name, bit in (ports | {"Q": output}).items()},
+        "port_directions": directions,
+        "parameters": {},
+    }
+
+
+@pytest.mark.parametrize(("kind", "port"), [("FD1P3DX", "CD"), ("FD1P3BX", "PD")])
+def test_an_asynchronous_reset_is_a_way_and_the_registers_data_is_none(tmp_path, kind, port):
+    check(tmp_path, {"register": asynchronous(kind, port, reset=8, data=6, output=7), "next": cell("LUT4", 6, 7)})
+    with pytest.raises(CombinationalLoopError):
+        check(tmp_path, {"register": asynchronous(kind, port, reset=6, data=8, output=7), "clears": cell("LUT4", 6, 7)})
 
 
 def test_a_small_memory_is_a_way_from_its_read_address_only(tmp_path):

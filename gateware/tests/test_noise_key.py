@@ -1,9 +1,10 @@
-"""The key from noise: every bit of noise counts, nothing is lost, and it stands from the first link on."""
+"""The key from noise: every bit of noise counts, however long ago it came, and the key stands from the first link on."""
 
 from __future__ import annotations
 
 import random
 
+from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 from thermogen_gateware.network.noise_key import FEEDBACK, KEY_BITS, PLACES, RINGS, NoiseKey
 
@@ -11,18 +12,19 @@ SYNCHRONISED = 2
 """Clocks from the noise to the register."""
 
 
-def key_of(noise, link_at=None):
+def key_of(noise, link_at=None, reset_at=None):
     """The key after these noise words, a clock each."""
-    dut, keys = NoiseKey(), []
+    dut, keys, reset = NoiseKey(), [], Signal()
 
     async def script(ctx):
         for clock, word in enumerate([*noise, *[0] * SYNCHRONISED]):
             ctx.set(dut.noise, word)
             ctx.set(dut.link, clock == link_at)
+            ctx.set(reset, clock == reset_at)
             await ctx.tick()
         keys.extend([ctx.get(dut.key), ctx.get(dut.ready), ctx.get(dut.gathers)])
 
-    simulator = Simulator(dut)
+    simulator = Simulator(ResetInserter(reset)(dut))
     simulator.add_clock(20e-9)
     simulator.add_testbench(script)
     simulator.run()
@@ -76,3 +78,11 @@ def test_the_key_stands_from_the_first_link_on():
     noise = [random.Random(8).getrandbits(RINGS) for _ in range(200)]
     at_link = expected(noise[: 100 - SYNCHRONISED + 1])
     assert key_of(noise, link_at=100) == [at_link, 1, 0]
+
+
+def test_a_reset_takes_back_the_link_and_nothing_of_what_was_gathered():
+    noise = [random.Random(9).getrandbits(RINGS) for _ in range(200)]
+    assert key_of(noise, reset_at=100) == [expected(noise), 0, 1]
+    # It goes on where it stood, from the reset on.
+    gathered = [*noise[: 100 - SYNCHRONISED + 1], *noise[150 - SYNCHRONISED + 1 :]]
+    assert key_of(noise, link_at=100, reset_at=150) == [expected(gathered), 0, 1]

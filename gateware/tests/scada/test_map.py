@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The MODBUS map is complete, fits its requests, and what was published of it stays where it is."""
 
 from __future__ import annotations
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 from thermogen_esf.points import CHANNELS_PER_SITE, POINTS, Kind
 from thermogen_esf.scada import WRITABLE_BY_ADDRESS, WRITABLES
+from thermogen_gateware.scada.live import ALIAS, ALONE, BITS
 from thermogen_gateware.scada.map import BLOCKS, COILS, DISCRETE_COUNT, DISCRETE_INPUTS, DISCRETE_VECTORS, REGISTERS, WIDE, WORDS
+from thermogen_gateware.scada.registers import ScadaRegisters
 from thermogen_gateware.scada.registers_declared import MOST_REGISTERS, Origin, block, constant, gap, point
 
 PUBLISHED = Path(__file__).with_name("published_addresses.txt")
@@ -78,6 +81,15 @@ def test_discrete_inputs_fit_their_vectors():
     for each in DISCRETE_INPUTS:
         first, width = DISCRETE_VECTORS[each.vector]
         assert each.address == first + each.place < first + width
+
+
+def test_every_published_bit_is_one_that_is_kept():
+    file = ScadaRegisters(200, 12)
+    for each in DISCRETE_INPUTS:
+        vector = ALIAS.get(each.vector, each.vector)
+        assert each.place < (BITS | ALONE)[vector], each.identifier
+        if hasattr(file, vector):
+            assert each.place < len(getattr(file, vector)), each.identifier
 
 
 def test_a_misplaced_register_is_refused_where_it_is_declared():

@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thermogen_esf.hostlink import NodeFlag
 from thermogen_esf.hostlink_network import OverrideFlag
 from thermogen_esf.layout import FIELD, MAGIC
 from thermogen_esf.points import POINT, SiteAlarm
@@ -28,6 +29,7 @@ from thermogen_gateware.scada.registers_declared import HEADER_FIELD, Origin, Pa
 
 ADDRESS = {register.identifier: register.address for register in REGISTERS}
 HEARTBEAT, TIMEOUT, ENABLE, CURRENT, POWER, TRIP_CLEAR, RELEASE = (writable.address for writable in WRITABLES)
+FLAGS = NodeFlag.TIME_VALID | NodeFlag.ARMED | NodeFlag.NETWORK | NodeFlag.SEALS
 
 
 def image_word(identifier: str, word: int = 0) -> int:
@@ -169,16 +171,16 @@ def test_what_is_live_is_of_the_requests_beginning(bench):
     async def script(bench):
         ctx, dut = bench.ctx, bench.dut
         ctx.set(dut.faults, 0x0001_8000)
-        ctx.set(dut.flags, 0x83)
+        ctx.set(dut.flags, FLAGS)
         await bench.begin()
         ctx.set(dut.faults, 0xFFFF_FFFF)
         ctx.set(dut.flags, 0)
         ctx.set(dut.own_enable, 0)
         assert [(await bench.look(bench.INPUT, ADDRESS["faults"] + word))[0] for word in (0, 1)] == [0x0001, 0x8000]
-        assert (await bench.look(bench.INPUT, ADDRESS["flags"]))[0] == 0x83
+        assert (await bench.look(bench.INPUT, ADDRESS["flags"]))[0] == FLAGS
         assert (await bench.look(bench.COILS, 0))[0] == 1
         bits = [(await bench.look(bench.DISCRETE, address))[0] for address in range(48)]
-        assert sum(bit << place for place, bit in enumerate(bits)) == 0x83 << 32 | 0x0001_8000
+        assert sum(bit << place for place, bit in enumerate(bits)) == FLAGS << 32 | 0x0001_8000
         assert (await bench.look(bench.DISCRETE, 88))[0] == 1
         await bench.begin()
         assert (await bench.look(bench.DISCRETE, 88))[0] == 0

@@ -1,8 +1,9 @@
 """A key that nobody knows, from noise: what the initial sequence numbers are made with until the daemon gives a better one.
 
 The noise is shifted through a register of 64 bits with feedback, a bit a clock, until the link is up for the first time; then the key
-stands until power-off. The feedback's polynomial, x^64 + x^4 + x^3 + x + 1, is irreducible (that of ISO 3309's CRC-64): every bit of noise
-reaches every bit of the key, and none is lost.
+stands until power-off, or until a reset, from which more is gathered on top. The feedback's polynomial, x^64 + x^4 + x^3 + x + 1, is
+irreducible (that of ISO 3309's CRC-64): every step can be undone, so each bit of noise changes the key however long ago it came, and 64
+of one ring fill it. It holds no more than 64 bits: what is gathered beyond them is added, and makes it no easier to guess.
 What is assumed of a ring oscillator: that from period to period its phase wanders by 1 ps rms and no less (2 to 10 ps are reported of
 FPGAs). With periods of about 3 ns, half a period takes 1.5 ns² / 1 ps² of them, 7 ms, after which a sample cannot be told from its
 predecessors: some 150 bits a second and ring. The PHY negotiates for more than 1.2 s, in which a partner must see no link (IEEE 802.3
@@ -24,7 +25,7 @@ PLACES = (0, KEY_BITS // 2)
 
 
 class NoiseKey(wiring.Component):
-    """`noise` (asynchronous levels, wanted while `gathers`) → `key`, which stands from `ready` on: the first `link`, until power-off."""
+    """`noise` (asynchronous levels, wanted while `gathers`) → `key`, which stands from `ready` on: the first `link`, until a reset."""
 
     noise: In(RINGS)
     link: In(1)

@@ -139,6 +139,10 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
         with m.If(available & ~completes):
             d.add(first_sequence)
             m.d.sync += [control.eq(CONTROL.const({"syn": 1})), d.seq.eq(d.result)]
+        with m.Elif(available & evicts & d.work[EVICTED]):
+            # The reset of the one evicted before is not sent yet: the client's request completes the handshake again.
+            m.d.sync += d.arrived.eq(0)
+            m.next = "IDLE"
         with m.Elif(available):
             d.add(d.their_seq)
             m.d.sync += [

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from enum import IntFlag
 
 from amaranth.hdl import C, Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from thermogen_esf.hostlink import NodeFlag
+from thermogen_esf.hostlink_network import LinkFlag, OverrideFlag
+from thermogen_esf.points import BurnerFlag, SiteAlarm
 from thermogen_esf.scada import WRITABLE
 
 from ..address_match import matches_any
@@ -19,11 +23,17 @@ from .map import COILS, DISCRETE_COUNT, DISCRETE_VECTORS, LIVE_WIDTHS, WORDS
 from .registers_declared import Origin
 
 WORD_BITS = 16
+
+
+def _bits_of(flags: type[IntFlag]) -> int:
+    return max(flags).bit_length()
+
+
 BITS = {
     "word_order": 1,
     "faults": 32,
-    "flags": 8,
-    "override_flags": 7,
+    "flags": _bits_of(NodeFlag),
+    "override_flags": _bits_of(OverrideFlag),
     "override_remaining_s": 12,
     "override_ip": 32,
     "own_enable": 1,
@@ -36,7 +46,7 @@ BITS = {
     "site_power_limit": 11,
 }
 """Bits of each live value that can be other than 0."""
-ALONE = {"link_flags": 3, "burner_flags": 3, "site_alarms": 5}
+ALONE = {"link_flags": _bits_of(LinkFlag), "burner_flags": _bits_of(BurnerFlag), "site_alarms": _bits_of(SiteAlarm)}
 """Vectors of discrete inputs that are no live register: bits that can be other than 0."""
 ALIAS = {"effective_enable": "enable"}
 LIVE_ADDRESSES = tuple(address for address, word in WORDS.items() if word.origin is Origin.LIVE)

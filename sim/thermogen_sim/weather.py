@@ -62,7 +62,7 @@ class Weather:
 
 @contextmanager
 def weather(tap: int, fate: Fate, watch: Watch = lambda _frame, _inwards: None) -> Iterator[int]:
-    """A descriptor that stands for the TAP device `tap` in such weather."""
+    """A descriptor that stands for the TAP device `tap` in such weather. What `fate` or `watch` raises is raised at its end."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setblocking(False)
     os.set_blocking(tap, False)
@@ -92,7 +92,15 @@ def weather(tap: int, fate: Fate, watch: Watch = lambda _frame, _inwards: None) 
                     if inwards:
                         watch(frame, inwards)
 
-    thread = threading.Thread(target=relay, name="weather", daemon=True)
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            relay()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name="weather", daemon=True)
     thread.start()
     try:
         yield theirs.fileno()
@@ -103,3 +111,5 @@ def weather(tap: int, fate: Fate, watch: Watch = lambda _frame, _inwards: None) 
         theirs.close()
         os.close(wake_read)
         os.close(wake_write)
+        if raised:
+            raise raised[0]

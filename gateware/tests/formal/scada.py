@@ -227,7 +227,7 @@ class EveryWriteIsTold(Spec):
         self.always(~is_write | (_ones(told) == 1), "told of no register")
         self.always(~is_write | (Cat(words[1], words[0]) == time), "told at another time")
 
-        # An end is of the override that ended, whoever has written since.
+        # An end is of who had written last, the clock of the end included, whoever has written since.
         is_end, owner = tells & (words[7][12:] == WriteKind.EXPIRED), Signal(32)
         with m.If(both.overrides.ended):
             m.d.sync += owner.eq(Mux(both.staging.apply, both.staging.peer_ip, both.overrides.owner))
@@ -258,7 +258,7 @@ PROPERTIES = (
         core="scada/events",
         says="A request is busy only while the ring is full, however soon it follows another. Each register that was written is told once, "
         "within 7 clocks, with its value, the one before, client and time; no event is ever overwritten, and an override's end has its "
-        "place and is told of its own client.",
+        "place and is told of who wrote last: its own client, or the one whose request is done in the very clock of the end.",
         parameters="with MODBUS server, staging and override, any settings; given that the host frees no more events than there are, and "
         "that a client's address holds while its request is open",
         spec=EveryWriteIsTold,

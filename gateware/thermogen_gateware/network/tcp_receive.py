@@ -52,8 +52,8 @@ SEGMENT = data.StructLayout(
 )
 """`limit`: class of the maximum segment size that it names. `length`: bytes of data. `offset_zero`: it begins at RCV.NXT; `in_window`:
 after it, and within the window; `in_order`: it brings what follows RCV.NXT, or is empty and just there. `taken`: bytes stored from
-RCV.NXT on; `complete`: to its end. `ack_new`, `ack_old`, `ack_all`: its ACK is beyond SND.UNA, before it, is SND.NXT; `ack_wrong`:
-outside what RFC 5961 section 5.2 admits. `rcv_nxt` is the connection's as it was found."""
+RCV.NXT on; `complete`: to its end, and the window has room for a FIN after it. `ack_new`, `ack_old`, `ack_all`: its ACK is beyond
+SND.UNA, before it, is SND.NXT; `ack_wrong`: outside what RFC 5961 section 5.2 admits. `rcv_nxt` is the connection's as it was found."""
 
 
 class TcpReceiver(wiring.Component):
@@ -318,7 +318,7 @@ class TcpReceiver(wiring.Component):
             self.store.eq(writes),
             self.store_byte.eq(ingress.byte),
             self.store_address.eq(Cat((segment.rcv_nxt[:9] + segment.taken)[:9], segment.connection)),
-            segment.complete.eq(offset == segment.taken),
+            segment.complete.eq((offset == segment.taken) & (offset[:10] != free)),
             segment.in_window.eq(self._ahead & ~offset[16] & (offset[:16] < free)),
         ]
         with m.If(begins):

@@ -465,6 +465,30 @@ def test_our_window_is_what_we_take(bench):
     assert numbers == list(range(sent // 12))
 
 
+def test_a_fin_that_the_window_has_no_room_for_waits_and_nothing_behind_it_is_stored(bench):
+    client = Client(bench, window=0).connect()
+    bench.run(1000)
+    data = b"".join(adu(at, LARGEST) for at in range(200))
+    start, sent, window = client.seq, 0, RECEIVE_BYTES
+    while window:
+        client.put(Flag.ACK, data[sent : sent + 100], seq=start + sent)
+        last = bench.drain(3000)[-1].segment
+        sent, window = last.ack - start, last.window
+    whole = sent // 12
+    client.put(Flag.ACK | Flag.FIN, seq=start + sent)
+    client.put(Flag.ACK, bytes(100), seq=start + sent + 1)
+    assert {(one.segment.ack, one.segment.window) for one in bench.drain(3000)} == {(start + sent, 0)}
+    client.window, client.seq = 65535, start + sent
+    client.put()
+    for at in range(whole):
+        while len(client.received) < 259:
+            client.received += client.take_data(4 * SECOND)
+            client.put()
+        assert client.answer(4 * SECOND)[:2] == at.to_bytes(2)
+    client.put(Flag.ACK | Flag.FIN)
+    assert client.wait().ack == client.seq + 1
+
+
 def test_a_closed_window_is_probed_for_as_long_as_the_peer_is_there(bench):
     client = Client(bench, window=0).connect()
     client.send(adu(1, ONE_REGISTER))

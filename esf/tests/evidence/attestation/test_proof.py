@@ -413,3 +413,16 @@ def test_the_command_believes_refuses_and_says_what_it_cannot_read(honest, tmp_p
 
 def test_checkpoints_are_documents_of_their_own(honest):
     assert all(Checkpoint.parse(each.encode()) == each for each in honest.chain)
+
+
+def test_a_list_older_than_the_one_a_verifier_knows_of_is_refused(honest, tmp_path, capsys):
+    assert _verify(honest, least_revision=1).believed
+    assert _wrong(_verify(honest, least_revision=2)) == ("1 signatures", Reason.SUPERSEDED)
+    report = _verify(honest)
+    assert any("--least-revision" in sentence and "revision 1" in sentence for sentence in report.rests_on)
+    assert not any("--least-revision" in sentence for sentence in _verify(honest, least_revision=1).rests_on)
+    (tmp_path / "bundle").write_bytes(honest.bundle().encode())
+    (tmp_path / "root").write_bytes(honest.fleet.root.encode())
+    arguments = [str(tmp_path / "bundle"), "--root", str(tmp_path / "root"), "--least-revision"]
+    assert [main([*arguments, revision]) for revision in ("1", "2")] == [0, 1]
+    assert "[superseded]" in capsys.readouterr().out

@@ -28,7 +28,7 @@ def run(arguments: Sequence[str]) -> int:
         root = RootKeys.parse(_content(options.root))
         frames = None if options.frames is None else _content(options.frames)
         statements, seals = ([_content(path) for path in paths] for paths in (options.statement, options.seal))
-        report = verify_proof(_content(options.bundle), root, frames, statements, seals)
+        report = verify_proof(_content(options.bundle), root, frames, statements, seals, options.least_revision)
     except (EvidenceError, OSError) as error:
         if options.json:
             print(json.dumps({"believed": False, "unreadable": str(error)}, ensure_ascii=False, indent=2))
@@ -54,6 +54,12 @@ def _parser() -> argparse.ArgumentParser:
         "--statement", type=Path, action="append", default=[], metavar="FILE", help="a witness's statement that the bundle does not have"
     )
     parser.add_argument("--seal", type=Path, action="append", default=[], metavar="FILE", help="another seal of the site that was kept")
+    parser.add_argument(
+        "--least-revision",
+        type=int,
+        metavar="N",
+        help="of the trust list: the newest that was in the log when the day's witnesses were drawn",
+    )
     parser.add_argument("--json", action="store_true", help="every step as one JSON object on standard output")
     return parser
 

@@ -41,14 +41,16 @@ def verify_proof(
     frames: bytes | None = None,
     statements: Sequence[bytes] = (),
     seals: Sequence[bytes] = (),
+    least_revision: int | None = None,
 ) -> ProofReport:
     """Judge a proof bundle. EvidenceError where bytes cannot be read as what they should be.
 
     `frames` is the companion; `statements` are loose ones (`encode_statement`) and `seals` further seals of the site, which a bundle may
-    have left out and somebody kept.
+    have left out and somebody kept. `least_revision` is the trust list's that the verifier knows to have been in the log before the
+    beacon: no bundle shows that a list was the newest.
     """
     bundle = ProofBundle.parse(data)
-    verification = _Verification(bundle, root, ProofReport(root.hash, sha3_256(data).digest()))
+    verification = _Verification(bundle, root, ProofReport(root.hash, sha3_256(data).digest()), least_revision)
     verification.loose = [parse_statement(each) for each in statements]
     verification.further_seals = [Seal.decode(each) for each in seals]
     verification.frames = None if frames is None else parse_frames(frames)
@@ -65,6 +67,7 @@ class _Verification:
     bundle: ProofBundle
     root: RootKeys
     report: ProofReport
+    least_revision: int | None = None
     loose: list[tuple[EnrolledBytes, bytes]] = field(default_factory=list)
     further_seals: list[Seal] = field(default_factory=list)
     frames: tuple[bytes, ...] | None = None
@@ -107,6 +110,8 @@ class _Verification:
             self._step("signatures", [*checks, *([] if trust is None else [refused("drawn", Reason.WRONG_BEACON, missing)])])
             raise _StoppedError
         self.trust, self.drawn, self.site = trust, drawn, self.enrolments[0].enrolment
+        if self.least_revision is not None:
+            checks.append(_not_superseded(trust, self.least_revision))
         checks += judge_enrolment(self.enrolments[0], trust, time)
         checks.append(_same_site(self.site, self.day, self.attestation))
         last, signed = judge_checkpoint(Signed.parse(self.bundle.last_checkpoint), trust.clouds)
@@ -292,6 +297,9 @@ class _Verification:
     def _rests_on(self) -> None:
         number, say = self.drawn.number, self.report.rests_on.append
         say(f"The root keys given, SHA3-256 {self.root.hash.hex()}, which signed revision {self.trust.revision} of the trust list.")
+        if self.least_revision is None:
+            newest = f"That revision {self.trust.revision} was the newest list in the log before beacon {number}"
+            say(f"{newest}: give the newest revision's number with --least-revision.")
         say("That the bitstream which was provisioned is the one that runs.")
         say("That sensors tell the truth: witnesses prove publication and arithmetic.")
         if self.attestation.methodology == CUSTOM:
@@ -306,6 +314,13 @@ class _Verification:
         if previous is not None:
             say(f"That {parts} parts, less than a gram, were left over by attestation {previous.hex()}.")
         say(f"The energies of {len(self.attestation.history_mj)} days before, with which the day is compared: their own bundles.")
+
+
+def _not_superseded(trust: FleetTrust, least: int) -> Check:
+    name, text = "trust list not superseded", f"revision {trust.revision}; asked for is {least} at least"
+    if trust.revision < least:
+        return refused(name, Reason.SUPERSEDED, text, revision=trust.revision)
+    return passed(name, text, revision=trust.revision)
 
 
 def _same_site(site: Enrolment, day: Day, attestation: Attestation) -> Check:

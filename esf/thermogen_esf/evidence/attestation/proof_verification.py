@@ -153,12 +153,8 @@ class _Verification:
         return self._logged("trust list", trust_entry(self.trust.hash), where)
 
     def _beacon(self) -> Check:
-        """The beacon from the one before, and what it was made of where the bundle has it."""
+        """What the drawing beacon was made of. Without it a log could try contributions until it likes the beacon."""
         bundle, name = self.bundle, "beacon recomputed"
-        if not bundle.vrf_keys:
-            return undecided(
-                name, f"the bundle does not have the {self.drawn.contributors} sites' seals that made beacon {self.drawn.number}"
-            )
         if vrf_keys_root(bundle.vrf_keys) != self.trust.vrf_keys_root or len(bundle.vrf_keys) != self.trust.site_count:
             return refused(name, Reason.WRONG_BEACON, "the VRF keys given are not those of the trust list")
         seals = [Seal.decode(each) for each in bundle.contributions]
@@ -306,8 +302,7 @@ class _Verification:
             say("That the auditor who signed the methodology was right to: its constants are nobody else's.")
         if self.frames is None:
             say("Energy and gas are the witnesses' word: give the companion with --frames to recompute them.")
-        if not self.bundle.vrf_keys:
-            say(f"That beacon {number} follows from the seals of its checkpoint is the log's word: recompute it from the log.")
+        say(f"That beacon {number - 1} was there before the seals that made beacon {number} of it: monitors who kept its checkpoint.")
         say("That the log was not rewritten and held the day's root once: monitors who have its entries.")
         say("That no dissent was dropped: whoever has one can give it with --statement.")
         previous, parts = self.attestation.previous, self.attestation.carry_in

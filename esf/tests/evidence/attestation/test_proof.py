@@ -20,6 +20,7 @@ from thermogen_esf.evidence.attestation.proof_bundle import (
 )
 from thermogen_esf.evidence.attestation.proof_verification import verify_proof
 from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS, DayState, Label
+from thermogen_esf.evidence.attestation.seal import Seal
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.statement import Claims, Opinion, Statement, Why
 from thermogen_esf.evidence.attestation.trust import TRUST_CONTEXT
@@ -431,3 +432,24 @@ def test_a_list_older_than_the_one_a_verifier_knows_of_is_refused(honest, tmp_pa
     arguments = [str(tmp_path / "bundle"), "--root", str(tmp_path / "root"), "--least-revision"]
     assert [main([*arguments, revision]) for revision in ("1", "2")] == [0, 1]
     assert "[superseded]" in capsys.readouterr().out
+
+
+def test_two_seals_of_any_epoch_of_the_site_suspend_it_whoever_shows_them():
+    fleet = _fresh()
+    fleet.nodes[0].seal(20_700 * 96 - 1)
+    day = AttestedDay(fleet)
+    day.measure()
+    day.witness()
+    day.history_mj = (day.outcome.energy_mj,) * BASELINE_DAYS
+    del day.outcome
+
+    def other(epoch, root):
+        return SealingNode.named(day.node.name).seal(epoch, root=root.ljust(32)).encode()
+
+    long_before = 20_700 * 96 - 9_600
+    for epoch in (day.day.opening.epoch, day.day.seals[1].epoch, day.day.closing.epoch):
+        assert _wrong(_verify(day, seals=[other(epoch, b"one")])) == ("3 quorum", Reason.TWO_SEALS)
+    assert _verify(day, seals=[other(long_before, b"one"), other(long_before, b"one")]).believed
+    assert _wrong(_verify(day, seals=[other(long_before, b"one"), other(long_before, b"two")])) == ("3 quorum", Reason.TWO_SEALS)
+    unproven = replace(Seal.decode(other(long_before, b"one")), root=bytes(32)).encode()
+    assert _verify(day, seals=[unproven, other(long_before, b"one")]).believed

@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--statement", type=Path, action="append", default=[], metavar="FILE", help="a witness's statement that the bundle does not have"
     )
-    parser.add_argument("--seal", type=Path, action="append", default=[], metavar="FILE", help="another seal of the site that was kept")
+    parser.add_argument(
+        "--seal", type=Path, action="append", default=[], metavar="FILE", help="another seal of the site that was kept, of any epoch"
+    )
     parser.add_argument(
         "--least-revision",
         type=int,

@@ -18,6 +18,7 @@ from ..errors import EvidenceError
 from ..trust import valid_at
 from .attested import ATTESTATION_CONTEXT, Attestation
 from .beacon import judge_contributions
+from .chain import two_seals
 from .day import Day, judge_day
 from .draw import Drawing, drawing_checkpoint, judge_drawing
 from .enrolment import Enrolled, Enrolment, judge_enrolment, vrf_keys_root
@@ -195,14 +196,11 @@ class _Verification:
         )
 
     def _suspended(self) -> bool:
-        by_epoch = {seal.epoch: seal for seal in self.day.seals}
-        return any(
-            seal.site == self.day.site
-            and seal.epoch in by_epoch
-            and seal.alpha != by_epoch[seal.epoch].alpha
-            and seal.proven_by(self.site.vrf_key)
-            for seal in self.further_seals
-        )
+        """Two proven seals of one epoch, whichever: those that the bundle has were proven before."""
+        day, key = self.day, self.site.vrf_key
+        proven = [seal for seal in self.further_seals if seal.site == day.site and seal.proven_by(key)]
+        opening = () if day.opening is None else (day.opening,)
+        return two_seals((*opening, *day.seals, day.closing, *proven)) is not None
 
     def _merkle_roots(self) -> None:
         hashes, frames = self.bundle.batch_hashes, self.frames

@@ -453,3 +453,23 @@ def test_two_seals_of_any_epoch_of_the_site_suspend_it_whoever_shows_them():
     assert _wrong(_verify(day, seals=[other(long_before, b"one"), other(long_before, b"two")])) == ("3 quorum", Reason.TWO_SEALS)
     unproven = replace(Seal.decode(other(long_before, b"one")), root=bytes(32)).encode()
     assert _verify(day, seals=[unproven, other(long_before, b"one")]).believed
+
+
+def test_a_day_under_a_demonstration_list_says_so(honest, tmp_path, capsys):
+    fleet = _fresh()
+    fleet.__dict__["trust"] = replace(fleet.trust, demonstration=True)
+    day = AttestedDay(fleet)
+    day.measure()
+    day.witness()
+    day.history_mj = (day.outcome.energy_mj,) * BASELINE_DAYS
+    del day.outcome
+    report = _verify(day)
+    assert report.believed and report.to_json()["demonstration"] is True
+    assert any(sentence.startswith("Demonstration credit") for sentence in report.rests_on)
+    (tmp_path / "bundle").write_bytes(day.bundle().encode())
+    (tmp_path / "root").write_bytes(fleet.root.encode())
+    assert main([str(tmp_path / "bundle"), "--root", str(tmp_path / "root")]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("BELIEVED")]
+    assert "demonstration" in line.lower()
+    own = _verify(honest)
+    assert own.to_json()["demonstration"] is False and not any("emonstration" in sentence for sentence in own.rests_on)

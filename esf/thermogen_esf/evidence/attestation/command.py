@@ -93,8 +93,9 @@ def _result(report: ProofReport) -> list[str]:
     wrong, attestation = report.first_wrong, report.attestation
     if wrong is not None or attestation is None:
         return ["REFUSED, first wrong:", *([] if wrong is None else [_line(wrong)])]
+    demonstration = ", DEMONSTRATION" if report.demonstration else ""
     return [
-        f"BELIEVED: {tonnes(attestation.amount)} t CO2e of {attestation.site}, day {attestation.day}, {attestation.label}",
+        f"BELIEVED: {tonnes(attestation.amount)} t CO2e of {attestation.site}, day {attestation.day}, {attestation.label}{demonstration}",
         "This rests on:",
         *(f"  - {sentence}" for sentence in report.rests_on),
     ]

@@ -111,6 +111,7 @@ class _Verification:
             self._step("signatures", [*checks, *([] if trust is None else [refused("drawn", Reason.WRONG_BEACON, missing)])])
             raise _StoppedError
         self.trust, self.drawn, self.site = trust, drawn, self.enrolments[0].enrolment
+        self.report.demonstration = trust.demonstration
         if self.least_revision is not None:
             checks.append(_not_superseded(trust, self.least_revision))
         checks += judge_enrolment(self.enrolments[0], trust, time)
@@ -290,6 +291,8 @@ class _Verification:
 
     def _rests_on(self) -> None:
         number, say = self.drawn.number, self.report.rests_on.append
+        if self.trust.demonstration:
+            say("Demonstration credit: the root keys signed a demonstration list, under which simulated sites are believed.")
         say(f"The root keys given, SHA3-256 {self.root.hash.hex()}, which signed revision {self.trust.revision} of the trust list.")
         if self.least_revision is None:
             newest = f"That revision {self.trust.revision} was the newest list in the log before beacon {number}"

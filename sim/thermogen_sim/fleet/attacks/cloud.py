@@ -12,7 +12,7 @@ from thermogen_esf.evidence.approval import Approval, Decision
 from thermogen_esf.evidence.attestation.attested import Attestation
 from thermogen_esf.evidence.attestation.beacon import beacon, contributions, contributions_hash, judge_contributions
 from thermogen_esf.evidence.attestation.enrolment import vrf_keys
-from thermogen_esf.evidence.attestation.log import Checkpoint, EntryKind, day_entry, judge_growth, trust_entry
+from thermogen_esf.evidence.attestation.log import Checkpoint, EntryKind, day_entry, judge_day_logged_once, judge_growth, trust_entry
 from thermogen_esf.evidence.attestation.log import Log as EntryLog
 from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle, encode_frames, encode_statement, parse_frames
 from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS, Label
@@ -178,8 +178,7 @@ def _root_logged_twice(world: World) -> Trial:
     day.hear()
     shown = [each for each in day.chain if each.number >= before.number]
     bundle = day.bundle(checkpoints=tuple(each.encode() for each in shown), trust_entry=day.entry(day.trust_index, before))
-    twice = day.log.entries.count(day_entry(day.day)) > 1
-    monitor = Judged(False, "the log's entries: the root is there twice") if twice else Judged(True, "believed")
+    monitor = Judged.of([judge_day_logged_once(day.day, day.day_index, day.log.entries)])
     return Trial(said(day), str(day.outcome.state), judged_bundle(day, bundle), kept=monitor)
 
 

@@ -134,11 +134,12 @@ class Broker:
 
 
 class CloudStub:
-    """Stores what a site sends and receipts it. `receipting` False keeps the receipts back."""
+    """Stores what a site sends and receipts it. `receipting` False keeps the receipts back, and of `unreceipted` those for ever."""
 
     def __init__(self, port: int, site: str) -> None:
         self.key = SigningKey.from_seed(bytes(31) + b"C")
         self.receipting = True
+        self.unreceipted: set[bytes] = set()
         self.site = site
         self.received: list[tuple[str, bytes]] = []
         self._lock = threading.Lock()
@@ -212,7 +213,7 @@ class CloudStub:
         kind = message.topic.rpartition("/")[2]
         with self._lock:
             self.received.append((kind, bytes(message.payload)))
-        if kind in ("batch", "writes", "seals", "statement") and self.receipting:
+        if kind in ("batch", "writes", "seals", "statement") and self.receipting and bytes(message.payload) not in self.unreceipted:
             self.send("receipt", self.receipt_for(bytes(message.payload)))
 
 

@@ -131,6 +131,23 @@ def test_seals_and_statements_go_up_until_they_are_receipted(harness: Harness) -
     assert harness.alerts == []
 
 
+def test_what_the_cloud_never_receipts_holds_up_nothing_else(harness: Harness) -> None:
+    outbox = Outbox(harness.buffer.database)
+    stuck = [b"seal %3d" % number for number in range(2 * WINDOW)]
+    for message in stuck:
+        outbox.store("seals", message.ljust(186))
+    harness.cloud.unreceipted = {message.ljust(186) for message in stuck}
+    harness.until(lambda: len(set(harness.cloud.of_kind("seals"))) >= WINDOW, "the window is full")
+    outbox.store("statement", b"a statement")
+    outbox.store("seals", b"a newer seal".ljust(186))
+    harness.until(lambda: harness.cloud.of_kind("statement"), "the statement goes past the seals")
+    harness.until(lambda: len(outbox.waiting(99)) == len(stuck), "the newer seal has its receipt")
+    sent = len(harness.cloud.of_kind("seals"))
+    harness.until(lambda: len(harness.cloud.of_kind("seals")) > sent + WINDOW, "those before it are sent again")
+    harness.cloud.unreceipted = set()
+    harness.until(lambda: not outbox.waiting(9), "the receipts let all go")
+
+
 def test_batches_go_in_order_and_are_let_go_by_receipts_only(harness: Harness) -> None:
     harness.cloud.receipting = False
     harness.seal(WINDOW + 4)

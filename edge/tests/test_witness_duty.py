@@ -10,7 +10,9 @@ from thermogen_edge.buffer.outbox import Outbox
 from thermogen_edge.host_link.transport import HostLinkError
 from thermogen_edge.sealer import SealCollector
 from thermogen_edge.witness_duty import AT_ONCE, MOST_DUTIES, SPARE_S, WitnessDuty
+from thermogen_esf.evidence.attestation.draw import WINDOW_S
 from thermogen_esf.evidence.attestation.exchange import Announcement, encode_published, parse_request
+from thermogen_esf.evidence.attestation.seal import Seal
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.statement import Opinion, Statement, Why, judge_statement
 from thermogen_sim.fleet.attacks import World
@@ -54,14 +56,16 @@ class Duty:
             given = [self.day.batches[epoch]] if batches is None else batches(epoch)
             self.duty.published(encode_published(site, epoch, given))
 
-    def until_said(self):
+    def until_said(self, after=0):
+        """The statement after so many others."""
+
         def said():
             self.duty.step()
             self.answer()
-            return self.outbox.waiting(1)
+            return len(self.outbox.waiting(9)) > after
 
         wait_until(said, "a statement is made")
-        ((_, kind, message),) = self.outbox.waiting(9)
+        ((_, kind, message),) = self.outbox.waiting(9)[after:]
         assert kind == "statement"
         return Signed.parse(message)
 
@@ -122,13 +126,75 @@ def test_batches_that_do_not_come_in_time_are_an_abstention(duty):
     assert (statement.opinion, statement.why) == (Opinion.ABSTAIN, Why.NOT_FETCHED)
 
 
+def another(day, epoch):
+    """A second batch of an epoch, which the site signed too."""
+    return replace(day.before[epoch], batches=[]).epoch(epoch, day.leaves - 1, bend=day.hashes)
+
+
 def test_two_batches_of_an_epoch_are_a_dissent(duty):
     duty.duty.announced(duty.announced.encode())
     duty.duty.step()
     duty.duty.step()
-    duty.answer(lambda epoch: [duty.day.batches[epoch], duty.day.batches[max(duty.day.batches)]])
+    duty.answer(lambda epoch: [duty.day.batches[epoch], another(duty.day, epoch)])
     statement = Statement.parse(duty.until_said().document)
     assert (statement.opinion, statement.why) == (Opinion.DISSENT, Why.TWO_BATCHES)
+
+
+def announcements_of_a_brokers_own(duty):
+    """The same drawing, with seals that are not the log's around the day."""
+    day = duty.day.day
+    raw = bytearray(day.closing.encode())
+    raw[-1] ^= 1
+    later = duty.day.node.seal(day.closing.epoch + 1)
+    for closing in (Seal.decode(bytes(raw)), later):
+        yield replace(duty.announced, day=replace(day, closing=closing))
+
+
+def test_seals_that_a_broker_made_up_are_not_judged_and_the_clouds_own_still_are(duty):
+    for forged in announcements_of_a_brokers_own(duty):
+        assert forged.drawing == duty.announced.drawing
+        duty.duty.announced(forged.encode())
+        duty.duty.step()
+    assert duty.sealer.draws == 0
+    duty.duty.announced(duty.announced.encode())
+    assert Statement.parse(duty.until_said().document).opinion is Opinion.AGREE
+
+
+def test_what_the_site_did_not_sign_for_the_epoch_is_not_judged(duty):
+    batches = duty.day.batches
+    duty.duty.announced(duty.announced.encode())
+    duty.duty.step()
+    duty.duty.step()
+    duty.answer(lambda _epoch: [b"junk", batches[max(batches)][:-9] + bytes(9)])
+    duty.duty.step()
+    duty.answer(lambda epoch: [b"junk", batches[epoch], batches[min(set(batches) - {epoch})]])
+    assert Statement.parse(duty.until_said().document).opinion is Opinion.AGREE
+
+
+def test_batches_that_nobody_signed_are_an_abstention(duty):
+    duty.duty.announced(duty.announced.encode())
+    for _ in range(5):
+        duty.duty.step()
+        duty.answer(lambda _epoch: [b"junk"])
+    duty.sent, duty.linked = [], False
+    duty.now = duty.announced.until - SPARE_S
+    statement = Statement.parse(duty.until_said().document)
+    assert (statement.opinion, statement.why) == (Opinion.ABSTAIN, Why.NOT_FETCHED)
+
+
+def test_drawings_that_are_announced_for_ever_are_over_when_a_window_is(duty):
+    for number in range(MOST_DUTIES):
+        duty.duty.announced(replace(duty.announced, beacon=bytes([number]) * 32, until=4_000_000_000).encode())
+    duty.duty.step()
+    duty.now += WINDOW_S + 2 * SPARE_S
+
+    def over():
+        duty.duty.step()
+        return len(duty.outbox.waiting(9)) == MOST_DUTIES
+
+    wait_until(over, "all abstain")
+    duty.duty.announced(replace(duty.announced, until=duty.now + WINDOW_S).encode())
+    assert Statement.parse(duty.until_said(MOST_DUTIES).document).opinion is Opinion.AGREE
 
 
 def test_a_busy_node_is_asked_again_and_one_that_does_not_answer_keeps_the_duty(duty, monkeypatch):

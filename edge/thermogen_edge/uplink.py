@@ -1,7 +1,8 @@
 """Upload: batches in order through a small window, each kept until the cloud's own receipt; answers and alerts beside them.
 
 A broker's acknowledgement is not a receipt: it may have the batch in memory only. A batch that the broker has taken and the cloud has not
-receipted is sent again, after THERMOGEN_RETRY_S and then ever more seldom; a new connection begins anew.
+receipted is sent again, after THERMOGEN_RETRY_S and then ever more seldom; a new connection begins anew. Seals and statements that the
+cloud does not take give way to those after them.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from .buffer.write_log import WriteLog
 from .commands import Commands
 from .mqtt_link import Incoming, MqttLink
 from .receipts import Receipts
+from .sealer import SEALS
 from .site_time import SiteTime
+from .witness_duty import STATEMENT
 
 WINDOW = 8
 """Batches under way at once: 400 kB, more than a satellite link's delay times its rate."""
 LONGEST_RETRY_FACTOR = 16
+TRIES = 3
+"""Of a seal or a statement without a receipt; then those after it have their turn, and it comes again when they had."""
 _log = logging.getLogger(__name__)
 
 
@@ -34,6 +39,7 @@ class _Sent:
     connection: int
     at_s: float
     retry_s: float
+    tries: int = 1
 
 
 class Uplink:
@@ -52,6 +58,8 @@ class Uplink:
         self._takers = dict(takers or {})
         self._outbox = Outbox(buffer.database)
         self._attested: dict[int, _Sent] = {}
+        self._passed = {STATEMENT: 0, SEALS: 0}
+        """By kind, the more urgent first: the last number that was tried in vain."""
         self._link = link
         self._buffer = buffer
         self._command_log = CommandLog(buffer.database)
@@ -134,13 +142,30 @@ class Uplink:
                 self._writes[number] = _Sent(info, self._link.connections, time.monotonic(), retry_s)
 
     def _send_attested(self) -> None:
-        waiting = self._outbox.waiting(WINDOW)
-        numbers = {number for number, _, _ in waiting}
+        waiting = [(kind, *each) for kind in self._passed for each in self._next(kind)]
+        numbers = {number for _, number, _ in waiting}
         self._attested = {number: sent for number, sent in self._attested.items() if number in numbers}
-        for number, kind, message in waiting:
-            retry_s = self._due(self._attested.get(number), f"{kind} {number}")
+        for kind, number, message in waiting:
+            before = self._attested.get(number)
+            retry_s = self._due(before, f"{kind} {number}")
             if retry_s is not None and (info := self._link.publish(kind, message, 1)) is not None:
-                self._attested[number] = _Sent(info, self._link.connections, time.monotonic(), retry_s)
+                tries = 1 if before is None else before.tries + 1
+                self._attested[number] = _Sent(info, self._link.connections, time.monotonic(), retry_s, tries)
+
+    def _next(self, kind: str) -> list[tuple[int, bytes]]:
+        """The window of a kind, once what was tried often enough at its head has gone to the end."""
+        waiting = self._outbox.next(kind, self._passed[kind], WINDOW)
+        for number, _ in waiting:
+            sent = self._attested.get(number)
+            if sent is None or sent.tries < TRIES or not self._is_late(sent):
+                break
+            _log.warning("%s %d has no receipt after %d tries; those after it have their turn", kind, number, sent.tries)
+            self._passed[kind] = number
+        return self._outbox.next(kind, self._passed[kind], WINDOW)
+
+    def _is_late(self, sent: _Sent) -> bool:
+        on_this_connection = sent.connection == self._link.connections and sent.info.is_published()
+        return on_this_connection and time.monotonic() - sent.at_s >= sent.retry_s
 
     def _due(self, sent: _Sent | None, what: str) -> float | None:
         """How long to wait for the receipt of what is sent now; None where it is not to be sent now."""

@@ -3,6 +3,9 @@
     announced ──▶ drawn ──▶ fetching ──▶ judging ──▶ said
         └─ not drawn          └─ the window ends: an abstention
 
+A broker can write all that comes here. What it made up is not judged: neither seals that are not proven and chained, since no log holds
+them, nor batches that the site did not sign for the epoch. It can keep back, and then this site abstains.
+
 Judging a day takes a second or more: it is done on a thread of its own, and everything else in the daemon's own. Nothing is kept over a
 restart: the cloud announces a drawing again while its window is open.
 """
@@ -12,11 +15,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from thermogen_esf import vrf
-from thermogen_esf.evidence.attestation.draw import Drawing, eligible, is_drawn
+from thermogen_esf.evidence.attestation.day import judge_day
+from thermogen_esf.evidence.attestation.draw import WINDOW_S, Drawing, eligible, is_drawn
+from thermogen_esf.evidence.attestation.enrolment import Enrolment
 from thermogen_esf.evidence.attestation.exchange import Announcement, ExchangeError, encode_request, parse_published
+from thermogen_esf.evidence.attestation.recompute import signed_for
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.signatures import SigningKey
 
@@ -33,8 +39,10 @@ MOST_DUTIES = 4
 """Days that are witnessed at once: some 20 MB. One more is left to the other witnesses."""
 AT_ONCE = 4
 """Epochs that are asked for at a time."""
+MOST_DIFFERENT = 2
+"""Batches of an epoch that are kept: two are as wrong as eight."""
 SPARE_S = 60
-"""Before the window's end: a statement has to be in a checkpoint by then."""
+"""Before the window's end: a statement has to be in a checkpoint by then. As much may the clocks of cloud and site differ."""
 MOST_REMEMBERED = 1_000
 
 
@@ -86,7 +94,8 @@ class WitnessDuty:
         self._judging = ThreadPoolExecutor(1, "witness")
 
     def announced(self, message: bytes) -> None:
-        """Takes an announcement; one that is not of a site of the trust list, is over, or was taken already changes nothing."""
+        """Takes an announcement; one that is not of a site of the trust list or not of its seals, is over, or was taken already changes
+        nothing."""
         try:
             announced = Announcement.parse(message)
         except ExchangeError as error:
@@ -100,18 +109,32 @@ class WitnessDuty:
         elif len(self._duties) >= MOST_DUTIES:
             _log.warning("%d days are being witnessed; day %d of %s is left to others", MOST_DUTIES, drawing.day, announced.site)
         elif self._clock() < announced.until - SPARE_S:
-            self._duties[drawing] = _Duty(announced)
+            self._take(announced, named)
+
+    def _take(self, announced: Announcement, named: Enrolment) -> None:
+        wrong = next((check for check in judge_day(announced.day, named.vrf_key) if not check.passed), None)
+        if wrong is not None:
+            _log.warning("day %d of %s is announced with seals that are not the log's: %s", announced.day.number, named.name, wrong.detail)
+            return
+        latest = self._clock() + WINDOW_S + SPARE_S
+        self._duties[announced.drawing] = _Duty(replace(announced, until=min(announced.until, latest)))
 
     def published(self, message: bytes) -> None:
-        """Takes the batches of an epoch that were asked for."""
+        """Takes the batches of an epoch that were asked for; where the site signed none of them they are asked for again."""
         try:
             site, epoch, batches = parse_published(message)
         except ExchangeError as error:
             _log.warning("batches that were asked for do not read: %s", error)
             return
         for duty in self._duties.values():
-            if duty.announced.drawing.site == site and epoch in duty.asked and batches:
-                duty.batches.setdefault(epoch, batches)
+            if duty.announced.drawing.site != site or epoch not in duty.asked or epoch in duty.batches or not batches:
+                continue
+            signed = signed_for(self._trust.sites[duty.announced.site], epoch, batches)
+            if signed:
+                duty.batches[epoch] = signed[:MOST_DIFFERENT]
+            else:
+                _log.warning("what came for epoch %d of %s was not signed by it", epoch, duty.announced.site)
+                duty.asked.discard(epoch)
 
     def step(self) -> None:
         """Moves every duty on. HostLinkError where the node does not answer: it is asked again."""

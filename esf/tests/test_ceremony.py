@@ -1,9 +1,12 @@
 """The ceremony: people who trust no machine but their own make one list, and whoever is too few, or signs another list, is told."""
 
 import json
+from dataclasses import replace
+from hashlib import sha3_256
 from pathlib import Path
 
 import pytest
+from thermogen_esf.ceremony.listing import site_lines
 from thermogen_esf.command import main
 from thermogen_esf.evidence.attestation.enrolment import Enrolment, enrolled, judge_enrolment
 from thermogen_esf.evidence.attestation.signed import Signed
@@ -189,6 +192,57 @@ def test_the_next_list_carries_over_what_the_signed_one_names_and_says_what_chan
     assert ceremony.step("show", ceremony / "next.json", *context, *previous) == 0
     assert f"+ approver alice as approver key {second.approvers[0].key_id.hex()} valid {NOW} to {NOW}" in capsys.readouterr().out
     assert ceremony.step("show", ceremony / "next.json", *context) == 1  # without the one that it follows
+
+
+def test_a_holder_reads_every_field_of_a_site(ceremony: Ceremony, capsys: pytest.CaptureFixture[str]) -> None:
+    ceremony.first_list()
+    site = Enrolment.parse((ceremony / "sites" / "tz-0001.json").read_bytes())
+    capsys.readouterr()
+    context = ("--pin", ceremony / "root.json", "--enrolments", ceremony / "sites")
+    assert ceremony.step("show", ceremony / "list.json", *context) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("site ")]
+    for name, value in site.values().items():
+        long = name in ("public_key", "certificate")
+        shown = sha3_256(getattr(site, name)).hexdigest() if long else str(value)
+        assert name in ("version", "valid_to") or shown in line, name
+    changes = {
+        "public_key": SigningKey.generate().public_key,
+        "profile_hash": bytes(8),
+        "calibration_hash": bytes(8),
+        "gateware": site.gateware[:31] + b"x",
+        "channels": 13,
+        "nameplate_w": 1_141,
+        "hot_fluid": "ethylene-glycol-50",
+        "cold_fluid": "therminol-vp1",
+        "clocks_per_site_second": 1,
+        "valid_from": 1,
+        "valid_to": NOW + 1,
+        "certificate": bytes(4_627),
+    }
+    for name, value in changes.items():
+        assert site_lines([replace(site, **{name: value})]) != site_lines([site]), name
+
+
+def test_a_site_that_changed_since_the_list_before_is_shown(ceremony: Ceremony, capsys: pytest.CaptureFixture[str]) -> None:
+    first = ceremony.first_list()
+    assert ceremony.sign("rita", first) == ceremony.sign("ruth", first) == 0
+    assert ceremony.combine("rita", "ruth") == 0
+    before, path = ceremony / "before", ceremony / "sites" / "tz-0001.json"
+    before.mkdir()
+    old = Enrolment.parse(path.read_bytes())
+    (before / path.name).write_bytes(old.encode())
+    new = replace(old, public_key=SigningKey.generate().public_key)
+    path.write_bytes(new.encode())
+    previous = ("--previous", ceremony / "trust.signed")
+    assert ceremony.list(*previous, out="next.json") == 0
+    shown = ("show", ceremony / "next.json", "--pin", ceremony / "root.json", "--enrolments", ceremony / "sites", *previous)
+    capsys.readouterr()
+    assert ceremony.step(*shown, "--previous-enrolments", before) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line[:6] in ("- site", "+ site")] == [f"- {site_lines([old])[0]}", f"+ {site_lines([new])[0]}"]
+    assert ceremony.step(*shown) == 0
+    assert "--previous-enrolments" in capsys.readouterr().out
+    assert ceremony.step(*shown, "--previous-enrolments", ceremony / "sites") == 1  # not those that the list before is over
 
 
 def test_nothing_is_written_over(ceremony: Ceremony, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,11 @@ class Outbox:
         found = self._database.rows("SELECT number, kind, message FROM outbox ORDER BY number LIMIT ?", count)
         return [(number, kind, message) for number, kind, message in found]
 
+    def next(self, kind: str, after: int, count: int) -> list[tuple[int, bytes]]:
+        """`count` messages of a kind, those after number `after` first and then those up to it: number, bytes."""
+        order = "SELECT number, message FROM outbox WHERE kind = ? ORDER BY number <= ?, number LIMIT ?"
+        return [(number, message) for number, message in self._database.rows(order, kind, after, count)]
+
     def receipted(self, hash_: bytes) -> bool:
         """Lets go of the message with that hash; whether there was one."""
         with self._database.transaction():

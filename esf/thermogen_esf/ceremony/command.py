@@ -11,7 +11,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha3_256
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from ..evidence.record import Record
 from ..evidence.trust import NAME, PRODUCT_CLOCKS_PER_SITE_SECOND, ROLE_APPROVER, ApproverKey, NamedKey
 from ..keyfile import KeyFileError, load_private, load_public_key, save_private
 from ..signatures import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, SigningKey
-from .listing import Changes, combine, description, differences, judge_list, next_list, site_lines
+from .listing import Changes, combine, description, differences, judge_list, judge_previous_sites, next_list, site_lines
 
 MOST_FILE_BYTES = 64 << 20
 LEAST_FINGERPRINT = 16
@@ -171,6 +171,9 @@ def _add_pin(parser: argparse.ArgumentParser) -> None:
 def _add_context(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--enrolments", required=True, type=Path, metavar="DIR", help="every site's enrolment, a .json file each")
     parser.add_argument("--previous", type=Path, metavar="SIGNED", help="the signed list before this one [this is the first]")
+    parser.add_argument(
+        "--previous-enrolments", type=Path, metavar="DIR", help="the enrolments of the list before, to see which sites changed"
+    )
 
 
 def _guarded(run: Run, options: argparse.Namespace) -> int:
@@ -296,8 +299,19 @@ def _read_list(options: argparse.Namespace) -> tuple[FleetTrust, list[Check]]:
     print("\n".join((*description(trust), *site_lines(enrolments))))
     if previous is not None:
         print("\n".join(("", "since the list before:", *differences(description(previous), description(trust)))))
+        checks += _changed_sites(options, previous, enrolments)
     print("\n".join(("", *map(_line, checks), f"SHA3-256 {trust.hash.hex()}")))
     return trust, checks
+
+
+def _changed_sites(options: argparse.Namespace, previous: FleetTrust, enrolments: Sequence[Enrolment]) -> list[Check]:
+    """Shows which sites changed, where their enrolments in the list before are given."""
+    if options.previous_enrolments is None:
+        print("which sites changed is not shown: give the enrolments of the list before with --previous-enrolments")
+        return []
+    before = _enrolments(options.previous_enrolments)
+    print("\n".join(differences(site_lines(before), site_lines(enrolments)) or ["no site changed"]))
+    return [judge_previous_sites(previous, before)]
 
 
 def _combine(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha3_256
 from typing import TypeVar
 
 from ..evidence.attestation.enrolment import Enrolment, enrolled, judge_enrolment, ordered, sites_root, vrf_keys, vrf_keys_root
@@ -120,8 +121,12 @@ def _follows(trust: FleetTrust, previous: FleetTrust | None) -> Check:
     return passed(name, "the first list" if previous is None else f"revision {previous.revision}, {previous.hash.hex()}")
 
 
-def _sites(trust: FleetTrust, entries: Sequence[Enrolment]) -> Check:
-    name = "sites are those given"
+def judge_previous_sites(previous: FleetTrust, enrolments: Sequence[Enrolment]) -> Check:
+    """Whether the enrolments that a list is compared with are those of the list before it."""
+    return _sites(previous, ordered(enrolments), "sites before are those given")
+
+
+def _sites(trust: FleetTrust, entries: Sequence[Enrolment], name: str = "sites are those given") -> Check:
     found = (len(entries), sites_root(entries), vrf_keys_root(vrf_keys(entries)))
     if found != (trust.site_count, trust.sites_root, trust.vrf_keys_root):
         text = f"the list is over {trust.site_count} sites with root {trust.sites_root.hex()}; given are {found[0]} with {found[1].hex()}"
@@ -142,10 +147,13 @@ def description(trust: FleetTrust) -> list[str]:
 
 
 def site_lines(enrolments: Iterable[Enrolment]) -> list[str]:
-    """The sites for the person who is to sign, a line a site."""
+    """The sites for the person who is to sign, a line a site with every field; of key and certificate, which are long, SHA3-256."""
     return [
-        f"site {each.name} of {each.operator}, board {each.board_serial}, VRF key {each.vrf_key.hex()},"
-        f" gateware {each.gateware.hex()[:16]}…, {each.nameplate_w} W, provisioned by {each.provisioner} at {each.provisioned_at}"
+        f"site {each.name} of {each.operator}, board {each.board_serial}, VRF key {each.vrf_key.hex()}, gateware {each.gateware.hex()},"
+        f" public key {_digest(each.public_key)}, profile {each.profile_hash.hex()}, calibration {each.calibration_hash.hex()},"
+        f" {each.nameplate_w} W, {each.channels} channels, hot {each.hot_fluid}, cold {each.cold_fluid},"
+        f" {each.clocks_per_site_second} clocks a second, valid {_validity(each)},"
+        f" provisioned by {each.provisioner} at {each.provisioned_at}, certificate {_digest(each.certificate)}"
         for each in enrolments
     ]
 
@@ -167,7 +175,11 @@ def combine(parts: Sequence[Signed]) -> Signed:
     return Signed(documents.pop(), tuple(by_key[key] for key in sorted(by_key)))
 
 
-def _validity(entry: NamedKey | ApproverKey | Gateware) -> str:
+def _digest(data: bytes) -> str:
+    return sha3_256(data).hexdigest()
+
+
+def _validity(entry: NamedKey | ApproverKey | Gateware | Enrolment) -> str:
     return f"{entry.valid_from} to {'now on' if entry.valid_to is None else entry.valid_to}"
 
 

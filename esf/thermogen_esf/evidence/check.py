@@ -55,6 +55,7 @@ class Reason(enum.StrEnum):
     TWO_SEALS = "two-seals"
     SEAL_WITHHELD = "seal-withheld"
     WRONG_ROOT_KEYS = "wrong-root-keys"
+    SUPERSEDED = "superseded"
     UNKNOWN_GATEWARE = "unknown-gateware"
     NOT_PROVISIONED = "not-provisioned"
     WRONG_BEACON = "wrong-beacon"

@@ -17,7 +17,7 @@ from thermogen_esf.evidence.attestation.enrolment import vrf_keys
 from thermogen_esf.evidence.attestation.log import Checkpoint, Log, day_entry, seal_entry, statement_entry, trust_entry
 from thermogen_esf.evidence.attestation.proof_bundle import EnrolledBytes, Entry, ProofBundle, StatementBytes, encode_frames
 from thermogen_esf.evidence.attestation.quorum import Findings, Outcome, decide
-from thermogen_esf.evidence.attestation.recompute import Recomputed, recompute_day
+from thermogen_esf.evidence.attestation.recompute import Recomputed, recompute_day, signed_for
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.statement import Opinion, Statement, judge_statement
 from thermogen_esf.evidence.catalogue import rule
@@ -129,8 +129,9 @@ class AttestedDay:
 
     @property
     def published(self) -> dict[int, list[bytes]]:
-        """All batches that a witness can fetch, by epoch."""
-        return {epoch: [batch, *self.further.get(epoch, [])] for epoch, batch in self.batches.items()}
+        """All batches that a witness takes of what it can fetch, by epoch."""
+        fetched = {epoch: [batch, *self.further.get(epoch, [])] for epoch, batch in self.batches.items()}
+        return {epoch: list(signed_for(self.enrolment, epoch, batches)) for epoch, batches in fetched.items()}
 
     @cached_property
     def recomputed(self) -> Recomputed:

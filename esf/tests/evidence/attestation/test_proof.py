@@ -20,6 +20,7 @@ from thermogen_esf.evidence.attestation.proof_bundle import (
 )
 from thermogen_esf.evidence.attestation.proof_verification import verify_proof
 from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS, DayState, Label
+from thermogen_esf.evidence.attestation.seal import Seal
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.statement import Claims, Opinion, Statement, Why
 from thermogen_esf.evidence.attestation.trust import TRUST_CONTEXT
@@ -205,9 +206,14 @@ def test_a_beacon_made_of_other_seals_than_shown_is_refused(honest):
     assert _wrong(_verify(honest, honest.bundle(vrf_keys=keys[:-1]))) == ("2 VRF proofs", Reason.WRONG_BEACON)
 
 
-def test_a_bundle_without_what_the_beacon_was_made_of_says_that_it_rests_on_the_log(honest):
-    report = _verify(honest, honest.bundle(vrf_keys=(), contributions=()))
-    assert report.believed and any("beacon" in sentence for sentence in report.rests_on)
+def test_a_bundle_without_what_the_beacon_was_made_of_is_refused(honest):
+    for left_out in ({"vrf_keys": (), "contributions": ()}, {"vrf_keys": ()}, {"contributions": ()}):
+        assert _wrong(_verify(honest, honest.bundle(**left_out))) == ("2 VRF proofs", Reason.WRONG_BEACON)
+
+
+def test_of_each_site_the_newest_seal_is_enough_to_recompute_a_beacon(honest):
+    older = honest.fleet.nodes[1].seal(honest.day.closing.epoch - 1).encode()
+    assert _verify(honest, honest.bundle(contributions=(older, *honest.bundle().contributions))).believed
 
 
 def test_a_checkpoint_left_out_is_refused(honest):
@@ -413,3 +419,57 @@ def test_the_command_believes_refuses_and_says_what_it_cannot_read(honest, tmp_p
 
 def test_checkpoints_are_documents_of_their_own(honest):
     assert all(Checkpoint.parse(each.encode()) == each for each in honest.chain)
+
+
+def test_a_list_older_than_the_one_a_verifier_knows_of_is_refused(honest, tmp_path, capsys):
+    assert _verify(honest, least_revision=1).believed
+    assert _wrong(_verify(honest, least_revision=2)) == ("1 signatures", Reason.SUPERSEDED)
+    report = _verify(honest)
+    assert any("--least-revision" in sentence and "revision 1" in sentence for sentence in report.rests_on)
+    assert not any("--least-revision" in sentence for sentence in _verify(honest, least_revision=1).rests_on)
+    (tmp_path / "bundle").write_bytes(honest.bundle().encode())
+    (tmp_path / "root").write_bytes(honest.fleet.root.encode())
+    arguments = [str(tmp_path / "bundle"), "--root", str(tmp_path / "root"), "--least-revision"]
+    assert [main([*arguments, revision]) for revision in ("1", "2")] == [0, 1]
+    assert "[superseded]" in capsys.readouterr().out
+
+
+def test_two_seals_of_any_epoch_of_the_site_suspend_it_whoever_shows_them():
+    fleet = _fresh()
+    fleet.nodes[0].seal(20_700 * 96 - 1)
+    day = AttestedDay(fleet)
+    day.measure()
+    day.witness()
+    day.history_mj = (day.outcome.energy_mj,) * BASELINE_DAYS
+    del day.outcome
+
+    def other(epoch, root):
+        return SealingNode.named(day.node.name).seal(epoch, root=root.ljust(32)).encode()
+
+    long_before = 20_700 * 96 - 9_600
+    for epoch in (day.day.opening.epoch, day.day.seals[1].epoch, day.day.closing.epoch):
+        assert _wrong(_verify(day, seals=[other(epoch, b"one")])) == ("3 quorum", Reason.TWO_SEALS)
+    assert _verify(day, seals=[other(long_before, b"one"), other(long_before, b"one")]).believed
+    assert _wrong(_verify(day, seals=[other(long_before, b"one"), other(long_before, b"two")])) == ("3 quorum", Reason.TWO_SEALS)
+    unproven = replace(Seal.decode(other(long_before, b"one")), root=bytes(32)).encode()
+    assert _verify(day, seals=[unproven, other(long_before, b"one")]).believed
+
+
+def test_a_day_under_a_demonstration_list_says_so(honest, tmp_path, capsys):
+    fleet = _fresh()
+    fleet.__dict__["trust"] = replace(fleet.trust, demonstration=True)
+    day = AttestedDay(fleet)
+    day.measure()
+    day.witness()
+    day.history_mj = (day.outcome.energy_mj,) * BASELINE_DAYS
+    del day.outcome
+    report = _verify(day)
+    assert report.believed and report.to_json()["demonstration"] is True
+    assert any(sentence.startswith("Demonstration credit") for sentence in report.rests_on)
+    (tmp_path / "bundle").write_bytes(day.bundle().encode())
+    (tmp_path / "root").write_bytes(fleet.root.encode())
+    assert main([str(tmp_path / "bundle"), "--root", str(tmp_path / "root")]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("BELIEVED")]
+    assert "demonstration" in line.lower()
+    own = _verify(honest)
+    assert own.to_json()["demonstration"] is False and not any("emonstration" in sentence for sentence in own.rests_on)

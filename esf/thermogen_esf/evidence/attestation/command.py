@@ -28,7 +28,7 @@ def run(arguments: Sequence[str]) -> int:
         root = RootKeys.parse(_content(options.root))
         frames = None if options.frames is None else _content(options.frames)
         statements, seals = ([_content(path) for path in paths] for paths in (options.statement, options.seal))
-        report = verify_proof(_content(options.bundle), root, frames, statements, seals)
+        report = verify_proof(_content(options.bundle), root, frames, statements, seals, options.least_revision)
     except (EvidenceError, OSError) as error:
         if options.json:
             print(json.dumps({"believed": False, "unreadable": str(error)}, ensure_ascii=False, indent=2))
@@ -53,7 +53,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--statement", type=Path, action="append", default=[], metavar="FILE", help="a witness's statement that the bundle does not have"
     )
-    parser.add_argument("--seal", type=Path, action="append", default=[], metavar="FILE", help="another seal of the site that was kept")
+    parser.add_argument(
+        "--seal", type=Path, action="append", default=[], metavar="FILE", help="another seal of the site that was kept, of any epoch"
+    )
+    parser.add_argument(
+        "--least-revision",
+        type=int,
+        metavar="N",
+        help="of the trust list: the newest that was in the log when the day's witnesses were drawn",
+    )
     parser.add_argument("--json", action="store_true", help="every step as one JSON object on standard output")
     return parser
 
@@ -85,8 +93,9 @@ def _result(report: ProofReport) -> list[str]:
     wrong, attestation = report.first_wrong, report.attestation
     if wrong is not None or attestation is None:
         return ["REFUSED, first wrong:", *([] if wrong is None else [_line(wrong)])]
+    demonstration = ", DEMONSTRATION" if report.demonstration else ""
     return [
-        f"BELIEVED: {tonnes(attestation.amount)} t CO2e of {attestation.site}, day {attestation.day}, {attestation.label}",
+        f"BELIEVED: {tonnes(attestation.amount)} t CO2e of {attestation.site}, day {attestation.day}, {attestation.label}{demonstration}",
         "This rests on:",
         *(f"  - {sentence}" for sentence in report.rests_on),
     ]

@@ -52,8 +52,10 @@ PROOF_BUNDLE = Struct(
     "approval_signature" / Bytes(SIGNATURE_BYTES) * "ML-DSA-87 of it; zeros where there is none",
     "vrf_keys"
     / PrefixedArray(Int32ub, Struct("site" / Bytes(8), "key" / Bytes(KEY_BYTES)))
-    * "count u32 and identity and VRF key of every site of the list in order, to recompute the beacon; or none",
-    "contributions" / PrefixedArray(Int32ub, Bytes(ENCODED_BYTES)) * "count u32 and the seals that the beacon's checkpoint added; or none",
+    * "count u32 and identity and VRF key of every site of the list in order, to recompute the beacon",
+    "contributions"
+    / PrefixedArray(Int32ub, Bytes(ENCODED_BYTES))
+    * "count u32 and, of the seals that the beacon's checkpoint added, each site's newest at least",
 )
 
 FRAMES = Struct(
@@ -139,7 +141,7 @@ class ProofBundle:
         )
         if len(data) > MAX_BUNDLE_BYTES:
             raise ProofBundleError(
-                f"a bundle of {len(data)} bytes; at most {MAX_BUNDLE_BYTES} are allowed: leave out what the beacon was made of"
+                f"a bundle of {len(data)} bytes; at most {MAX_BUNDLE_BYTES} are allowed: of each site the newest contribution is enough"
             )
         return data
 

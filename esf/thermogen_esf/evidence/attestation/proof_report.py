@@ -24,6 +24,8 @@ class ProofReport:
     bundle_hash: bytes
     steps: list[Step] = field(default_factory=list)
     attestation: Attestation | None = None
+    demonstration: bool | None = None
+    """What the trust list says; None where none was read."""
     rests_on: list[str] = field(default_factory=list)
 
     @property
@@ -44,6 +46,7 @@ class ProofReport:
             "root_sha3_256": self.root_fingerprint.hex(),
             "bundle_sha3_256": self.bundle_hash.hex(),
             "attestation": None if attestation is None else {**attestation.values(), "hash": attestation.hash.hex()},
+            "demonstration": self.demonstration,
             "first_wrong": None if wrong is None else wrong.to_json(),
             "steps": [{"title": step.title, "checks": [check.to_json() for check in step.checks]} for step in self.steps],
             "rests_on": self.rests_on if self.believed else [],

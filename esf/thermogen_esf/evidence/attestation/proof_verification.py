@@ -18,6 +18,7 @@ from ..errors import EvidenceError
 from ..trust import valid_at
 from .attested import ATTESTATION_CONTEXT, Attestation
 from .beacon import judge_contributions
+from .chain import two_seals
 from .day import Day, judge_day
 from .draw import Drawing, drawing_checkpoint, judge_drawing
 from .enrolment import Enrolled, Enrolment, judge_enrolment, vrf_keys_root
@@ -41,14 +42,16 @@ def verify_proof(
     frames: bytes | None = None,
     statements: Sequence[bytes] = (),
     seals: Sequence[bytes] = (),
+    least_revision: int | None = None,
 ) -> ProofReport:
     """Judge a proof bundle. EvidenceError where bytes cannot be read as what they should be.
 
     `frames` is the companion; `statements` are loose ones (`encode_statement`) and `seals` further seals of the site, which a bundle may
-    have left out and somebody kept.
+    have left out and somebody kept. `least_revision` is the trust list's that the verifier knows to have been in the log before the
+    beacon: no bundle shows that a list was the newest.
     """
     bundle = ProofBundle.parse(data)
-    verification = _Verification(bundle, root, ProofReport(root.hash, sha3_256(data).digest()))
+    verification = _Verification(bundle, root, ProofReport(root.hash, sha3_256(data).digest()), least_revision)
     verification.loose = [parse_statement(each) for each in statements]
     verification.further_seals = [Seal.decode(each) for each in seals]
     verification.frames = None if frames is None else parse_frames(frames)
@@ -65,6 +68,7 @@ class _Verification:
     bundle: ProofBundle
     root: RootKeys
     report: ProofReport
+    least_revision: int | None = None
     loose: list[tuple[EnrolledBytes, bytes]] = field(default_factory=list)
     further_seals: list[Seal] = field(default_factory=list)
     frames: tuple[bytes, ...] | None = None
@@ -107,6 +111,9 @@ class _Verification:
             self._step("signatures", [*checks, *([] if trust is None else [refused("drawn", Reason.WRONG_BEACON, missing)])])
             raise _StoppedError
         self.trust, self.drawn, self.site = trust, drawn, self.enrolments[0].enrolment
+        self.report.demonstration = trust.demonstration
+        if self.least_revision is not None:
+            checks.append(_not_superseded(trust, self.least_revision))
         checks += judge_enrolment(self.enrolments[0], trust, time)
         checks.append(_same_site(self.site, self.day, self.attestation))
         last, signed = judge_checkpoint(Signed.parse(self.bundle.last_checkpoint), trust.clouds)
@@ -148,12 +155,8 @@ class _Verification:
         return self._logged("trust list", trust_entry(self.trust.hash), where)
 
     def _beacon(self) -> Check:
-        """The beacon from the one before, and what it was made of where the bundle has it."""
+        """What the drawing beacon was made of. Without it a log could try contributions until it likes the beacon."""
         bundle, name = self.bundle, "beacon recomputed"
-        if not bundle.vrf_keys:
-            return undecided(
-                name, f"the bundle does not have the {self.drawn.contributors} sites' seals that made beacon {self.drawn.number}"
-            )
         if vrf_keys_root(bundle.vrf_keys) != self.trust.vrf_keys_root or len(bundle.vrf_keys) != self.trust.site_count:
             return refused(name, Reason.WRONG_BEACON, "the VRF keys given are not those of the trust list")
         seals = [Seal.decode(each) for each in bundle.contributions]
@@ -194,14 +197,11 @@ class _Verification:
         )
 
     def _suspended(self) -> bool:
-        by_epoch = {seal.epoch: seal for seal in self.day.seals}
-        return any(
-            seal.site == self.day.site
-            and seal.epoch in by_epoch
-            and seal.alpha != by_epoch[seal.epoch].alpha
-            and seal.proven_by(self.site.vrf_key)
-            for seal in self.further_seals
-        )
+        """Two proven seals of one epoch, whichever: those that the bundle has were proven before."""
+        day, key = self.day, self.site.vrf_key
+        proven = [seal for seal in self.further_seals if seal.site == day.site and seal.proven_by(key)]
+        opening = () if day.opening is None else (day.opening,)
+        return two_seals((*opening, *day.seals, day.closing, *proven)) is not None
 
     def _merkle_roots(self) -> None:
         hashes, frames = self.bundle.batch_hashes, self.frames
@@ -291,21 +291,32 @@ class _Verification:
 
     def _rests_on(self) -> None:
         number, say = self.drawn.number, self.report.rests_on.append
+        if self.trust.demonstration:
+            say("Demonstration credit: the root keys signed a demonstration list, under which simulated sites are believed.")
         say(f"The root keys given, SHA3-256 {self.root.hash.hex()}, which signed revision {self.trust.revision} of the trust list.")
+        if self.least_revision is None:
+            newest = f"That revision {self.trust.revision} was the newest list in the log before beacon {number}"
+            say(f"{newest}: give the newest revision's number with --least-revision.")
         say("That the bitstream which was provisioned is the one that runs.")
         say("That sensors tell the truth: witnesses prove publication and arithmetic.")
         if self.attestation.methodology == CUSTOM:
             say("That the auditor who signed the methodology was right to: its constants are nobody else's.")
         if self.frames is None:
             say("Energy and gas are the witnesses' word: give the companion with --frames to recompute them.")
-        if not self.bundle.vrf_keys:
-            say(f"That beacon {number} follows from the seals of its checkpoint is the log's word: recompute it from the log.")
+        say(f"That beacon {number - 1} was there before the seals that made beacon {number} of it: monitors who kept its checkpoint.")
         say("That the log was not rewritten and held the day's root once: monitors who have its entries.")
         say("That no dissent was dropped: whoever has one can give it with --statement.")
         previous, parts = self.attestation.previous, self.attestation.carry_in
         if previous is not None:
             say(f"That {parts} parts, less than a gram, were left over by attestation {previous.hex()}.")
         say(f"The energies of {len(self.attestation.history_mj)} days before, with which the day is compared: their own bundles.")
+
+
+def _not_superseded(trust: FleetTrust, least: int) -> Check:
+    name, text = "trust list not superseded", f"revision {trust.revision}; asked for is {least} at least"
+    if trust.revision < least:
+        return refused(name, Reason.SUPERSEDED, text, revision=trust.revision)
+    return passed(name, text, revision=trust.revision)
 
 
 def _same_site(site: Enrolment, day: Day, attestation: Attestation) -> Check:

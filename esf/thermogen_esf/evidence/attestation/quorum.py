@@ -30,7 +30,8 @@ class DayState(enum.StrEnum):
     DEFERRED = "deferred"
     """No quorum within the window: the next beacon draws again. It flags connectivity; who was drawn and silent nobody can know."""
     REVIEW = "review"
-    """A valid dissent, or no quorum in the last attempt: for people. The epoch that was named is kept."""
+    """A valid dissent, or no quorum in the last attempt: for people to look into. The epoch that was named is kept. It mints nothing, and
+    nobody's decision changes that."""
     ROOTS_DISAGREE = "roots-disagree"
     """Rejected: the log has two roots for the day, or a witness's own root differs. To be investigated."""
     CLAIMS_DISAGREE = "claims-disagree"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...frames import FrameError
+from ...frames import FrameError, verify_frame
 from ..belief import judge_batch
 from ..check import Check, Reason, passed, refused
 from ..consistency import judge_consistency
@@ -95,6 +95,19 @@ def _judge_epoch(
     if verdict.believed:
         return None
     return Why.IMPLAUSIBLE if all(check.reason in PHYSICS for check in verdict.refusals) else Why.BATCH_REFUSED
+
+
+def signed_for(site: Enrolment, epoch: int, published: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Of what came for an epoch, what the site signed for it, each once: the rest anybody on the way could have written."""
+    return tuple(data for data in dict.fromkeys(published) if _is_signed_for(site, epoch, data))
+
+
+def _is_signed_for(site: Enrolment, epoch: int, data: bytes) -> bool:
+    try:
+        batch = OpenedBatch.open(data)
+    except FrameError:
+        return False
+    return (batch.site, batch.epoch) == (site.identity, epoch) and verify_frame(batch.frame, site.public_key, data)
 
 
 PHYSICS = frozenset((Reason.ABOVE_NAMEPLATE, Reason.ABOVE_HEAT, Reason.ABOVE_GAS, Reason.ABOVE_SHUNT))

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha3_256
+from itertools import pairwise
 from typing import Any
 
 from thermogen_esf.evidence.approval import Approval, Decision
 from thermogen_esf.evidence.attestation.attested import Attestation
-from thermogen_esf.evidence.attestation.log import Checkpoint, day_entry, judge_growth, trust_entry
+from thermogen_esf.evidence.attestation.beacon import beacon, contributions, contributions_hash, judge_contributions
+from thermogen_esf.evidence.attestation.enrolment import vrf_keys
+from thermogen_esf.evidence.attestation.log import Checkpoint, EntryKind, day_entry, judge_day_logged_once, judge_growth, trust_entry
 from thermogen_esf.evidence.attestation.log import Log as EntryLog
 from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle, encode_frames, encode_statement, parse_frames
 from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS, Label
+from thermogen_esf.evidence.attestation.seal import Seal
 from thermogen_esf.evidence.attestation.statement import Opinion, Statement, Why
 from thermogen_esf.evidence.catalogue import rule
 
@@ -75,11 +80,57 @@ def _chosen_beacon(day: AttestedDay) -> Forged:
     return _chain_with(day, replace(day.drawn, beacon=b"chosen".ljust(32)))
 
 
-def _made_up_contributions(day: AttestedDay) -> Forged:
-    """Seals whose outputs the cloud made up, by a key of its own."""
-    eve = SealingNode.named("eve")
-    made = [replace(eve.seal(each.epoch), site=each.site) for each in day.contributions]
-    return day.bundle(contributions=tuple(each.encode() for each in made)), {}
+def _drawn_by(day: AttestedDay, place: int, contributors: int, hashed: bytes) -> None:
+    """The closed day's checkpoint at `place` says these contributions, the beacons from it on follow, and its witnesses are heard."""
+    changed, chain = replace(day.chain[place], contributors=contributors, contributions=hashed), day.chain[:place]
+    for each in (changed, *day.chain[place:][1:]):
+        made = beacon(chain[-1].beacon, each.number, each.contributors, each.contributions)
+        chain.append(replace(each, previous=chain[-1].hash, beacon=made))
+    day.chain[:] = chain
+    day.log.accept(chain[-1])
+    day.drawn = chain[-1]
+    day.drawing = replace(day.drawing, beacon_number=day.drawn.number, beacon=day.drawn.beacon)
+    day.hear()
+
+
+def _made_up_contributions(world: World) -> Trial:
+    """The witnesses are drawn by a beacon of seals whose outputs the cloud made up, by a key of its own."""
+    day, eve = world.day(), SealingNode.named("eve")
+    day.measure()
+    day.close()
+    day.contributions = [replace(eve.seal(each.epoch), site=each.site) for each in day.contributions]
+    made = contributions(day.contributions)
+    _drawn_by(day, -1, len(made), contributions_hash(made))
+    return attested(day)
+
+
+def _liked(day: AttestedDay, place: int, contributors: int) -> bytes:
+    """Contributions that nobody made, of which the beacon at `place` is the least of 64 tries."""
+    at, before = day.chain[place], day.chain[place - 1].beacon
+    tries = [sha3_256(b"try %d" % number).digest() for number in range(64)]
+    return min(tries, key=lambda hashed: beacon(before, at.number, contributors, hashed))
+
+
+def _contributions_left_out(world: World) -> Trial:
+    """The cloud tries contributions until it likes the beacon that they make, and the bundle does not have them."""
+    day = world.day()
+    day.measure()
+    day.close()
+    _drawn_by(day, -1, 999, _liked(day, -1, 999))
+    return Trial(said(day), str(day.outcome.state), judged_bundle(day, day.bundle(vrf_keys=(), contributions=())))
+
+
+def _beacon_before_made_up(world: World) -> Trial:
+    """The same at the checkpoint before, when the seals of the drawing one are known; somebody has the log's entries."""
+    day = world.day()
+    day.measure()
+    day.close()
+    _drawn_by(day, -2, 0, _liked(day, -2, 0))
+    before, made_up = next(pair for pair in pairwise(day.chain) if pair[1].number == day.drawn.number - 1)
+    added = [Seal.decode(entry[1:]) for entry in day.log.entries[before.size : made_up.size] if entry[0] == EntryKind.SEAL]
+    keys = dict(vrf_keys([each.enrolment for each in day.fleet.entries]))
+    monitor = judge_contributions(added, keys, made_up.contributors, made_up.contributions)
+    return Trial(said(day), str(day.outcome.state), verified(day), kept=Judged.of([monitor]))
 
 
 def _subset(world: World) -> Trial:
@@ -127,8 +178,7 @@ def _root_logged_twice(world: World) -> Trial:
     day.hear()
     shown = [each for each in day.chain if each.number >= before.number]
     bundle = day.bundle(checkpoints=tuple(each.encode() for each in shown), trust_entry=day.entry(day.trust_index, before))
-    twice = day.log.entries.count(day_entry(day.day)) > 1
-    monitor = Judged(False, "the log's entries: the root is there twice") if twice else Judged(True, "believed")
+    monitor = Judged.of([judge_day_logged_once(day.day, day.day_index, day.log.entries)])
     return Trial(said(day), str(day.outcome.state), judged_bundle(day, bundle), kept=monitor)
 
 
@@ -230,8 +280,19 @@ ATTACKS = (
         "how many agreed cannot be raised by dropping: the label",
     ),
     Attack("chosen-beacon", "the cloud writes a beacon of its own", "cloud", by_the_cloud(_chosen_beacon)),
+    Attack("made-up-contributions", "witnesses are drawn by outputs that no enrolled key proved", "cloud", _made_up_contributions),
     Attack(
-        "made-up-contributions", "the beacon is made of outputs that no enrolled key proved", "cloud", by_the_cloud(_made_up_contributions)
+        "contributions-left-out",
+        "a beacon is tried for until it is liked, and what it was made of is left out",
+        "cloud",
+        _contributions_left_out,
+    ),
+    Attack(
+        "beacon-before-made-up",
+        "the same with the beacon before, from which the drawing one follows",
+        "cloud",
+        _beacon_before_made_up,
+        "a bundle has the drawing beacon's seals only",
     ),
     Attack(
         "beacon-of-a-subset",

@@ -13,7 +13,7 @@ SEED = 0
 _MEANING = {
     Verdict.CAUGHT: "a stranger with the pin, the bundle and its companion refuses, whoever else colludes",
     Verdict.BY_WITNESSES: "honest witnesses stop it; where cloud and witnesses collude it is believed",
-    Verdict.BY_WHO_KEPT: "the bundle is believed; not with a statement, a seal or a checkpoint that somebody kept",
+    Verdict.BY_WHO_KEPT: "the bundle is believed; not with a statement, a seal, a checkpoint or a list's number that somebody kept",
     Verdict.MINTS_NOTHING: "it costs credits or time and makes none",
     Verdict.NOT_CAUGHT: "believed: the document says so, and so does this table",
 }
@@ -26,7 +26,8 @@ _ABOUT = (
 _WHAT_RAN = (
     "**What ran.** Nodes are modelled in software: seals and draws by an ECVRF prover that is not the gateware's, leaves by a steady"
     " plant. Witnesses recompute with the rules that the daemon's witness calls; `edge/tests/test_fleet_witness.py` tries attacks with that"
-    " witness and compares. The state is what the cloud's rule decides. The columns after it are `thermogen-verify`'s own code with the"
+    " witness and compares; a daemon passes over an announced day whose seals are not proven and chained, since no honest log has one."
+    " The state is what the cloud's rule decides. The columns after it are `thermogen-verify`'s own code with the"
     " bundle and its companion. No broker, no receiver and no compiled gateware ran here."
 )
 _COLUMNS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from thermogen_esf.evidence.attestation.log import trust_entry
 from thermogen_esf.evidence.attestation.proof_bundle import EnrolledBytes, ProofBundle
 from thermogen_esf.evidence.attestation.proof_verification import verify_proof
 from thermogen_esf.evidence.attestation.signed import Signed
@@ -58,9 +59,28 @@ def _enrolled_with(**changes: Any) -> Any:
     return run
 
 
+def _superseded(world: World) -> Trial:
+    """A newer list is frozen before the beacon, and the cloud uses the one before it; somebody knows the newer one's revision."""
+    day = world.day()
+    day.measure()
+    newer = replace(day.fleet.trust, revision=day.fleet.trust.revision + 1, previous=day.fleet.trust.hash)
+    day.log.append(trust_entry(newer.hash))
+    day.witness()
+    bundle = day.bundle()
+    kept = judged_bundle(day, bundle, least_revision=newer.revision)
+    return Trial(said(day), str(day.outcome.state), judged_bundle(day, bundle), kept=kept)
+
+
 ATTACKS = (
     Attack("own-root-keys", "root keys and a list of the cloud's own", "cloud", _own_roots),
     Attack("too-few-roots", "a list signed by the cloud and one of two root keys", "cloud, one root key", by_the_cloud(_too_few)),
+    Attack(
+        "superseded-list",
+        "a list is used that a newer one in the log had superseded before the beacon",
+        "cloud",
+        _superseded,
+        "a bundle cannot show which list was the newest: the verifier gives its revision",
+    ),
     Attack("sybil", "a witness that no list enrols", "cloud", _sybil),
     Attack("not-provisioned", "a list enrols a board that nobody certified", "k root keys", _enrolled_with(board_serial="TZN-never-seen")),
     Attack("other-bitstream", "a list enrols a bitstream that it does not name", "k root keys", _enrolled_with(gateware=bytes(32))),

@@ -181,7 +181,7 @@ ATTACKS = (
         "a drawn witness dissents from an honest day",
         "one drawn site",
         _false_dissent,
-        "a person decides; the witness is named",
+        "the witness is named; nothing lets anybody overrule it",
     ),
     Attack("silent-witnesses", "all but two witnesses stay silent", "witnesses or link", _silent),
     Attack(

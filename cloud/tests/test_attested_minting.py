@@ -10,8 +10,8 @@ from thermogen_cloud.accounting import balanced
 from thermogen_cloud.api import application
 from thermogen_cloud.attested_minting import AttestedMinting
 from thermogen_cloud.ledger import LedgerRefusedError
-from thermogen_cloud.refusals import AlreadyDecidedError, UnknownRequestError
-from thermogen_cloud.registry import AttestedDay, AttestedMint, AttestedMintState
+from thermogen_cloud.refusals import AlreadyDecidedError, AttestedSiteError, EpochAlreadyUsedError, UnknownRequestError
+from thermogen_cloud.registry import AttestedDay, AttestedMint, AttestedMintState, ConsumedEpoch
 from thermogen_esf.evidence.approval import Approval, Decision
 from thermogen_esf.evidence.attestation.exchange import encode_seals
 from thermogen_esf.evidence.attestation.proof_verification import verify_proof
@@ -237,3 +237,39 @@ def test_a_day_that_was_doubted_in_an_earlier_attempt_is_not_minted(made):
     assert attesting.states() == [(1, "review"), (2, "attested")]
     made.minting.round()
     assert made.row is None
+
+
+def request_and_approve(made, cloud, attested_meanwhile=False):
+    """A mint of the day's epochs that was asked for before the site was enrolled for attestation."""
+    attested, cloud.minting.attested = cloud.minting.attested, frozenset()
+    request = cloud.minting.request(made.site, FIRST, FIRST + 2, METHODOLOGY)
+    cloud.minting.attested = attested if attested_meanwhile else frozenset()
+    cloud.approve(request)
+
+
+def test_epochs_that_a_request_used_are_not_minted_again_by_attestation(made, cloud):
+    made.attested_before()
+    made.attest()
+    request_and_approve(made, cloud)
+    issued = balanced(cloud.registry, cloud.ledger).issued
+    made.minting.round()
+    assert made.row.state is AttestedMintState.REFUSED and f"epoch {FIRST} was used" in made.row.detail
+    assert balanced(cloud.registry, cloud.ledger).issued == issued > 0
+
+
+def test_a_request_that_waited_while_its_site_was_enrolled_for_attestation_is_not_approved(made, cloud):
+    made.attest()
+    with pytest.raises(AttestedSiteError):
+        request_and_approve(made, cloud, attested_meanwhile=True)
+    assert balanced(cloud.registry, cloud.ledger).issued == 0
+
+
+def test_a_site_that_the_newest_list_drops_cannot_ask_for_what_was_attested(made, cloud):
+    made.attested_before()
+    made.attest()
+    made.minting.round()
+    with cloud.registry.reading() as session:
+        used = session.query(ConsumedEpoch).all()
+    assert [(row.epoch, row.used_by) for row in used] == [(FIRST + each, made.row.attestation) for each in range(3)]
+    with pytest.raises(EpochAlreadyUsedError):
+        request_and_approve(made, cloud)

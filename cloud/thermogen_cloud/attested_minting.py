@@ -32,7 +32,7 @@ from . import refusals
 from .attesting import Attestor, Open
 from .ledger import CreditBlock, Ledger, LedgerRefusedError
 from .proofs import Evidence, gather
-from .registry import AttestedDay, AttestedMint, AttestedMintState, Registry
+from .registry import AttestedDay, AttestedMint, AttestedMintState, ConsumedEpoch, Registry
 from .serials import next_number
 
 log = logging.getLogger(__name__)
@@ -140,6 +140,9 @@ class AttestedMinting:
                 state, detail = AttestedMintState.REFUSED, str(error)
         vintage = rules.vintage_of_epoch(attempt.day.seals[0].epoch)
         with self._registry.writing() as session:
+            used = _used(session, row.site, attempt)
+            if used is not None:
+                state, detail = AttestedMintState.REFUSED, f"epoch {used.epoch} was used by the mint {used.used_by.hex()}"
             number = next_number(session, vintage)
             session.add(
                 AttestedMint(
@@ -148,6 +151,10 @@ class AttestedMinting:
                     changed_at=self._clock(),
                 )
             )  # fmt: skip
+            session.flush()
+            if used is None:
+                epochs = [seal.epoch for seal in attempt.day.seals]
+                session.add_all(ConsumedEpoch(site=row.site, epoch=epoch, attestation=attestation.hash) for epoch in epochs)
         if state is AttestedMintState.MINTING:
             self._mint(row.site, row.day)
 
@@ -238,6 +245,12 @@ def _waiting(session: Session, attestation: bytes) -> AttestedMint:
     if row.state is not AttestedMintState.WAITING:
         raise refusals.AlreadyDecidedError(attestation, row.state.value)
     return row
+
+
+def _used(session: Session, site: str, attempt: Open) -> ConsumedEpoch | None:
+    """The first epoch of the day that a mint has used."""
+    epochs = ConsumedEpoch.epoch.in_([seal.epoch for seal in attempt.day.seals])
+    return session.scalars(select(ConsumedEpoch).where(ConsumedEpoch.site == site, epochs).order_by(ConsumedEpoch.epoch)).first()
 
 
 def _last_minted(session: Session, site: str) -> AttestedMint | None:

@@ -1,8 +1,11 @@
 """From seals that arrive to a day's state: every failure has its state, is shown, and stays over a restart."""
 
+import contextlib
 from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 from thermogen_cloud.attestation_trust import AttestationTrust, AttestationTrustError, adopt
 from thermogen_cloud.attesting import NotAttestedError
@@ -10,7 +13,9 @@ from thermogen_cloud.directory import CloudDirectory
 from thermogen_cloud.registry import LoggedDay, StoredStatement
 from thermogen_esf.evidence.attestation.exchange import encode_seals
 from thermogen_esf.evidence.attestation.log import day_entry
-from thermogen_esf.evidence.attestation.statement import Claims, Opinion, Why
+from thermogen_esf.evidence.attestation.signed import Signed
+from thermogen_esf.evidence.attestation.statement import STATEMENT_CONTEXT, Claims, Opinion, Why
+from thermogen_esf.evidence.canonical import canonical
 from thermogen_sim.fleet.enrolling import signing_key
 from thermogen_sim.fleet.node import SealingNode
 
@@ -175,6 +180,32 @@ def test_a_statement_on_a_beacon_that_drew_nothing_counts_for_nothing(cloud):
     cloud.round(300)
     assert cloud.states()[0] == (1, "deferred")
     assert len(refused(cloud)) == 5 and "nothing was drawn" in refused(cloud)[0]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    fields=st.fixed_dictionaries(
+        {
+            "day": st.integers(0, 2**33),
+            "beacon_number": st.integers(0, 2**64 - 1),
+            "epoch": st.none() | st.integers(0, 2**33),
+            "claims": st.none() | st.fixed_dictionaries({"energy_mj": st.integers(0, 2**64 - 1), "gas": st.integers(0, 2**64 - 1)}),
+            "time": st.integers(0, 2**33),
+            "opinion": st.sampled_from(Opinion),
+            "why": st.none() | st.sampled_from(Why),
+        }
+    )
+)
+@example(fields={"beacon_number": 2**63})
+@example(fields={"claims": {"energy_mj": 2**63, "gas": 0}})
+@example(fields={"claims": {"energy_mj": 0, "gas": 2**64 - 1}})
+def test_any_statement_is_stored_or_refused(cloud, fields):
+    statement = {"site": bytes(8), "root": bytes(32), "beacon": bytes(32), "witness": bytes(8), "proof": bytes(80)}
+    whole = {name: value.hex() for name, value in statement.items()}
+    whole |= {"version": 1, "day": DAY, "beacon_number": 0, "epoch": None, "claims": {"energy_mj": 0, "gas": 0}, "time": 0}
+    document = canonical(whole | {"opinion": "agree", "why": None} | fields)
+    with contextlib.suppress(NotAttestedError):
+        cloud.attestor.take_statement(Signed.by(document, [signing_key("eve")], STATEMENT_CONTEXT).encode())
 
 
 def test_a_dissent_after_the_window_undoes_the_day(cloud):

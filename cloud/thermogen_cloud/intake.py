@@ -228,6 +228,10 @@ class Intake:
         epoch, first, last = (0, 0, 0) if batch is None else (batch.epoch, batch.first_sequence, batch.last_sequence)
         return frames.encode(frames.sign_frame(frames.Receipt(header, digest, epoch, first, last), self._key))
 
+    def put_aside(self, sender: str, topic: str, message: bytes, reason: str) -> None:
+        """Keeps a message that met a fault of this program, with the reason; it gets no receipt."""
+        self._refuse(sender, topic, message, reason)
+
     def _refuse(self, sender: str, topic: str, message: bytes, reason: str) -> None:
         with self._registry.writing() as session:
             self._put_aside(session, sender, topic, message, reason)

@@ -172,14 +172,53 @@ def test_a_witness_whose_signature_or_draw_is_wrong_is_rejected_alone_and_kept_w
     assert sorted(text.partition(":")[0] for text in refused(cloud)) == ["statement signed", "witness drawn"]
 
 
-def test_a_statement_on_a_beacon_that_drew_nothing_counts_for_nothing(cloud):
+def test_a_statement_on_a_beacon_that_drew_nothing_or_of_a_stranger_is_not_kept(cloud):
     cloud.measure()
-    announced = replace(cloud.drawn(), beacon=b"another".ljust(32))
-    cloud.witness(announced)
+    announced = cloud.drawn()
+    kept = {}
+    cloud.witness(announced, lambda node, statement: kept.setdefault(node.name, statement) and None)
+    said = kept["tz-0003"]
+    for wrong in (replace(said, drawing=replace(said.drawing, beacon=b"another".ljust(32))), replace(said, witness=b"stranger")):
+        with pytest.raises(NotAttestedError, match=r"nothing was drawn|not enrol"):
+            cloud.attestor.take_statement(wrong.sign(signing_key("tz-0003")).encode())
+    assert refused(cloud) == []
+
+
+def test_refused_statements_in_a_witnesss_name_are_bounded_and_the_newest_stay(cloud, monkeypatch):
+    monkeypatch.setattr("thermogen_cloud.attesting.REFUSED_A_WITNESS", 3)
+    said = heard_of(cloud, "tz-0003")
+    for later in range(6):
+        cloud.now += 1
+        assert not cloud.attestor.take_statement(replace(said, time=said.time + later).sign(signing_key("eve")).encode())
+    assert len(refused(cloud)) == 3
+
+
+def heard_of(cloud, name):
+    """What one witness says of the day; no other is heard."""
+    cloud.measure()
+    kept = {}
+    cloud.witness(cloud.drawn(), lambda node, statement: kept.setdefault(node.name, statement) and None)
+    return kept[name]
+
+
+def test_a_copy_with_a_bad_signature_does_not_erase_the_honest_statement(cloud):
+    said = heard_of(cloud, "tz-0003")
+    dissent = replace(said, opinion=Opinion.DISSENT, why=Why.IMPLAUSIBLE, epoch=FIRST + 1, claims=None)
+    assert not cloud.attestor.take_statement(dissent.sign(signing_key("eve")).encode())
+    assert cloud.attestor.take_statement(dissent.sign(signing_key("tz-0003")).encode())
+    assert not cloud.attestor.take_statement(dissent.sign(signing_key("eve")).encode())
     cloud.round()
-    cloud.round(300)
-    assert cloud.states()[0] == (1, "deferred")
-    assert len(refused(cloud)) == 5 and "nothing was drawn" in refused(cloud)[0]
+    assert refused(cloud) == [] and cloud.states() == [(1, "review")]
+
+
+def test_of_a_witness_one_agreement_and_one_dissent_of_a_drawing_are_kept(cloud):
+    said = heard_of(cloud, "tz-0003")
+    dissent = replace(said, opinion=Opinion.DISSENT, why=Why.IMPLAUSIBLE, epoch=FIRST + 1, claims=None)
+    for statement in (said, dissent):
+        for later in range(3):
+            cloud.attestor.take_statement(replace(statement, time=statement.time + later).sign(signing_key("tz-0003")).encode())
+    with cloud.registry.reading() as session:
+        assert {row.document_hash for row in session.scalars(select(StoredStatement))} == {said.hash, dissent.hash}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -175,15 +175,16 @@ class Intake:
         return self._attested(sender, "seals", message, None if self._attestor is None else self._attestor.take_seals)
 
     def statement(self, sender: str, message: bytes) -> bytes | None:
-        """Stores a witness's statement, valid or not, and returns the receipt for it. None where it cannot be read as one."""
+        """Stores a witness's statement, valid or not, and returns the receipt for it. None where it counts for nothing or is none."""
         return self._attested(sender, "statement", message, None if self._attestor is None else self._attestor.take_statement)
 
-    def _attested(self, sender: str, topic: str, message: bytes, take: Callable[[bytes], None] | None) -> bytes | None:
+    def _attested(self, sender: str, topic: str, message: bytes, take: Callable[[bytes], bool | None] | None) -> bytes | None:
         digest = frames.frame_hash(message)
         try:
             if take is None:
                 raise NotAttestedError("this cloud does not attest: `thermogen-cloud adopt-trust` gives it a trust list")
-            take(message)
+            if take(message) is False:
+                return None
         except NotAttestedError as error:
             self._refuse(sender, topic, message, str(error))
             return None

@@ -25,6 +25,7 @@ from thermogen_esf.evidence.attestation.quorum import DayState, Label
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.catalogue import Rule, rule
 from thermogen_esf.evidence.check import Reason
+from thermogen_esf.evidence.errors import EvidenceError
 from thermogen_esf.evidence.ledger_record import SYMBOL
 from thermogen_esf.signatures import SigningKey
 
@@ -61,8 +62,8 @@ class AttestedMinting:
             for row in self._ripe():
                 try:
                     self._emit(row)
-                except LedgerRefusedError as error:
-                    log.error("day %d of %s is not minted: %s; %s", row.day, row.site, error, error.remedy)
+                except (LedgerRefusedError, EvidenceError) as error:
+                    log.error("day %d of %s is not minted: %s", row.day, row.site, error)
 
     def decide(self, approval: Approval, signature: bytes) -> None:
         """Takes an approver's decision on the attestation that `approval` names and, where it is to approve, mints.
@@ -124,8 +125,10 @@ class AttestedMinting:
 
     def _emit(self, row: AttestedDay) -> None:
         attempt = self._attempt(row.site, row.day, row.attempt)
-        evidence = None if attempt is None else gather(self._registry, self._attestor, attempt, self._methodology)
-        if attempt is None or evidence is None:
+        if attempt is None:
+            return
+        evidence = gather(self._registry, self._attestor, attempt, self._methodology)
+        if evidence is None:
             return  # a batch is still on its way
         methodology = rule(self._methodology)
         attestation = self._attestation(row, attempt, methodology)
@@ -136,7 +139,7 @@ class AttestedMinting:
         elif state is AttestedMintState.MINTING:
             try:
                 self._refuse_unverifiable(evidence.signed(signed), evidence.frames)
-            except refusals.WouldNotVerifyError as error:
+            except (refusals.WouldNotVerifyError, EvidenceError) as error:
                 state, detail = AttestedMintState.REFUSED, str(error)
         vintage = rules.vintage_of_epoch(attempt.day.seals[0].epoch)
         with self._registry.writing() as session:
@@ -203,7 +206,10 @@ class AttestedMinting:
             rows = session.execute(interrupted).all()
         for site, day in rows:
             log.warning("taking up the interrupted mint of day %d of %s", day, site)
-            self._mint(site, day)
+            try:
+                self._mint(site, day)
+            except (LedgerRefusedError, EvidenceError) as error:
+                log.error("day %d of %s is not minted yet: %s", day, site, error)
 
     def _mint(self, site: str, day: int) -> None:
         """From minting, or from wherever a crash left it, to minted."""

@@ -80,6 +80,23 @@ def test_a_day_with_a_seal_missing_is_not_closed_and_is_when_it_comes(cloud):
         assert session.scalars(select(LoggedDay.day)).all() == [DAY + 1]
 
 
+def test_a_seal_that_is_lost_costs_its_day_and_no_later_one(cloud):
+    cloud.measure(epochs=0)
+    of_day = [cloud.node.seal(FIRST + epoch) for epoch in (97, 98, 99)]
+    later = [cloud.node.seal(FIRST + 96 * day + epoch) for day in (2, 3, 4) for epoch in (1, 2)]
+    cloud.attestor.take_seals(encode_seals([of_day[0], of_day[2], *later]))
+    for _ in range(3):
+        cloud.round()
+    with cloud.registry.reading() as session:
+        assert session.scalars(select(LoggedDay.day).order_by(LoggedDay.entry)).all() == [DAY + 2, DAY + 3]
+    assert list(cloud.attestor.waiting) == [("tz-0000", DAY + 1)]
+    cloud.attestor.take_seals(encode_seals([of_day[1]]))
+    cloud.round()
+    assert cloud.attestor.waiting == {}
+    with cloud.registry.reading() as session:
+        assert session.scalars(select(LoggedDay.day).order_by(LoggedDay.entry)).all() == [DAY + 2, DAY + 3, DAY + 1]
+
+
 def test_without_enough_sites_nothing_is_drawn(cloud):
     cloud.measure()
     cloud.round()

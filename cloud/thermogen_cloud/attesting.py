@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha3_256
 from itertools import groupby, pairwise
@@ -252,23 +252,23 @@ class Attestor:
         for entry in self._trust.newest.entries:
             site = entry.enrolment
             with self._registry.reading() as session:
-                last = session.scalars(select(LoggedDay.day).where(LoggedDay.site == site.identity).order_by(LoggedDay.day.desc())).first()
-                since = StoredSeal.epoch >= EPOCHS_A_DAY * (last or 0)
+                logged = set(session.scalars(select(LoggedDay.day).where(LoggedDay.site == site.identity)))
+                since = StoredSeal.epoch >= EPOCHS_A_DAY * (max(logged, default=0) - WATCHED_DAYS)
                 seals = [
                     Seal.decode(data) for data in session.scalars(select(StoredSeal.seal).where(StoredSeal.site == site.identity, since))
                 ]
             if self._days.suspended(site.name):
                 continue
-            for day in _closable(seals, last):
+            for number, day in _closable(seals, logged):
                 if isinstance(day, str):
-                    self.waiting[site.name, seals[-1].day] = day
+                    self.waiting[site.name, number] = day
                     continue
                 wrong = next((check for check in judge_day(day, site.vrf_key) if not check.passed), None)
                 if wrong is not None:
                     # What is missing may still be on its way: the day is not closed, and the page says why.
-                    self.waiting[site.name, day.number] = f"{wrong.name}: {wrong.detail}"
-                    break
-                self.waiting.pop((site.name, day.number), None)
+                    self.waiting[site.name, number] = f"{wrong.name}: {wrong.detail}"
+                    continue
+                self.waiting.pop((site.name, number), None)
                 self._log_day(day)
 
     def _log_day(self, day: Day) -> None:
@@ -402,17 +402,17 @@ def sealed_in(row: LoggedDay) -> tuple[Seal, ...]:
     return tuple(Seal.decode(row.seals[start : start + ENCODED_BYTES]) for start in range(0, len(row.seals), ENCODED_BYTES))
 
 
-def _closable(seals: Iterable[Seal], last: int | None) -> list[Day | str]:
-    """The days after `last` that a later day's seal closes, oldest first; text where a day's seals are none."""
+def _closable(seals: Iterable[Seal], logged: Collection[int]) -> list[tuple[int, Day | str]]:
+    """The days that are not logged and that a later day's seal closes, oldest first; text where a day's seals are none."""
     ordered = sorted(seals, key=lambda seal: (seal.boot_count, seal.epoch))
     by_day = [(day, tuple(group)) for day, group in groupby(ordered, key=lambda seal: seal.day)]
-    found: list[Day | str] = []
+    found: list[tuple[int, Day | str]] = []
     before: Seal | None = None
     for (day, of_day), (_, after) in pairwise(by_day):
-        if last is None or day > last:
+        if day not in logged:
             try:
-                found.append(Day(of_day, after[0], None if of_day[0].previous == NO_PREVIOUS else before))
+                found.append((day, Day(of_day, after[0], None if of_day[0].previous == NO_PREVIOUS else before)))
             except EvidenceError as error:
-                found.append(str(error))
+                found.append((day, str(error)))
         before = of_day[-1]
     return found

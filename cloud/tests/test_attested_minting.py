@@ -10,10 +10,11 @@ from thermogen_cloud.accounting import balanced
 from thermogen_cloud.api import application
 from thermogen_cloud.attested_minting import AttestedMinting
 from thermogen_cloud.ledger import LedgerRefusedError
-from thermogen_cloud.refusals import AlreadyDecidedError, UnknownRequestError
-from thermogen_cloud.registry import AttestedDay, AttestedMint, AttestedMintState
+from thermogen_cloud.refusals import AlreadyDecidedError, AttestedSiteError, EpochAlreadyUsedError, UnknownRequestError
+from thermogen_cloud.registry import AttestedDay, AttestedMint, AttestedMintState, ConsumedEpoch
 from thermogen_esf.evidence.approval import Approval, Decision
 from thermogen_esf.evidence.attestation.exchange import encode_seals
+from thermogen_esf.evidence.attestation.proof_bundle import ProofBundleError
 from thermogen_esf.evidence.attestation.proof_verification import verify_proof
 from thermogen_esf.evidence.attestation.quorum import DayState
 from thermogen_esf.evidence.attestation.statement import Opinion, Why
@@ -44,14 +45,14 @@ class Minting:
         self.minting = AttestedMinting(cloud.registry, cloud.ledger, attestor, signing_key("cloud-1"), METHODOLOGY, lambda: cloud.now)
         cloud.attestor, cloud.attested_minting = attestor, self.minting
 
-    def attested_before(self, days=30):
+    def attested_before(self, days=30, state=DayState.ATTESTED, mint_state=AttestedMintState.REJECTED):
         with self.cloud.registry.writing() as session:
             for day in range(DAY - days, DAY):
-                values = {"state": DayState.ATTESTED, "detail": "", "label": "peer-checked", "agreeing": 5, "received": 5}
+                values = {"state": state, "detail": "", "label": "peer-checked", "agreeing": 5, "received": 5}
                 row = AttestedDay(site=self.site, day=day, attempt=1, energy_mj=ENERGY_MJ, gas=1, changed_at=1, **values)
                 session.add(row)
                 attestation = bytes([day % 256]) * 32
-                mint = {"attempt": 1, "signed": b"", "amount": 1, "state": AttestedMintState.REJECTED, "detail": "", "vintage": 2025}
+                mint = {"attempt": 1, "signed": b"", "amount": 1, "state": mint_state, "detail": "", "vintage": 2025}
                 numbered = {"number": day, "serial": f"SC-2025-TZ-{day:06}", "changed_at": 1}
                 session.add(AttestedMint(site=self.site, day=day, attestation=attestation, **mint, **numbered))
 
@@ -237,3 +238,74 @@ def test_a_day_that_was_doubted_in_an_earlier_attempt_is_not_minted(made):
     assert attesting.states() == [(1, "review"), (2, "attested")]
     made.minting.round()
     assert made.row is None
+
+
+def request_and_approve(made, cloud, attested_meanwhile=False):
+    """A mint of the day's epochs that was asked for before the site was enrolled for attestation."""
+    attested, cloud.minting.attested = cloud.minting.attested, frozenset()
+    request = cloud.minting.request(made.site, FIRST, FIRST + 2, METHODOLOGY)
+    cloud.minting.attested = attested if attested_meanwhile else frozenset()
+    cloud.approve(request)
+
+
+def test_epochs_that_a_request_used_are_not_minted_again_by_attestation(made, cloud):
+    made.attested_before()
+    made.attest()
+    request_and_approve(made, cloud)
+    issued = balanced(cloud.registry, cloud.ledger).issued
+    made.minting.round()
+    assert made.row.state is AttestedMintState.REFUSED and f"epoch {FIRST} was used" in made.row.detail
+    assert balanced(cloud.registry, cloud.ledger).issued == issued > 0
+
+
+def test_a_request_that_waited_while_its_site_was_enrolled_for_attestation_is_not_approved(made, cloud):
+    made.attest()
+    with pytest.raises(AttestedSiteError):
+        request_and_approve(made, cloud, attested_meanwhile=True)
+    assert balanced(cloud.registry, cloud.ledger).issued == 0
+
+
+def test_a_site_that_the_newest_list_drops_cannot_ask_for_what_was_attested(made, cloud):
+    made.attested_before()
+    made.attest()
+    made.minting.round()
+    with cloud.registry.reading() as session:
+        used = session.query(ConsumedEpoch).all()
+    assert [(row.epoch, row.used_by) for row in used] == [(FIRST + each, made.row.attestation) for each in range(3)]
+    with pytest.raises(EpochAlreadyUsedError):
+        request_and_approve(made, cloud)
+
+
+@pytest.mark.parametrize(
+    ("state", "mint_state", "baseline"),
+    [
+        (DayState.ATTESTED, AttestedMintState.BELOW_LEAST_MINT, True),
+        (DayState.OFF_BASELINE, AttestedMintState.REJECTED, False),
+        (DayState.OFF_BASELINE, AttestedMintState.REFUSED, False),
+        (DayState.OFF_BASELINE, AttestedMintState.BELOW_LEAST_MINT, False),
+    ],
+)
+def test_a_day_off_its_baseline_makes_none_unless_a_person_approved_it(made, state, mint_state, baseline):
+    made.attested_before(state=state, mint_state=mint_state)
+    assert len(made.attesting.attestor.days.history_mj(made.site, DAY)) == (30 if baseline else 0)
+
+
+def test_a_day_off_its_baseline_that_a_person_approved_is_of_the_next_ones(made):
+    made.attest()
+    made.minting.round()
+    assert made.attesting.attestor.days.history_mj(made.site, DAY + 1) == []
+    made.decide()
+    assert made.attesting.attestor.days.history_mj(made.site, DAY + 1) == [ENERGY_MJ]
+
+
+def test_a_day_that_cannot_be_bundled_is_refused_and_blocks_no_round(made, monkeypatch):
+    made.attested_before()
+    made.attest()
+
+    def too_much(*_):
+        raise ProofBundleError("too many statements")
+
+    monkeypatch.setattr("thermogen_cloud.proofs.ProofBundle.encode", too_much)
+    made.minting.round()
+    assert made.row.state is AttestedMintState.REFUSED and "too many statements" in made.row.detail
+    made.minting.round()

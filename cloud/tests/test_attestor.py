@@ -1,8 +1,11 @@
 """From seals that arrive to a day's state: every failure has its state, is shown, and stays over a restart."""
 
+import contextlib
 from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 from thermogen_cloud.attestation_trust import AttestationTrust, AttestationTrustError, adopt
 from thermogen_cloud.attesting import NotAttestedError
@@ -10,7 +13,9 @@ from thermogen_cloud.directory import CloudDirectory
 from thermogen_cloud.registry import LoggedDay, StoredStatement
 from thermogen_esf.evidence.attestation.exchange import encode_seals
 from thermogen_esf.evidence.attestation.log import day_entry
-from thermogen_esf.evidence.attestation.statement import Claims, Opinion, Why
+from thermogen_esf.evidence.attestation.signed import Signed
+from thermogen_esf.evidence.attestation.statement import STATEMENT_CONTEXT, Claims, Opinion, Why
+from thermogen_esf.evidence.canonical import canonical
 from thermogen_sim.fleet.enrolling import signing_key
 from thermogen_sim.fleet.node import SealingNode
 
@@ -73,6 +78,23 @@ def test_a_day_with_a_seal_missing_is_not_closed_and_is_when_it_comes(cloud):
     assert cloud.attestor.waiting == {}
     with cloud.registry.reading() as session:
         assert session.scalars(select(LoggedDay.day)).all() == [DAY + 1]
+
+
+def test_a_seal_that_is_lost_costs_its_day_and_no_later_one(cloud):
+    cloud.measure(epochs=0)
+    of_day = [cloud.node.seal(FIRST + epoch) for epoch in (97, 98, 99)]
+    later = [cloud.node.seal(FIRST + 96 * day + epoch) for day in (2, 3, 4) for epoch in (1, 2)]
+    cloud.attestor.take_seals(encode_seals([of_day[0], of_day[2], *later]))
+    for _ in range(3):
+        cloud.round()
+    with cloud.registry.reading() as session:
+        assert session.scalars(select(LoggedDay.day).order_by(LoggedDay.entry)).all() == [DAY + 2, DAY + 3]
+    assert list(cloud.attestor.waiting) == [("tz-0000", DAY + 1)]
+    cloud.attestor.take_seals(encode_seals([of_day[1]]))
+    cloud.round()
+    assert cloud.attestor.waiting == {}
+    with cloud.registry.reading() as session:
+        assert session.scalars(select(LoggedDay.day).order_by(LoggedDay.entry)).all() == [DAY + 2, DAY + 3, DAY + 1]
 
 
 def test_without_enough_sites_nothing_is_drawn(cloud):
@@ -167,14 +189,79 @@ def test_a_witness_whose_signature_or_draw_is_wrong_is_rejected_alone_and_kept_w
     assert sorted(text.partition(":")[0] for text in refused(cloud)) == ["statement signed", "witness drawn"]
 
 
-def test_a_statement_on_a_beacon_that_drew_nothing_counts_for_nothing(cloud):
+def test_a_statement_on_a_beacon_that_drew_nothing_or_of_a_stranger_is_not_kept(cloud):
     cloud.measure()
-    announced = replace(cloud.drawn(), beacon=b"another".ljust(32))
-    cloud.witness(announced)
+    announced = cloud.drawn()
+    kept = {}
+    cloud.witness(announced, lambda node, statement: kept.setdefault(node.name, statement) and None)
+    said = kept["tz-0003"]
+    for wrong in (replace(said, drawing=replace(said.drawing, beacon=b"another".ljust(32))), replace(said, witness=b"stranger")):
+        with pytest.raises(NotAttestedError, match=r"nothing was drawn|not enrol"):
+            cloud.attestor.take_statement(wrong.sign(signing_key("tz-0003")).encode())
+    assert refused(cloud) == []
+
+
+def test_refused_statements_in_a_witnesss_name_are_bounded_and_the_newest_stay(cloud, monkeypatch):
+    monkeypatch.setattr("thermogen_cloud.attesting.REFUSED_A_WITNESS", 3)
+    said = heard_of(cloud, "tz-0003")
+    for later in range(6):
+        cloud.now += 1
+        assert not cloud.attestor.take_statement(replace(said, time=said.time + later).sign(signing_key("eve")).encode())
+    assert len(refused(cloud)) == 3
+
+
+def heard_of(cloud, name):
+    """What one witness says of the day; no other is heard."""
+    cloud.measure()
+    kept = {}
+    cloud.witness(cloud.drawn(), lambda node, statement: kept.setdefault(node.name, statement) and None)
+    return kept[name]
+
+
+def test_a_copy_with_a_bad_signature_does_not_erase_the_honest_statement(cloud):
+    said = heard_of(cloud, "tz-0003")
+    dissent = replace(said, opinion=Opinion.DISSENT, why=Why.IMPLAUSIBLE, epoch=FIRST + 1, claims=None)
+    assert not cloud.attestor.take_statement(dissent.sign(signing_key("eve")).encode())
+    assert cloud.attestor.take_statement(dissent.sign(signing_key("tz-0003")).encode())
+    assert not cloud.attestor.take_statement(dissent.sign(signing_key("eve")).encode())
     cloud.round()
-    cloud.round(300)
-    assert cloud.states()[0] == (1, "deferred")
-    assert len(refused(cloud)) == 5 and "nothing was drawn" in refused(cloud)[0]
+    assert refused(cloud) == [] and cloud.states() == [(1, "review")]
+
+
+def test_of_a_witness_one_agreement_and_one_dissent_of_a_drawing_are_kept(cloud):
+    said = heard_of(cloud, "tz-0003")
+    dissent = replace(said, opinion=Opinion.DISSENT, why=Why.IMPLAUSIBLE, epoch=FIRST + 1, claims=None)
+    for statement in (said, dissent):
+        for later in range(3):
+            cloud.attestor.take_statement(replace(statement, time=statement.time + later).sign(signing_key("tz-0003")).encode())
+    with cloud.registry.reading() as session:
+        assert {row.document_hash for row in session.scalars(select(StoredStatement))} == {said.hash, dissent.hash}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    fields=st.fixed_dictionaries(
+        {
+            "day": st.integers(0, 2**33),
+            "beacon_number": st.integers(0, 2**64 - 1),
+            "epoch": st.none() | st.integers(0, 2**33),
+            "claims": st.none() | st.fixed_dictionaries({"energy_mj": st.integers(0, 2**64 - 1), "gas": st.integers(0, 2**64 - 1)}),
+            "time": st.integers(0, 2**33),
+            "opinion": st.sampled_from(Opinion),
+            "why": st.none() | st.sampled_from(Why),
+        }
+    )
+)
+@example(fields={"beacon_number": 2**63})
+@example(fields={"claims": {"energy_mj": 2**63, "gas": 0}})
+@example(fields={"claims": {"energy_mj": 0, "gas": 2**64 - 1}})
+def test_any_statement_is_stored_or_refused(cloud, fields):
+    statement = {"site": bytes(8), "root": bytes(32), "beacon": bytes(32), "witness": bytes(8), "proof": bytes(80)}
+    whole = {name: value.hex() for name, value in statement.items()}
+    whole |= {"version": 1, "day": DAY, "beacon_number": 0, "epoch": None, "claims": {"energy_mj": 0, "gas": 0}, "time": 0}
+    document = canonical(whole | {"opinion": "agree", "why": None} | fields)
+    with contextlib.suppress(NotAttestedError):
+        cloud.attestor.take_statement(Signed.by(document, [signing_key("eve")], STATEMENT_CONTEXT).encode())
 
 
 def test_a_dissent_after_the_window_undoes_the_day(cloud):

@@ -289,7 +289,7 @@ def test_a_registry_that_is_locked_is_said_and_ends_no_receiving(cloud, receivin
     assert rows(cloud, Batch) == 1
 
 
-def test_a_fault_of_our_own_in_a_message_is_reported_and_the_message_comes_again(cloud, receiving, uplink, site, wait, monkeypatch):
+def test_a_message_that_meets_a_fault_of_our_own_is_put_aside_and_stops_no_other(cloud, receiving, uplink, site, wait, monkeypatch):
     faulty, stored = threading.Event(), cloud.intake.batch
     faulty.set()
 
@@ -302,9 +302,13 @@ def test_a_fault_of_our_own_in_a_message_is_reported_and_the_message_comes_again
     link, batch = uplink(), site.batch()
     wait(lambda: receiving.health.link is Link.CONNECTED, "the receiver is connected")
     link.send(batch)
-    wait(lambda: receiving.health.link is Link.NOT_STORING, "health says that nothing is stored")
+    wait(lambda: quarantined(cloud), "it is put aside")
+    (aside,) = quarantined(cloud)
+    assert aside.size == len(batch) and "KeyError" in aside.reason
+    assert receiving.health.link is Link.CONNECTED and link.receipts_of(batch) == []
     faulty.clear()
-    wait(lambda: link.receipts_of(batch), "the broker sent it again, and it is receipted")
+    link.send(batch)
+    wait(lambda: link.receipts_of(batch), "the site sent it again, and it is receipted")
 
 
 def test_a_fault_outside_of_any_message_ends_no_receiving(cloud, broker, wait, monkeypatch):

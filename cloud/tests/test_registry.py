@@ -14,10 +14,20 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlalchemy.exc import IntegrityError
 from thermogen_cloud.errors import StorageFullError
-from thermogen_cloud.registry import ConsumedEpoch, MintRequest, MintState, Quarantined, Registry, StoredCheckpoint, database
+from thermogen_cloud.registry import (
+    AttestedMint,
+    ConsumedEpoch,
+    MintRequest,
+    MintState,
+    Quarantined,
+    Registry,
+    StoredCheckpoint,
+    database,
+)
 from thermogen_cloud.registry.database import RegistryUnreadableError
 from thermogen_cloud.registry.tables import Base
 from thermogen_esf.evidence.attestation.log import Log, trust_entry
+from thermogen_esf.frames import site_identity
 from thermogen_esf.signatures import SigningKey
 
 
@@ -112,4 +122,32 @@ def test_checkpoints_of_a_registry_of_before_keep_their_numbers_and_get_their_si
     with registry.reading() as session:
         row = session.get_one(StoredCheckpoint, 0)
         assert (row.size, row.signed) == (1, signed)
+    registry.close()
+
+
+def test_epochs_that_were_attested_before_are_used_from_then_on_and_none_twice(tmp_path):
+    path, site = tmp_path / "registry.sqlite", "tz-a"
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    identity = site_identity(site)
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, "0004")
+        request = "INSERT INTO mint_requests VALUES (?, ?, 96, 96, 1, x'', 'minted', '', x'', NULL, 2026, 1, 'S1', 1, 1)"
+        connection.exec_driver_sql(request, (b"r" * 32, site))
+        connection.exec_driver_sql("INSERT INTO consumed_epochs VALUES (?, 96, ?)", (site, b"r" * 32))
+        for day, state in ((1, "waiting"), (2, "minted")):
+            seals = b"".join(bytes(8) + identity + (96 * day + each).to_bytes(4, "big") + bytes(166) for each in (0, 1, 96))
+            connection.exec_driver_sql("INSERT INTO logged_days VALUES (?, ?, ?, x'', x'', ?)", (day, identity, day, seals))
+            mint = "INSERT INTO attested_mints (site, day, attempt, attestation, signed, amount, state, detail, vintage, number, serial, "
+            values = (site, day, bytes([day]) * 32, state, 10 + day, f"S{10 + day}")
+            connection.exec_driver_sql(f"{mint} changed_at) VALUES (?, ?, 1, ?, x'', 1, ?, '', 2026, ?, ?, 1)", values)
+    engine.dispose()
+    registry = Registry(path)
+    with registry.reading() as session:
+        used = session.query(ConsumedEpoch).order_by(ConsumedEpoch.epoch).all()
+        assert [(row.epoch, row.used_by) for row in used] == [(96, b"r" * 32), (192, bytes([2]) * 32), (193, bytes([2]) * 32)]
+        states = [row.state.value for row in session.query(AttestedMint).order_by(AttestedMint.day)]
+    assert states == ["refused", "minted"]
     registry.close()

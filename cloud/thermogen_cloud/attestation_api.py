@@ -272,7 +272,7 @@ def attestation_router(services: Services) -> APIRouter:
     return api
 
 
-def _taken(take: Callable[[bytes], None], message: bytes) -> None:
+def _taken(take: Callable[[bytes], object], message: bytes) -> None:
     try:
         take(message)
     except NotAttestedError as error:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from thermogen_esf.evidence.attestation.quorum import DayState, Findings, Outcome, decide
 from thermogen_esf.evidence.attestation.statement import Heard
 
-from .registry import AttestedDay, Registry
+from .registry import AttestedDay, AttestedMint, AttestedMintState, Registry
 
 FOR_PEOPLE = frozenset((DayState.REVIEW, DayState.ROOTS_DISAGREE, DayState.SUSPENDED))
 """States that the program does not leave."""
@@ -75,11 +75,17 @@ class AttestedDays:
             return session.scalars(chosen).first() is not None
 
     def history_mj(self, site: str, day: int) -> list[int]:
-        """Energies of the site's attested days before a day, oldest first, at most 30: its baseline."""
+        """Energies of the site's days before a day, oldest first, at most 30: its baseline.
+
+        A day counts where it was attested, and where it was off its baseline and a person approved its mint.
+        """
+        approved = AttestedMint.state.in_((AttestedMintState.MINTING, AttestedMintState.MINTED))
+        by_a_person = select(AttestedMint.day).where(AttestedMint.site == site, approved)
+        off = and_(AttestedDay.state == DayState.OFF_BASELINE, AttestedDay.day.in_(by_a_person))
         with self._registry.reading() as session:
             chosen = (
                 select(AttestedDay.energy_mj)
-                .where(AttestedDay.site == site, AttestedDay.day < day, AttestedDay.state.in_((DayState.ATTESTED, DayState.OFF_BASELINE)))
+                .where(AttestedDay.site == site, AttestedDay.day < day, or_(AttestedDay.state == DayState.ATTESTED, off))
                 .order_by(AttestedDay.day.desc())
                 .limit(30)
             )

@@ -25,6 +25,7 @@ from thermogen_esf.evidence.attestation.quorum import DayState, Label
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.catalogue import Rule, rule
 from thermogen_esf.evidence.check import Reason
+from thermogen_esf.evidence.errors import EvidenceError
 from thermogen_esf.evidence.ledger_record import SYMBOL
 from thermogen_esf.signatures import SigningKey
 
@@ -32,7 +33,7 @@ from . import refusals
 from .attesting import Attestor, Open
 from .ledger import CreditBlock, Ledger, LedgerRefusedError
 from .proofs import Evidence, gather
-from .registry import AttestedDay, AttestedMint, AttestedMintState, Registry
+from .registry import AttestedDay, AttestedMint, AttestedMintState, ConsumedEpoch, Registry
 from .serials import next_number
 
 log = logging.getLogger(__name__)
@@ -61,8 +62,8 @@ class AttestedMinting:
             for row in self._ripe():
                 try:
                     self._emit(row)
-                except LedgerRefusedError as error:
-                    log.error("day %d of %s is not minted: %s; %s", row.day, row.site, error, error.remedy)
+                except (LedgerRefusedError, EvidenceError) as error:
+                    log.error("day %d of %s is not minted: %s", row.day, row.site, error)
 
     def decide(self, approval: Approval, signature: bytes) -> None:
         """Takes an approver's decision on the attestation that `approval` names and, where it is to approve, mints.
@@ -124,8 +125,10 @@ class AttestedMinting:
 
     def _emit(self, row: AttestedDay) -> None:
         attempt = self._attempt(row.site, row.day, row.attempt)
-        evidence = None if attempt is None else gather(self._registry, self._attestor, attempt, self._methodology)
-        if attempt is None or evidence is None:
+        if attempt is None:
+            return
+        evidence = gather(self._registry, self._attestor, attempt, self._methodology)
+        if evidence is None:
             return  # a batch is still on its way
         methodology = rule(self._methodology)
         attestation = self._attestation(row, attempt, methodology)
@@ -136,10 +139,13 @@ class AttestedMinting:
         elif state is AttestedMintState.MINTING:
             try:
                 self._refuse_unverifiable(evidence.signed(signed), evidence.frames)
-            except refusals.WouldNotVerifyError as error:
+            except (refusals.WouldNotVerifyError, EvidenceError) as error:
                 state, detail = AttestedMintState.REFUSED, str(error)
         vintage = rules.vintage_of_epoch(attempt.day.seals[0].epoch)
         with self._registry.writing() as session:
+            used = _used(session, row.site, attempt)
+            if used is not None:
+                state, detail = AttestedMintState.REFUSED, f"epoch {used.epoch} was used by the mint {used.used_by.hex()}"
             number = next_number(session, vintage)
             session.add(
                 AttestedMint(
@@ -148,6 +154,10 @@ class AttestedMinting:
                     changed_at=self._clock(),
                 )
             )  # fmt: skip
+            session.flush()
+            if used is None:
+                epochs = [seal.epoch for seal in attempt.day.seals]
+                session.add_all(ConsumedEpoch(site=row.site, epoch=epoch, attestation=attestation.hash) for epoch in epochs)
         if state is AttestedMintState.MINTING:
             self._mint(row.site, row.day)
 
@@ -196,7 +206,10 @@ class AttestedMinting:
             rows = session.execute(interrupted).all()
         for site, day in rows:
             log.warning("taking up the interrupted mint of day %d of %s", day, site)
-            self._mint(site, day)
+            try:
+                self._mint(site, day)
+            except (LedgerRefusedError, EvidenceError) as error:
+                log.error("day %d of %s is not minted yet: %s", day, site, error)
 
     def _mint(self, site: str, day: int) -> None:
         """From minting, or from wherever a crash left it, to minted."""
@@ -238,6 +251,12 @@ def _waiting(session: Session, attestation: bytes) -> AttestedMint:
     if row.state is not AttestedMintState.WAITING:
         raise refusals.AlreadyDecidedError(attestation, row.state.value)
     return row
+
+
+def _used(session: Session, site: str, attempt: Open) -> ConsumedEpoch | None:
+    """The first epoch of the day that a mint has used."""
+    epochs = ConsumedEpoch.epoch.in_([seal.epoch for seal in attempt.day.seals])
+    return session.scalars(select(ConsumedEpoch).where(ConsumedEpoch.site == site, epochs).order_by(ConsumedEpoch.epoch)).first()
 
 
 def _last_minted(session: Session, site: str) -> AttestedMint | None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha3_256
 from itertools import groupby, pairwise
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 from thermogen_esf.evidence.attestation.day import Day, judge_day
@@ -25,7 +25,7 @@ from thermogen_esf.evidence.attestation.log import Checkpoint, day_entry, seal_e
 from thermogen_esf.evidence.attestation.quorum import DayState, Findings
 from thermogen_esf.evidence.attestation.seal import ENCODED_BYTES, EPOCHS_A_DAY, NO_PREVIOUS, Seal
 from thermogen_esf.evidence.attestation.signed import Signed
-from thermogen_esf.evidence.attestation.statement import Heard, Statement, judge_statement
+from thermogen_esf.evidence.attestation.statement import Heard, Opinion, Statement, judge_statement
 from thermogen_esf.evidence.catalogue import rule
 from thermogen_esf.evidence.errors import EvidenceError
 
@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 WATCHED_DAYS = 31
 """Newest days that a start looks at again although they are decided."""
+REFUSED_A_WITNESS = 100
+"""Newest refused statements in one witness's name that are kept."""
 
 
 class NotAttestedError(Exception):
@@ -115,8 +117,13 @@ class Attestor:
             for row in rows:
                 session.execute(insert(StoredSeal).values(**row, logged=False, received_at=self._clock()).on_conflict_do_nothing())
 
-    def take_statement(self, message: bytes) -> None:
-        """Stores a witness's statement, with why it counts for nothing where it does. NotAttestedError where it is none."""
+    def take_statement(self, message: bytes) -> bool:
+        """Stores what an enrolled witness says of a drawing, with why it counts for nothing where it does: False then.
+
+        A valid one takes the place of a copy that was refused. Of a witness and drawing one agreement or abstention counts and one
+        dissent, the first of each: others are not kept. NotAttestedError, and nothing is kept, where nothing was drawn, where the
+        list does not enrol the witness, and where it is no statement.
+        """
         try:
             signed = Signed.parse(message)
             statement = Statement.parse(signed.document)
@@ -134,17 +141,27 @@ class Attestor:
             "received_at": self._clock(),
         }
         with self._registry.writing() as session:
-            session.execute(insert(StoredStatement).values(**row).on_conflict_do_nothing())
+            if row["refused"]:
+                session.execute(insert(StoredStatement).values(**row).on_conflict_do_nothing())
+                _forget_refused(session, statement.witness)
+            elif not _said_before(session, statement):
+                changed = {name: row[name] for name in ("signed", "refused", "received_at")}
+                refused = StoredStatement.refused != ""
+                stored = insert(StoredStatement).values(**row)
+                session.execute(stored.on_conflict_do_update(index_elements=["document_hash"], set_=changed, where=refused))
+        return not row["refused"]
 
     def _refusal(self, signed: Signed, statement: Statement) -> str:
         attempt = next(
             (each for each in self._attempts(statement.drawing.site, statement.drawing.day) if each.drawing == statement.drawing), None
         )
         if attempt is None or attempt.drawn is None:
-            return f"nothing was drawn for day {statement.drawing.day} and this root with beacon {statement.drawing.beacon_number}"
+            raise NotAttestedError(
+                f"nothing was drawn for day {statement.drawing.day} and this root with beacon {statement.drawing.beacon_number}"
+            )
         witness = attempt.trust.by_identity.get(statement.witness)
         if witness is None:
-            return f"the trust list does not enrol the witness {statement.witness.hex()}"
+            raise NotAttestedError(f"the trust list does not enrol the witness {statement.witness.hex()}")
         heard = judge_statement(signed, statement.drawing, witness, attempt.trust.trust, attempt.drawn.time, attempt.drawn.time)
         return "; ".join(f"{check.name}: {check.detail}" for check in heard.checks if check.passed is False)
 
@@ -235,23 +252,23 @@ class Attestor:
         for entry in self._trust.newest.entries:
             site = entry.enrolment
             with self._registry.reading() as session:
-                last = session.scalars(select(LoggedDay.day).where(LoggedDay.site == site.identity).order_by(LoggedDay.day.desc())).first()
-                since = StoredSeal.epoch >= EPOCHS_A_DAY * (last or 0)
+                logged = set(session.scalars(select(LoggedDay.day).where(LoggedDay.site == site.identity)))
+                since = StoredSeal.epoch >= EPOCHS_A_DAY * (max(logged, default=0) - WATCHED_DAYS)
                 seals = [
                     Seal.decode(data) for data in session.scalars(select(StoredSeal.seal).where(StoredSeal.site == site.identity, since))
                 ]
             if self._days.suspended(site.name):
                 continue
-            for day in _closable(seals, last):
+            for number, day in _closable(seals, logged):
                 if isinstance(day, str):
-                    self.waiting[site.name, seals[-1].day] = day
+                    self.waiting[site.name, number] = day
                     continue
                 wrong = next((check for check in judge_day(day, site.vrf_key) if not check.passed), None)
                 if wrong is not None:
                     # What is missing may still be on its way: the day is not closed, and the page says why.
-                    self.waiting[site.name, day.number] = f"{wrong.name}: {wrong.detail}"
-                    break
-                self.waiting.pop((site.name, day.number), None)
+                    self.waiting[site.name, number] = f"{wrong.name}: {wrong.detail}"
+                    continue
+                self.waiting.pop((site.name, number), None)
                 self._log_day(day)
 
     def _log_day(self, day: Day) -> None:
@@ -361,22 +378,41 @@ class Attestor:
         return frozen[-1] if frozen else self._trust.newest
 
 
+def _said_before(session: Session, statement: Statement) -> bool:
+    """Whether the witness's word of this kind, doubt or not, is there for the drawing."""
+    drawing = statement.drawing
+    of_witness = (StoredStatement.witness == statement.witness, StoredStatement.refused == "")
+    of_drawing = (
+        StoredStatement.site == drawing.site, StoredStatement.day == drawing.day, StoredStatement.beacon_number == drawing.beacon_number
+    )  # fmt: skip
+    stored = session.scalars(select(StoredStatement.signed).where(*of_drawing, *of_witness))
+    doubts = statement.opinion is Opinion.DISSENT
+    return any((Statement.parse(Signed.parse(each).document).opinion is Opinion.DISSENT) == doubts for each in stored)
+
+
+def _forget_refused(session: Session, witness: bytes) -> None:
+    """Keeps the newest refused statements in a witness's name: anybody can send more."""
+    refused = (StoredStatement.witness == witness, StoredStatement.refused != "")
+    newest = select(StoredStatement.document_hash).where(*refused).order_by(StoredStatement.received_at.desc()).limit(REFUSED_A_WITNESS)
+    session.execute(delete(StoredStatement).where(*refused, StoredStatement.document_hash.not_in(newest)))
+
+
 def sealed_in(row: LoggedDay) -> tuple[Seal, ...]:
     """A logged day's seals in order, the closing one last: one more than a message may have."""
     return tuple(Seal.decode(row.seals[start : start + ENCODED_BYTES]) for start in range(0, len(row.seals), ENCODED_BYTES))
 
 
-def _closable(seals: Iterable[Seal], last: int | None) -> list[Day | str]:
-    """The days after `last` that a later day's seal closes, oldest first; text where a day's seals are none."""
+def _closable(seals: Iterable[Seal], logged: Collection[int]) -> list[tuple[int, Day | str]]:
+    """The days that are not logged and that a later day's seal closes, oldest first; text where a day's seals are none."""
     ordered = sorted(seals, key=lambda seal: (seal.boot_count, seal.epoch))
     by_day = [(day, tuple(group)) for day, group in groupby(ordered, key=lambda seal: seal.day)]
-    found: list[Day | str] = []
+    found: list[tuple[int, Day | str]] = []
     before: Seal | None = None
     for (day, of_day), (_, after) in pairwise(by_day):
-        if last is None or day > last:
+        if day not in logged:
             try:
-                found.append(Day(of_day, after[0], None if of_day[0].previous == NO_PREVIOUS else before))
+                found.append((day, Day(of_day, after[0], None if of_day[0].previous == NO_PREVIOUS else before)))
             except EvidenceError as error:
-                found.append(str(error))
+                found.append((day, str(error)))
         before = of_day[-1]
     return found

@@ -175,15 +175,16 @@ class Intake:
         return self._attested(sender, "seals", message, None if self._attestor is None else self._attestor.take_seals)
 
     def statement(self, sender: str, message: bytes) -> bytes | None:
-        """Stores a witness's statement, valid or not, and returns the receipt for it. None where it cannot be read as one."""
+        """Stores a witness's statement, valid or not, and returns the receipt for it. None where it counts for nothing or is none."""
         return self._attested(sender, "statement", message, None if self._attestor is None else self._attestor.take_statement)
 
-    def _attested(self, sender: str, topic: str, message: bytes, take: Callable[[bytes], None] | None) -> bytes | None:
+    def _attested(self, sender: str, topic: str, message: bytes, take: Callable[[bytes], bool | None] | None) -> bytes | None:
         digest = frames.frame_hash(message)
         try:
             if take is None:
                 raise NotAttestedError("this cloud does not attest: `thermogen-cloud adopt-trust` gives it a trust list")
-            take(message)
+            if take(message) is False:
+                return None
         except NotAttestedError as error:
             self._refuse(sender, topic, message, str(error))
             return None
@@ -227,6 +228,10 @@ class Intake:
         header = frames.Header(frames.site_identity(sender), number, self._clock(), TimeQuality.FREE_RUNNING)
         epoch, first, last = (0, 0, 0) if batch is None else (batch.epoch, batch.first_sequence, batch.last_sequence)
         return frames.encode(frames.sign_frame(frames.Receipt(header, digest, epoch, first, last), self._key))
+
+    def put_aside(self, sender: str, topic: str, message: bytes, reason: str) -> None:
+        """Keeps a message that met a fault of this program, with the reason; it gets no receipt."""
+        self._refuse(sender, topic, message, reason)
 
     def _refuse(self, sender: str, topic: str, message: bytes, reason: str) -> None:
         with self._registry.writing() as session:

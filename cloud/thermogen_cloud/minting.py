@@ -146,6 +146,7 @@ class Minting:
             self._refuse_unauthorised(approval, signature)
             approved = approval.decision is Decision.APPROVE
             if approved:
+                self._refuse_attested(approval)
                 self._refuse_unverifiable(approval, signature)
             with self._registry.writing() as session:
                 request = _undecided(session, approval.request)
@@ -189,6 +190,13 @@ class Minting:
         wrong = [check for check in checks if check.passed is False and check.reason is not Reason.NOT_APPROVED]
         if wrong:
             raise refusals.of_approval(wrong[0])
+
+    def _refuse_attested(self, approval: Approval) -> None:
+        """A request may have waited while its site was enrolled for attestation: it can be rejected only."""
+        with self._registry.reading() as session:
+            site = _undecided(session, approval.request).site
+        if site in self.attested:
+            raise refusals.AttestedSiteError(site)
 
     def _refuse_unverifiable(self, approval: Approval, signature: bytes) -> None:
         """Judges the bundle that the mint would have, so that nothing is minted which a verifier would refuse afterwards."""
@@ -358,7 +366,7 @@ def _refuse_used(session: Session, site: str, epochs: Sequence[int]) -> None:
         .order_by(ConsumedEpoch.epoch)
     ).all()
     if used:
-        raise refusals.EpochAlreadyUsedError(site, [row.epoch for row in used], used[0].request_hash)
+        raise refusals.EpochAlreadyUsedError(site, [row.epoch for row in used], used[0].used_by)
 
 
 def _last_minted(session: Session, site: str, methodology: Methodology) -> MintRequest | None:

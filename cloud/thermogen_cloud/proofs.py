@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -9,12 +10,13 @@ from thermogen_esf.evidence.attestation.draw import WINDOW_S
 from thermogen_esf.evidence.attestation.enrolment import Enrolled, vrf_keys
 from thermogen_esf.evidence.attestation.log import Checkpoint, EntryKind
 from thermogen_esf.evidence.attestation.proof_bundle import EnrolledBytes, Entry, ProofBundle, StatementBytes, encode_frames
+from thermogen_esf.evidence.attestation.statement import Heard, Opinion
 from thermogen_esf.evidence.catalogue import rule
 from thermogen_esf.frames import frame_hash
 from thermogen_esf.signatures import SIGNATURE_BYTES
 
 from .attesting import Attestor, Open
-from .registry import Batch, BatchStatus, Registry
+from .registry import Batch, BatchStatus, Registry, StoredStatement
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ def gather(registry: Registry, attestor: Attestor, attempt: Open, methodology: s
     if over is None:
         return None
     chain = [each for each in chain if each.number <= over.number]
-    heard = [(row, each) for row, each in attestor.heard(attempt) if each.valid and row.entry is not None and row.entry < over.size]
+    valid = [(row, each) for row, each in attestor.heard(attempt) if each.valid and row.entry is not None and row.entry < over.size]
+    heard = _counting(valid)
     witnesses = [attempt.trust.by_identity[row.witness] for row, _ in heard]
     before = next(each for each in chain if each.number == drawn.number - 1)
 
@@ -70,6 +73,14 @@ def gather(registry: Registry, attestor: Attestor, attempt: Open, methodology: s
         contributions=tuple(data[1:] for data in log.between(before.size, drawn.size) if data[0] == EntryKind.SEAL),
     )
     return Evidence(bundle, encode_frames(batches))
+
+
+def _counting(valid: Sequence[tuple[StoredStatement, Heard]]) -> list[tuple[StoredStatement, Heard]]:
+    """Of each witness, in the log's order, the first statement that is no dissent and the first that is: no other counts."""
+    first: dict[tuple[bytes, bool], tuple[StoredStatement, Heard]] = {}
+    for row, each in valid:
+        first.setdefault((row.witness, each.statement is not None and each.statement.opinion is Opinion.DISSENT), (row, each))
+    return list(first.values())
 
 
 def _encoded(entry: Enrolled) -> EnrolledBytes:

@@ -20,6 +20,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
+from sqlalchemy.exc import DBAPIError
 
 from .errors import CloudError, OperatorError
 from .intake import Intake
@@ -84,6 +85,7 @@ class Receiver:
         self._password = password
         self._prefix = prefix
         self._judge = judge
+        self._intake = intake
         self._after_judging = after_judging
         self._stopping = threading.Event()
         self._client: mqtt.Client | None = None
@@ -205,12 +207,23 @@ class Receiver:
     def _take(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
         site, leaf = self._sender(message.topic)
         payload = bytes(message.payload)
-        reply = self._handlers[leaf](site, payload) if site else None
+        reply = self._reply(site, leaf, payload) if site else None
         if reply is not None:
             client.publish(f"{self._prefix}/{site}/receipt", reply, qos=1)
         client.ack(message.mid, message.qos)
         if leaf == "batch":
             self._judge.judge_arrived(payload)
+
+    def _reply(self, site: str, leaf: str, payload: bytes) -> bytes | None:
+        """What the handler answers. A message that it cannot take however often it comes is put aside, so that it stops no other."""
+        try:
+            return self._handlers[leaf](site, payload)
+        except (CloudError, OSError, DBAPIError):
+            raise
+        except Exception as error:
+            log.exception("a fault in this program; the %s of %s is put aside: report it", leaf, site)
+            self._intake.put_aside(site, leaf, payload, f"a fault in this program ({error!r}): the log says where, report it")
+            return None
 
     def _sender(self, topic: str) -> tuple[str, str]:
         """Site and last level of a topic that we subscribed to; no site where its name is not one that a site can have."""

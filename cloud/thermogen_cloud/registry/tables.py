@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Enum, ForeignKey, Index, LargeBinary, MetaData, String, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Enum, ForeignKey, Index, LargeBinary, MetaData, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from thermogen_esf.evidence.attestation.quorum import DayState
 
@@ -283,13 +283,22 @@ class MintRequest(Base):
 
 
 class ConsumedEpoch(Base):
-    """An epoch of a site that a mint has used. The primary key is the rule: at most one mint."""
+    """An epoch of a site that a mint has used, by request or by attestation. The primary key is the rule: at most one mint."""
 
     __tablename__ = "consumed_epochs"
 
     site: Mapped[str] = mapped_column(String(128), primary_key=True)
     epoch: Mapped[int] = mapped_column(primary_key=True)
-    request_hash: Mapped[bytes] = mapped_column(ForeignKey("mint_requests.hash"), index=True)
+    request_hash: Mapped[bytes | None] = mapped_column(ForeignKey("mint_requests.hash"), index=True)
+    attestation: Mapped[bytes | None] = mapped_column(ForeignKey("attested_mints.attestation"), index=True)
+    """Exactly one of the two says what used it."""
+
+    @property
+    def used_by(self) -> bytes:
+        """Hash of the request or attestation."""
+        return self.request_hash or self.attestation or b""
+
+    __table_args__ = (CheckConstraint("(request_hash IS NULL) <> (attestation IS NULL)", name="one_use"),)
 
 
 class Approval(Base):

@@ -11,7 +11,8 @@ from .errors import EvidenceError
 
 MAX_UNIX_S = 2**32 - 1
 """Last second that a frame's time can hold."""
-
+MAX_STORED = 2**63 - 1
+"""Greatest whole number that a database's signed 64 bits hold."""
 
 _INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 """Unicode categories that could rewrite a terminal's line or the order in which text is read."""

@@ -9,7 +9,7 @@ from ...signatures import SigningKey
 from ..canonical import Value
 from ..document import Document
 from ..errors import EvidenceError
-from ..record import Record
+from ..record import MAX_STORED, Record
 from ..trust import NAME
 from .quorum import BASELINE_DAYS, DayState, Label
 from .signed import Signed
@@ -89,19 +89,19 @@ class Attestation(Document):
             "day": record.integer("day", 0, 2**32 - 1),
             "root": record.octets("root", 32),
             "attempt": record.integer("attempt", 1, 255),
-            "beacon_number": record.integer("beacon_number"),
+            "beacon_number": record.integer("beacon_number", 0, MAX_STORED),
             "state": DayState(record.text("state", pattern="|".join(DayState))),
             "label": Label(record.text("label", pattern="|".join(Label))),
             "agreeing": record.integer("agreeing", 0, 255),
             "received": record.integer("received", 0, 255),
-            "energy_mj": record.integer("energy_mj"),
-            "gas": record.integer("gas"),
+            "energy_mj": record.integer("energy_mj", 0, MAX_STORED),
+            "gas": record.integer("gas", 0, MAX_STORED),
             "methodology": methodology.text("id", 40),
             "methodology_hash": methodology.octets("hash", 32),
             "baseline_evidence": record.octets_or_none("baseline_evidence", 32),
-            "carry_in": record.integer("carry_in"),
-            "carry_out": record.integer("carry_out"),
-            "amount": record.integer("amount"),
+            "carry_in": record.integer("carry_in", 0, MAX_STORED),
+            "carry_out": record.integer("carry_out", 0, MAX_STORED),
+            "amount": record.integer("amount", 0, MAX_STORED),
             "history_mj": tuple(_read_energy(entry) for entry in record.records("history", BASELINE_DAYS)),
             "previous": record.octets_or_none("previous", 32),
         }
@@ -114,6 +114,6 @@ class Attestation(Document):
 
 
 def _read_energy(entry: Record) -> int:
-    energy = entry.integer("energy_mj")
+    energy = entry.integer("energy_mj", 0, MAX_STORED)
     entry.end()
     return energy

@@ -23,7 +23,7 @@ from ..canonical import Value
 from ..check import Check, Reason, passed, refused
 from ..document import Document
 from ..errors import EvidenceError
-from ..record import Record
+from ..record import MAX_STORED, Record
 from ..trust import NamedKey, valid_at
 from .beacon import LEAST_CONTRIBUTORS, beacon, contributions, contributions_hash, genesis
 from .day import Day
@@ -113,9 +113,9 @@ class Checkpoint(Document):
     def fields(cls, record: Record) -> dict[str, Any]:
         """The fields from JSON values."""
         return {
-            "number": record.integer("number"),
+            "number": record.integer("number", 0, MAX_STORED),
             "time": record.time("time"),
-            "size": record.integer("size"),
+            "size": record.integer("size", 0, MAX_STORED),
             "root": record.octets("root", 32),
             "previous": record.octets_or_none("previous", 32),
             "contributors": record.integer("contributors", 0, 2**32 - 1),

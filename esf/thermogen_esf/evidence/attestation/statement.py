@@ -15,7 +15,7 @@ from ..canonical import Value
 from ..check import Check, Reason, passed, refused
 from ..document import Document
 from ..errors import EvidenceError
-from ..record import Record
+from ..record import MAX_STORED, Record
 from .day import epochs_of
 from .draw import Drawing, judge_draw
 from .enrolment import Enrolled, judge_enrolment
@@ -125,7 +125,7 @@ class Statement(Document):
             record.octets("site", 8),
             record.integer("day", 0, 2**32 - 1),
             record.octets("root", 32),
-            record.integer("beacon_number"),
+            record.integer("beacon_number", 0, MAX_STORED),
             record.octets("beacon", 32),
         )
         fields: dict[str, Any] = {
@@ -147,7 +147,7 @@ class Statement(Document):
 
 
 def _read_claims(record: Record) -> Claims:
-    claims = Claims(record.integer("energy_mj"), record.integer("gas"))
+    claims = Claims(record.integer("energy_mj", 0, MAX_STORED), record.integer("gas", 0, MAX_STORED))
     record.end()
     return claims
 

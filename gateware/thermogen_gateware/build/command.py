@@ -30,6 +30,9 @@ PRODUCTS = ("node", "pcm")
 
 DONE, TIMING_MISSED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
+SEED = 3
+"""Under which the node of these sources meets its clock; 1 and 2 are routed for ever. Try others after a change of the gateware."""
+
 BOARD_HELP = "\n".join(["boards:", *(f"  {name:20} {board.description}" for name, board in BOARDS.items())])
 
 BUILD_EPILOG = f"""{BOARD_HELP}
@@ -84,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         "product", nargs="?", default="all", choices=(*PRODUCTS, "all"), help="what to build (default: all that the board carries)"
     )
     _add_board_and_output(parser, "where images, reports and logs go")
-    parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of the placer (default: 1)")
+    parser.add_argument("--seed", type=_seed, default=SEED, metavar="N", help=f"seed of the placer (default: {SEED})")
     parser.add_argument("--against", type=Path, metavar="FILE", help="the report to compare with (default: the last of docs/releases)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of the tables")
     return parser

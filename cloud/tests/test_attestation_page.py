@@ -52,7 +52,7 @@ def client(cloud, attesting):
 def test_the_page_says_of_each_site_whether_it_is_attested(client):
     page = client.get("/").text
     assert "Not sealed, not witnessed: what it says is its own key's word alone." in page
-    assert "Sealed by its gateware, witnessed by other sites" in page
+    assert "Minted by attested day only" in page
     sites = {site["name"]: site["attested"] for site in client.get("/api/v1/sites").json()}
     assert sites == {"tz-wellpad-alpha-01": False, "tz-0000": True}
 

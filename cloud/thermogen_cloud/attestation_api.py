@@ -43,10 +43,10 @@ NEXT = {
     DayState.DEFERRED: "It is drawn for again a quarter of an hour later. Look at the links of the sites.",
     DayState.CLAIMS_DISAGREE: "A person decides; it is minted at the lowest claim.",
     DayState.OFF_BASELINE: "Nothing mints by itself: an approver decides.",
-    DayState.REVIEW: "A person decides; look at the epoch that is named.",
+    DayState.REVIEW: "It is never minted. Look at the epoch that is named.",
     DayState.ROOTS_DISAGREE: "It is never minted. Investigate the epoch that is named.",
     DayState.METHODOLOGY_ERROR: "It is never minted. The methodology does not fit: a misconfiguration.",
-    DayState.SUSPENDED: "Nothing of the site is minted until a new trust list enrols it again.",
+    DayState.SUSPENDED: "Nothing of the site is minted any more.",
 }
 """What follows from a state, for people."""
 

@@ -3,7 +3,7 @@
     waiting-for-beacon ─▶ collecting ─▶ attested, claims-disagree, off-baseline, methodology-error, deferred
     any of them ─▶ review, roots-disagree, suspended
 
-The last three stay until a person decides. `deferred` stays too: the next attempt is a row of its own.
+The last three stay. `deferred` stays too: the next attempt is a row of its own.
 """
 
 from __future__ import annotations

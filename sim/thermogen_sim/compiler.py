@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +161,27 @@ def _write_cxxrtl(rtlil: str, top: str, directory: Path, name: str) -> None:
         raise CompilationError(f"the C++ that yosys made of {name} is not as expected: {error}") from error
     header.write_text(new_header)
     output.write_text(new_source)
+
+
+def core_library(core: str, rtlil: str, harness: Path, models: Sequence[Path] = (), progress: Progress = lambda _step: None) -> Path:
+    """One core, the RTLIL module tz_CORE, and the C++ `harness` that drives it: the library of both.
+
+    The harness includes the core as "CORE.h". All that lies beside it goes into the cache's name, and so do `models`, headers that lie
+    elsewhere.
+    """
+    compiler = _compiler()
+    native = [path.read_bytes() for path in (*sorted(harness.parent.iterdir()), *models)]
+    digest = _digest(rtlil, *_translation(), _compiler_version(compiler), platform.machine(), *FLAGS, *native)
+
+    def build(scratch: Path, output: Path) -> None:
+        progress(f"compiling {core}")
+        _write_cxxrtl(rtlil, f"tz_{core}", scratch, core)
+        folders = (_cxxrtl_headers(), scratch, harness.parent, *(model.parent for model in models))
+        include = [argument for folder in folders for argument in ("-I", str(folder))]
+        sources = [str(scratch / f"{core}.cc"), str(harness)]
+        _finish(_run([compiler, *FLAGS, *include, "-shared", "-o", str(output), *sources]), core)
+
+    return _cached(core, digest, build)
 
 
 @dataclass(frozen=True)

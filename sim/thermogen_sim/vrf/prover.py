@@ -3,23 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..compiler import (
-    FLAGS,
-    Progress,
-    _cached,
-    _compiler,
-    _compiler_version,
-    _cxxrtl_headers,
-    _digest,
-    _finish,
-    _run,
-    _translation,
-    _write_cxxrtl,
-)
+from ..compiler import Progress, core_library
 from ..errors import SimulatorError
 
 NATIVE = Path(__file__).parent / "native"
@@ -34,25 +21,8 @@ def prover_library(tries: int, progress: Progress = lambda _step: None) -> Path:
     from amaranth.back import rtlil
     from thermogen_gateware.vrf.prover import Prover
 
-    compiler = _compiler()
     source = str(rtlil.convert(Prover(tries), name="tz_prover", emit_src=False))
-    digest = _digest(
-        source,
-        *_translation(),
-        _compiler_version(compiler),
-        platform.machine(),
-        *FLAGS,
-        *(path.read_bytes() for path in sorted(NATIVE.iterdir())),
-    )
-
-    def build(scratch: Path, output: Path) -> None:
-        progress("compiling the prover")
-        _write_cxxrtl(source, "tz_prover", scratch, "prover")
-        include = ["-I", str(_cxxrtl_headers()), "-I", str(scratch)]
-        sources = [str(scratch / "prover.cc"), str(NATIVE / "prover.cc")]
-        _finish(_run([compiler, *FLAGS, *include, "-shared", "-o", str(output), *sources]), "the prover")
-
-    return _cached("prover", digest, build)
+    return core_library("prover", source, NATIVE / "prover.cc", progress=progress)
 
 
 @dataclass(frozen=True)

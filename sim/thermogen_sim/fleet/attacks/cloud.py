@@ -23,7 +23,7 @@ from thermogen_esf.evidence.catalogue import rule
 from ..attested_day import METHODOLOGY, AttestedDay
 from ..enrolling import NOW, signing_key
 from ..node import SealingNode
-from .trial import Attack, Judged, Trial, World, attested, by_the_cloud, judged_bundle, said, verified
+from .trial import Attack, Judged, Trial, World, attested, by_the_cloud, heard_late, judged_bundle, said, verified
 
 Forged = tuple[ProofBundle, dict[str, Any]]
 
@@ -197,16 +197,7 @@ def _keys_after_the_beacon(day: AttestedDay) -> Forged:
 
 def _closed_early(world: World) -> Trial:
     """The window's checkpoint is stamped late, so that every statement comes after it."""
-    day = world.day()
-    day.say = lambda _node, _statement: None
-    day.measure()
-    day.witness()
-    for node in day.fleet.nodes[1:]:
-        found = day.found_by(node)
-        if found is not None:
-            day.publish(node, found)
-    day.chain.append(day.log.checkpoint(day.drawn.time + 3_600))
-    return attested(day)
+    return heard_late(world.day(), lambda day: day.drawn.time + 3_600)
 
 
 def _history(world: World) -> Trial:

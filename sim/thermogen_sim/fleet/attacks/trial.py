@@ -180,6 +180,19 @@ def attested(day: AttestedDay) -> Trial:
     return Trial(said(day), str(day.outcome.state), verified(day) if day.outcome.state in MINTS else None)
 
 
+def heard_late(day: AttestedDay, time: Callable[[AttestedDay], int]) -> Trial:
+    """All who are drawn find the day as it was, and are heard only behind a checkpoint at that `time` of the day as it then stands."""
+    day.say = lambda _node, _statement: None
+    day.measure()
+    day.witness()
+    for node in day.fleet.nodes[1:]:
+        found = day.found_by(node)
+        if found is not None:
+            day.publish(node, found)
+    day.chain.append(day.log.checkpoint(time(day)))
+    return attested(day)
+
+
 def said(day: AttestedDay) -> str:
     """What the witnesses said, counted."""
     statements = [Statement.parse(signed.document) for _, signed, _ in day.statements]

@@ -13,7 +13,7 @@ from thermogen_esf.vrf import output
 from ..attested_day import MINUTE_S, AttestedDay
 from ..enrolling import signing_key
 from ..node import SealingNode
-from .trial import Attack, Trial, World, agreeing, attested, judged_bundle, said, verified
+from .trial import Attack, Trial, World, agreeing, attested, heard_late, judged_bundle, said, verified
 
 
 def _own_witness(world: World) -> Trial:
@@ -47,16 +47,7 @@ def _one_operator(world: World) -> Trial:
 
 
 def _late(world: World) -> Trial:
-    day = world.day()
-    day.say = lambda _node, _statement: None
-    day.measure()
-    day.witness()
-    for node in day.fleet.nodes[1:]:
-        found = day.found_by(node)
-        if found is not None:
-            day.publish(node, found)
-    day.chain.append(day.log.checkpoint(day.chain[-1].time + MINUTE_S))
-    return attested(day)
+    return heard_late(world.day(), lambda day: day.chain[-1].time + MINUTE_S)
 
 
 def _late_dissent(world: World) -> Trial:

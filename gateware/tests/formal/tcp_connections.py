@@ -15,7 +15,7 @@ CONNECTIONS, FOLLOWED = 2, 1
 _SENDS = ("IP_UPPER", "IP_LOWER", "MAC_LOW", "MAC_HIGH", "PORT", "ACK_UPPER", "ACK_LOWER", "WINDOW", "SEQ_UPPER", "SEQ_LOWER", "FLAGS")
 _SEGMENT = tuple(f"SEGMENT_{of}" for of in (*_SENDS, "SOURCE", "LENGTH", "OPTION", "OPTION_SIZE", "GO"))
 _WORK = tuple("WORK" + of for of in ("_UNA", "_NXT", "_END", "_USABLE", "_LENGTH", "_DECIDE", "_SENDS"))
-_ARRIVAL = ("HEARD", "ELAPSED", "HEARD_NOW", "SEQUENCE", "MEASURE", "TIMER", "RTT", "ASKED", "ARRIVAL_END")
+_ARRIVAL = ("HEARD", "ELAPSED", "HEARD_NOW", "SEQUENCE", "MEASURE", "RTT", "TIMER", "ASKED", "ARRIVAL_END")
 _HANDSHAKE = ("COOKIE_START", "COOKIE", "COOKIE_EARLIER", "CANDIDATE", "CANDIDATE_IP", "CANDIDATE_AGE", "CHOSEN")
 _LOADED = (*_WORK, *_SEGMENT, "ARM", "TIME", "TIME_NOW", "WORK_DONE", "VISIT_SAVE", "TICK_TIMER", "TICK_HEARD", "TICK_DECIDE")
 """States that hold the connection's CONTROL as it is kept, but for what they add; a segment of the peer may take back as well."""

@@ -23,6 +23,7 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
     visited = Signal()
     sample = Signal(16)
     smoothed, variation = Signal(16), Signal(16)
+    estimate, measured = Signal(17), Signal(16)
     error, distance = Signal(signed(17)), Signal(16)
     m.d.comb += [
         fin.eq((segment.flags & Flag.FIN).any()),
@@ -32,6 +33,7 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
         error.eq(sample - d.rtt.smoothed[3:]),
         # Less one where the error is negative.
         distance.eq(error ^ error[16].replicate(16)),
+        estimate.eq(smoothed[3:] + variation),
     ]
     taken_bytes = d.right_operand(taken)
     estimates = d.left_operand(Cat(smoothed, variation))
@@ -89,22 +91,16 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
         with m.Else():
             m.d.sync += [smoothed.eq(sample << 3), variation.eq(sample << 1)]
         d.write(Word.SND_UNA, d.their_ack, when=segment.ack_new)
-        d.look(Word.TIMER)
-        m.next = "TIMER"
-    with m.State("TIMER"):
-        # RFC 6298 (2.3), in these units; what was backed off stays so until a segment is measured again (Karn).
-        estimate = Signal(17)
-        m.d.comb += estimate.eq(smoothed[3:] + variation)
-        with m.If(sampled):
-            m.d.comb += d.timeout.eq(estimate)
-            with m.If(~exceeds(estimate, d.timing.least_timeout)):
-                m.d.comb += d.timeout.eq(d.timing.least_timeout)
-            with m.Elif(exceeds(estimate, d.timing.most_timeout)):
-                m.d.comb += d.timeout.eq(d.timing.most_timeout)
-        d.write_timer(when=segment.ack_new)
         m.next = "RTT"
     with m.State("RTT"):
         d.write(Word.RTT, estimates, when=sampled)
+        # RFC 6298 (2.3), in these units. A register of its own: through the adder of all words the way would be the longest of the node.
+        m.d.sync += measured.eq(estimate)
+        with m.If(~exceeds(estimate, d.timing.least_timeout)):
+            m.d.sync += measured.eq(d.timing.least_timeout)
+        with m.Elif(exceeds(estimate, d.timing.most_timeout)):
+            m.d.sync += measured.eq(d.timing.most_timeout)
+        d.look(Word.TIMER)
         with m.If(sampled):
             m.d.sync += [control.sampled.eq(1), control.timing.eq(0)]
         m.d.sync += [
@@ -128,6 +124,12 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
         with m.Elif((control.window == 0) & segment.offset_zero & ~segment.ack_all):
             # The byte that asked for the window was not taken.
             m.d.sync += control.resend.eq(1)
+        m.next = "TIMER"
+    with m.State("TIMER"):
+        # What was backed off stays so until a segment is measured again (Karn).
+        with m.If(sampled):
+            m.d.comb += d.timeout.eq(measured)
+        d.write_timer(when=segment.ack_new)
         m.next = "ASKED"
     with m.State("ASKED"):
         d.write(Word.ASKED, d.this_moment, when=segment.taken != 0)

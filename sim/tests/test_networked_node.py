@@ -210,12 +210,14 @@ SYN = Segment(40_000, MODBUS_PORT, 1_000, 0, Flag.SYN)
 NODE_MAC, LAPTOP_MAC = DEFAULT_SETTINGS["mac"].to_bytes(6), bytes.fromhex("0200c0000201")
 
 
+SYN_FRAME = with_fcs(ethernet(ipv4(SYN.encode(LAPTOP, NODE), TCP, LAPTOP, NODE), IPV4_TYPE, NODE_MAC, LAPTOP_MAC))
+
+
 def first_sequence_number(library, host, seed, isn_key=None):
     """That of a node's answer to a SYN, its noise being that of the seed and all else to the clock the same."""
     noise = random.Random(seed)
     network = CompiledNetwork(library, negotiation_clocks=5_000)
     network["host_cs_n"] = 1
-    syn = ethernet(ipv4(SYN.encode(LAPTOP, NODE), TCP, LAPTOP, NODE), IPV4_TYPE, NODE_MAC, LAPTOP_MAC)
     try:
         network.run(1)
         while network["gathers_noise"]:
@@ -229,7 +231,7 @@ def first_sequence_number(library, host, seed, isn_key=None):
         assert status(daemon)["link_flags"] & LinkFlag.LINK_UP
         while network.sent():
             pass
-        answer = network.exchange(with_fcs(syn))
+        answer = network.exchange(SYN_FRAME)
         found = segment_of(answer.frame)
         assert found is not None and found[1].flags == Flag.SYN | Flag.ACK
         return found[1].seq
@@ -245,6 +247,31 @@ def test_two_power_ups_give_different_sequence_numbers_without_a_daemon(library,
     key = [0x1357, 0x2468, 0, 0, 0, 0, 0, 0]
     with_key = first_sequence_number(library, host, seed=1, isn_key=key)
     assert first != with_key != first_sequence_number(library, host, seed=2, isn_key=key)
+
+
+def answers_to_a_syn(network):
+    while network.sent():
+        pass
+    network.inject(SYN_FRAME)
+    network.run(10_000)
+    frames = iter(network.sent, None)
+    return [found[1].flags for found in map(segment_of, (sent.frame for sent in frames)) if found]
+
+
+def test_no_segment_is_believed_before_there_is_a_key(library, host):
+    network = CompiledNetwork(library, negotiation_clocks=2 * CLOCKS_PER_SECOND)
+    network["host_cs_n"] = 1
+    network.run(1000)
+    try:
+        daemon = linux_side(network, host)
+        daemon.settle("network_mode", NetworkMode.FIXED)
+        assert status(daemon)["live_ip"] == NODE
+        assert answers_to_a_syn(network) == []
+        assert network["gathers_noise"]
+        until(lambda: not network["gathers_noise"], network, 5 * CLOCKS_PER_SECOND)
+        assert answers_to_a_syn(network) == [Flag.SYN | Flag.ACK]
+    finally:
+        network.close()
 
 
 TOGETHER = """

@@ -20,8 +20,8 @@ def built(monkeypatch):
     """Replace the flow: `built["pcm"] = 40.0` sets what pcm achieves in MHz, an exception is raised."""
     achieved = {"node": 80.0, "pcm": 90.0}
 
-    def build(design, output, seed, on_step):
-        on_step("elaborate", None)
+    def build(design, output, seeds, on_step):
+        on_step("elaborate", None, "")
         outcome = achieved[design.name]
         if isinstance(outcome, Exception):
             raise outcome
@@ -32,7 +32,7 @@ def built(monkeypatch):
         return Result(
             design.name,
             "part",
-            seed,
+            seeds[0],
             {"LC": Area(5, 10)},
             [clock],
             {"elaborate": 1.0},

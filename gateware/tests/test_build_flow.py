@@ -23,7 +23,7 @@ from thermogen_boards import (
 )
 from thermogen_gateware.build import arithmetic, flow, workarounds
 from thermogen_gateware.build.design import ClockTarget, Design
-from thermogen_gateware.build.errors import CombinationalLoopError, ToolFailedError
+from thermogen_gateware.build.errors import CombinationalLoopError, NoSeedRoutedError, RouterGivenUpError, ToolFailedError
 from thermogen_gateware.build.flow import build
 from thermogen_gateware.build.synthesis import lifcl
 from thermogen_gateware.network.noise_key import NoiseKey
@@ -101,8 +101,8 @@ MODULE = Design("small_module", PowerModule, lambda: Small("link", big_memory=Fa
 
 @pytest.mark.parametrize("design", [NODE, MODULE], ids=lambda design: design.name)
 def test_the_same_seed_gives_the_same_bytes_in_another_folder(design, tmp_path):
-    first = build(design, tmp_path / "a", seed=3)
-    second = build(design, tmp_path / "elsewhere" / "b", seed=3)
+    first = build(design, tmp_path / "a", seeds=[3])
+    second = build(design, tmp_path / "elsewhere" / "b", seeds=[3])
     assert first.met
     assert first.image.read_bytes() == second.image.read_bytes()
     assert hashlib.sha256(first.image.read_bytes()).hexdigest() == first.sha256 == second.sha256
@@ -127,16 +127,22 @@ class Ringing(Elaboratable):
         if self.astray:
             loop = Signal(3, attrs={"keep": 1})
             for place in range(3):
-                m.submodules[f"astray_{place}"] = Instance(
-                    "LUT4", a_keep=1, p_INIT="0x5555", i_A=loop[place - 1], i_B=0, i_C=0, i_D=0, o_Z=loop[place]
-                )
+                m.submodules[f"astray_{place}"] = inverter(of=loop[place - 1], to=loop[place])
             m.d.comb += key.noise[0].eq(loop[2])
-        values, out = [Signal(8, name=f"value_{level}") for level in range(32)], Signal()
-        for level, (value, after) in enumerate(itertools.pairwise(values)):
-            m.d.comb += after.eq(value.rotate_left(3) + key.key.word_select(level % 8, 8))
-        m.d.sync += out.eq(values[-1].xor())
+        way, out = Signal(LONG_WAY_LUTS + 1, attrs={"keep": 1}), Signal()
+        m.submodules += [inverter(of=before, to=after) for before, after in itertools.pairwise(way)]
+        m.d.comb += way[0].eq(key.key.xor())
+        m.d.sync += out.eq(way[-1])
         pins.output(out, "host", "cipo")
         return m
+
+
+LONG_WAY_LUTS = 64
+"""More than 25 ns, and nothing that the synthesiser could look for a shorter way through."""
+
+
+def inverter(of, to):
+    return Instance("LUT4", a_keep=1, p_INIT="0x5555", i_A=of, i_B=0, i_C=0, i_D=0, o_Z=to)
 
 
 def test_ring_oscillators_are_built_whole_and_the_timing_of_all_else_is_still_judged(tmp_path):
@@ -170,12 +176,39 @@ def test_a_design_that_is_too_slow_has_no_image(tmp_path):
     fast = Design("small_module", PowerModule, lambda: Small("link", big_memory=False), (ClockTarget("clk", 400e6),))
     build(MODULE, tmp_path)
     assert (tmp_path / "small_module.bin").exists()
-    result = build(fast, tmp_path)
+    result = build(fast, tmp_path, seeds=[1, 2])
     assert not result.met
     assert result.image is None
+    assert [attempt.seed for attempt in result.attempts] == [1, 2]
+    assert all("too slow" in attempt.outcome for attempt in result.attempts)
     assert not (tmp_path / "small_module.bin").exists()
     path = result.critical_paths["clk"]
     assert path.ns > 2.5 and path.steps, "nothing says what is too slow"
+
+
+def test_a_placement_that_is_not_routed_is_followed_by_the_next_seeds(tmp_path, monkeypatch):
+    given_up = []
+
+    def judge(log):
+        if not given_up:
+            given_up.append(log)
+            raise RouterGivenUpError(31, 20, 7)
+
+    monkeypatch.setattr(flow, "judge_router", judge)
+    result = build(NODE, tmp_path, seeds=[1, 2, 3])
+    assert result.met and result.seed == 2
+    assert [attempt.seed for attempt in result.attempts] == [1, 2]
+    assert "given up in round 31" in result.attempts[0].outcome
+
+
+def test_a_design_that_is_routed_with_no_seed_is_an_error_that_lists_them(tmp_path, monkeypatch):
+    def judge(_log):
+        raise RouterGivenUpError(31, 20, 7)
+
+    monkeypatch.setattr(flow, "judge_router", judge)
+    with pytest.raises(NoSeedRoutedError, match=r"seed 1: .* round 31.*\n.*seed 2: ") as caught:
+        build(NODE, tmp_path, seeds=[1, 2])
+    assert [seed for seed, _outcome in caught.value.attempts] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -284,8 +317,9 @@ def proves_sum(operation, techmap, folder, short_sum="", comparison=""):
 
 def test_every_step_is_announced_in_order_with_its_log(tmp_path):
     heard = []
-    build(MODULE, tmp_path, on_step=lambda step, log: heard.append((step, log and log.name)))
-    assert heard == list(zip(flow.STEPS, (None, "top.rpt", "top.tim", "top.pack"), strict=True))
+    build(MODULE, tmp_path, on_step=lambda step, log, detail: heard.append((step, log and log.name, detail)))
+    logs, details = (None, "top.rpt", "top.tim", "top.pack"), ("", "", "seed 1", "seed 1")
+    assert heard == list(zip(flow.STEPS, logs, details, strict=True))
 
 
 def test_the_areas_of_the_cores_add_up_to_the_whole(tmp_path):

@@ -10,9 +10,9 @@ def test_each_step_is_a_line_where_there_is_no_terminal_with_what_it_took_last_t
     said = io.StringIO()
     progress = Progress("node", {"place and route": 244.4})
     with progress.shown(Console(file=said, width=120)):
-        progress.step("synthesise", None)
-        progress.step("place and route", None)
-    assert said.getvalue().splitlines() == ["node: 2 of 4, synthesise", "node: 3 of 4, place and route (took 244 s last time)"]
+        progress.step("synthesise", None, "")
+        progress.step("place and route", None, "seed 3")
+    assert said.getvalue().splitlines() == ["node: 2 of 4, synthesise", "node: 3 of 4, place and route, seed 3 (took 244 s last time)"]
 
 
 def test_a_terminal_shows_what_the_tool_says(tmp_path):
@@ -22,9 +22,9 @@ def test_a_terminal_shows_what_the_tool_says(tmp_path):
     console = Console(file=said, width=120, force_terminal=True)
     progress = Progress("node", {})
     with progress.shown(console):
-        progress.step("place and route", log)
+        progress.step("place and route", log, "seed 4")
         console.print(progress.__rich__())
-    assert "node: 3 of 4, place and route, 0 s  Info: routing 1,000 arcs" in said.getvalue()
+    assert "node: 3 of 4, place and route, seed 4, 0 s  Info: routing 1,000 arcs" in said.getvalue()
 
 
 def test_the_last_line_is_the_last_that_has_something_in_it(tmp_path):

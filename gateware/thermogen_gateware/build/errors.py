@@ -36,6 +36,23 @@ class OutputMissingError(BuildError):
         super().__init__(f"{tool} reported success but {output} is not there; is the disk full?")
 
 
+class RouterGivenUpError(BuildError):
+    """The router went round and round with one placement."""
+
+    def __init__(self, rounds: int, overused: int, failing: int) -> None:
+        self.rounds, self.overused, self.failing = rounds, overused, failing
+        super().__init__(f"the router was given up in round {rounds}: {overused} wires used twice, {failing} ways too long")
+
+
+class NoSeedRoutedError(BuildError):
+    """No placement that was tried could be routed."""
+
+    def __init__(self, design: str, attempts: list[tuple[int, str]]) -> None:
+        self.design, self.attempts = design, attempts
+        tried = "".join(f"\n  seed {seed}: {outcome}" for seed, outcome in attempts)
+        super().__init__(f"{design}: no placement was routed; try other seeds with --seed, or make the slowest logic shorter{tried}")
+
+
 class ReportError(BuildError):
     """A tool's report is not of the shape that this flow knows: most likely another version of the tool."""
 

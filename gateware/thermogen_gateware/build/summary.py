@@ -40,6 +40,7 @@ def _design(result: Result) -> dict[str, Any]:
     return {
         "part": result.device,
         "seed": result.seed,
+        "attempts": [{"seed": attempt.seed, "outcome": attempt.outcome} for attempt in result.attempts],
         "source_hash": result.source_hash,
         "met": result.met,
         "image": result.image.name if result.image else None,
@@ -124,8 +125,8 @@ def core_table(result: Result, since: Mapping[str, Any]) -> Table:
 
 
 def path_lines(result: Result) -> list[str]:
-    """For each clock that is met, its slowest path in a line; for one that is missed, all its steps."""
-    lines = []
+    """The placements, where it took more than one. Of each clock its slowest path: a line where it is met, all its steps where not."""
+    lines = [f"{result.design}: seed {attempt.seed}: {attempt.outcome}" for attempt in result.attempts if len(result.attempts) > 1]
     for clock in result.timing:
         path = result.critical_paths.get(clock.clock)
         if path is None:

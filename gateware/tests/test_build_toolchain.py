@@ -3,9 +3,10 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from thermogen_gateware.build.errors import OutputMissingError, RouterGivenUpError, ToolCrashedError, ToolFailedError
+from thermogen_gateware.build.errors import OutputMissingError, RouterGivenUpError, ToolCrashedError, ToolFailedError, ToolNotStartedError
 from thermogen_gateware.build.routing import MOST_LATE_ROUNDS, MOST_ROUNDS, judge_router
 from thermogen_gateware.build.toolchain import LAST_LINES, run_tool, wasm_tool
 
@@ -59,6 +60,30 @@ def test_a_tool_that_cannot_be_loaded_is_a_crash_too(files, tool_that):
         run_tool("placer", tool_that(does="raise wasmtime.WasmtimeError('out of memory')"), log, [output])
 
 
+def test_a_tool_that_the_system_kills_has_crashed(files, tool_that):
+    log, output = files
+    with pytest.raises(ToolCrashedError, match="killed by SIGKILL") as caught:
+        run_tool("placer", tool_that(log=(log, "routing\n"), does="os.kill(os.getpid(), 9)"), log, [output])
+    assert "free memory" in str(caught.value)
+
+
+@pytest.mark.parametrize("does", ["import no_such_package", "raise PermissionError"])
+def test_a_tool_that_cannot_be_run_is_our_fault_and_not_the_designs(does, files, tool_that):
+    log, output = files
+    with pytest.raises(ToolNotStartedError, match="ModuleNotFoundError: No module|PermissionError"):
+        run_tool("placer", tool_that(does=does), log, [output])
+
+
+def test_what_a_tool_keeps_for_itself_goes_with_it(files, tool_that):
+    log, output = files
+    keeps = tool_that(
+        log=(log, rounds(*[7] * (MOST_LATE_ROUNDS + 1))), does=f"open({str(output)!r}, 'w').write(os.environ['TMPDIR']), time.sleep(600)"
+    )
+    with pytest.raises(RouterGivenUpError):
+        run_tool("placer", keeps, log, [], judge_router)
+    assert not Path(output.read_text(encoding="utf-8")).exists()
+
+
 def test_a_tool_that_dies_before_its_log_is_quoted_from_what_it_printed(files, tool_that):
     log, output = files
     with pytest.raises(ToolFailedError) as caught:
@@ -109,9 +134,10 @@ def test_a_router_that_goes_round_and_round_is_stopped(files, tool_that):
         run_tool("placer", endless, log, [output], judge_router)
 
 
-def test_what_a_router_is_given_up_for_does_not_depend_on_when_somebody_looks(files, tool_that):
+@pytest.mark.parametrize("code", [0, 1])
+def test_what_a_router_is_given_up_for_does_not_depend_on_when_somebody_looks(code, files, tool_that):
     log, output = files
-    late_but_ended = tool_that(log=(log, rounds(*[7] * (MOST_LATE_ROUNDS + 1), 0)), output=output)
+    late_but_ended = tool_that(log=(log, rounds(*[7] * (MOST_LATE_ROUNDS + 1), 0)), output=output, code=code)
     with pytest.raises(RouterGivenUpError):
         run_tool("placer", late_but_ended, log, [output], judge_router)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..products.boards import BOARDS, PRODUCT, designs
 from .design import Design
 from .errors import BuildError
 from .flashing import flash, judged_image, loader_command
-from .flow import REPORT, Result, build, keep_tool_cache_in, reserved
+from .flow import REPORT, STEPS, Result, build, keep_tool_cache_in, placement_folder, reserved
 from .picture import draw
 from .progress import Progress
 from .releases import difference, last_release, load_release
@@ -53,26 +52,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     programming = list(arguments[:1]) == ["flash"]
     options = _flash_parser().parse_args(arguments[1:]) if programming else _parser().parse_args(arguments)
     output: Path = options.output if options.board == PRODUCT else options.output / options.board
-    # The tools' own output is redirected at the descriptor, so what we say goes to a copy of it.
-    with os.fdopen(os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2), "w") as terminal:
-        console = Console(file=terminal)
-        try:
-            chosen = designs(options.product, options.board)
-            if programming:
-                return _program(chosen[0], output, options, console)
-            with reserved(output):
-                results = _build_all(chosen, output, options, console)
-                _show(results, output, options)
-        except BuildError as error:
-            console.print(f"thermogen-build: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-            return FAILED
-        except OSError as error:
-            console.print(
-                f"thermogen-build: {error}; is {output} writable, and the disk not full?", style="red", markup=False, soft_wrap=True
-            )
-            return FAILED
-        except KeyboardInterrupt:
-            return INTERRUPTED
+    console = Console(stderr=True)
+    try:
+        chosen = designs(options.product, options.board)
+        if programming:
+            return _program(chosen[0], output, options, console)
+        with reserved(output):
+            results = _build_all(chosen, output, options, console)
+            _show(results, output, options)
+    except BuildError as error:
+        console.print(f"thermogen-build: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return FAILED
+    except OSError as error:
+        console.print(f"thermogen-build: {error}; is {output} writable, and the disk not full?", style="red", markup=False, soft_wrap=True)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return DONE if all(result.met for result in results) else TIMING_MISSED
 
 
@@ -149,10 +144,11 @@ def _build_all(chosen: Sequence[Design], output: Path, options: argparse.Namespa
 
 
 def _seconds_of(report: Path) -> Mapping[str, Mapping[str, float]]:
-    """How long the steps of an earlier build took; nothing where there is none."""
+    """How long the steps of an earlier build took, a placement as the last of them; nothing where there is none."""
     try:
-        return {name: design["seconds"] for name, design in json.loads(report.read_text(encoding="utf-8"))["designs"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        built = json.loads(report.read_text(encoding="utf-8"))["designs"]
+        return {name: {**design["seconds"], STEPS[2]: design["attempts"][-1]["seconds"]} for name, design in built.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return {}
 
 
@@ -185,7 +181,8 @@ def _show(results: Sequence[Result], output: Path, options: argparse.Namespace) 
         if result.image:
             print(f"{result.sha256}  {result.image}")
         else:
-            print(f"{result.design}: no image, because a clock is too slow; the packed bits are in {output / result.design}")
+            folder = output / result.design / placement_folder(result.seed)
+            print(f"{result.design}: no image, because a clock is too slow; the packed bits of the nearest placement are in {folder}")
 
 
 def _since(report: Mapping[str, Any], against: Path | None) -> tuple[str, dict[str, Any]]:

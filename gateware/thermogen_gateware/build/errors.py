@@ -21,11 +21,21 @@ class ToolFailedError(BuildError):
 
 
 class ToolCrashedError(BuildError):
-    """A tool died (a WebAssembly trap): a bug of the tool, or not enough memory; another seed often gets round it."""
+    """A tool died (a WebAssembly trap, or killed): a bug of the tool, or not enough memory; another seed often gets round it."""
 
     def __init__(self, tool: str, trap: str, log: Path, last_lines: list[str]) -> None:
         self.tool, self.trap, self.log, self.last_lines = tool, trap, log, last_lines
         super().__init__(_with_log(f"{tool} crashed ({trap}); free memory or try another --seed", log, last_lines))
+
+
+class ToolNotStartedError(BuildError):
+    """A tool could not be run at all: the environment is not what the lock says, or a folder cannot be written."""
+
+    def __init__(self, tool: str, why: str) -> None:
+        self.tool, self.why = tool, why
+        super().__init__(
+            f"{tool} could not be run ({why}); run make setup, and see whether the cache and the temporary folder can be written"
+        )
 
 
 class OutputMissingError(BuildError):

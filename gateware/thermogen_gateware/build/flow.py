@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,7 @@ from amaranth.vendor import LatticeICE40Platform, LatticePlatform
 from . import loops, workarounds
 from .cores import Core, by_core
 from .design import MARGIN, TOP, Design
-from .errors import NoSeedRoutedError, OutputBusyError, RouterGivenUpError
+from .errors import NoSeedRoutedError, OutputBusyError, RouterGivenUpError, ToolCrashedError
 from .report import OUTSIDE, Area, CriticalPath, Timing, aliases, area, critical_path, load, timing
 from .routing import judge_router
 from .sources import source_hash
@@ -32,10 +33,10 @@ from .synthesis import lifcl, lifcl_files
 from .toolchain import ICEPACK, NEXTPNR_ICE40, NEXTPNR_NEXUS, PRJOXIDE, YOSYS, run_tool
 
 REPORT = "report.json"
-"""The placer's report, in the work folder."""
+"""The placer's report, in a placement's folder."""
 
 PLACED = "placed.json"
-"""The design as it was placed, in the work folder."""
+"""The design as it was placed, in a placement's folder."""
 
 STEPS = ("elaborate", "synthesise", "place and route", "pack")
 
@@ -46,7 +47,14 @@ class Attempt:
 
     seed: int
     outcome: str
-    """In words: how fast it is, or why the router was given up."""
+    """In words: how fast it is, or why there is none."""
+    seconds: float
+    """Of placing and routing."""
+
+
+def placement_folder(seed: int) -> str:
+    """Where one placement is, in the work folder."""
+    return f"seed-{seed}"
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Result:
     design: str
     device: str
     seed: int
-    """Of the placement that is reported: the first that meets its timing, or the last that was routed."""
+    """Of the placement that is reported: the first that meets its timing, or else the one that came nearest."""
     area: dict[str, Area]
     timing: list[Timing]
     seconds: dict[str, float]
@@ -81,6 +89,11 @@ class Result:
     def met(self) -> bool:
         """Whether every clock has its margin, and the way from pin to pin is short enough."""
         return all(clock.met for clock in self.timing) and self.pin_to_pin_met
+
+    @property
+    def least_margin(self) -> float:
+        """Of all clocks."""
+        return min(clock.margin for clock in self.timing)
 
     @property
     def pin_to_pin_met(self) -> bool:
@@ -108,8 +121,9 @@ OnStep = Callable[[str, Path | None, str], None]
 def build(design: Design, output: Path, seeds: Sequence[int] = (1,), on_step: OnStep = lambda _step, _log, _detail: None) -> Result:
     """Build `design` into `output`/NAME.bit or .bin, working in `output`/NAME.
 
-    Placed with one of `seeds` after the other until every clock has its margin. Raises a subclass of BuildError when there is no image to
-    judge, among them one for a loop that the design does not declare; timing that is missed with all seeds is in the result.
+    Placed with one of `seeds` after the other, each in a folder of its own, until every clock has its margin. Raises a subclass of
+    BuildError when there is no image to judge, among them one for a loop that the design does not declare; timing that is missed with all
+    seeds is in the result.
     """
     platform = design.platform()
     nexus = isinstance(platform, LatticePlatform)
@@ -129,27 +143,32 @@ def build(design: Design, output: Path, seeds: Sequence[int] = (1,), on_step: On
             _finish_netlist(design)
 
     attempts: list[Attempt] = []
-    result: Result | None = None
+    results: list[Result] = []
     for seed in seeds:
-        steps = (_nexus_steps if nexus else _ice40_steps)(platform, design, seed)
+        placement = work / placement_folder(seed)
+        shutil.rmtree(placement, ignore_errors=True)
+        placement.mkdir()
+        place, pack = (_nexus_steps if nexus else _ice40_steps)(platform, design, seed)
+        before = seconds[place.title]
         try:
             with workarounds.inside(work):
-                for step in steps:
+                for step in (place, pack):
                     with _timed(seconds, step.title):
                         _run(step, work, on_step, f"seed {seed}")
-        except RouterGivenUpError as error:
-            attempts.append(Attempt(seed, str(error)))
+        except (RouterGivenUpError, ToolCrashedError) as error:
+            attempts.append(Attempt(seed, str(error), seconds[place.title] - before))
             continue
-        packed = work / steps[-1].outputs[0]
+        packed = work / pack.outputs[0]
         device = _part(platform) if nexus else f"{platform.device}-{platform.package}"
         result = _judged(design, Result(design.name, device, seed, {}, [], seconds, image, _sha256(packed)), work)
-        attempts.append(Attempt(seed, _how_fast(result)))
+        attempts.append(Attempt(seed, _how_fast(result), seconds[place.title] - before))
         if result.met:
             _publish(packed.read_bytes(), image)
             return replace(result, attempts=attempts)
-    if result is None:
+        results.append(result)
+    if not results:
         raise NoSeedRoutedError(design.name, [(attempt.seed, attempt.outcome) for attempt in attempts])
-    return replace(result, image=None, attempts=attempts)
+    return replace(max(results, key=lambda result: result.least_margin), image=None, attempts=attempts)
 
 
 @contextlib.contextmanager
@@ -168,7 +187,8 @@ def _run(step: _Step, work: Path, on_step: OnStep, detail: str = "") -> None:
 
 def _judged(design: Design, result: Result, work: Path) -> Result:
     """With what the placer reported."""
-    report_path = work / REPORT
+    placement = work / placement_folder(result.seed)
+    report_path = placement / REPORT
     report = load(report_path)
     clocks, clock_of = timing(report, design.targets, aliases(work / f"{TOP}.json"), report_path)
     return replace(
@@ -176,7 +196,7 @@ def _judged(design: Design, result: Result, work: Path) -> Result:
         area=area(report, report_path),
         timing=clocks,
         source_hash=source_hash(design.sources) if design.sources else "",
-        cores=by_core(work / PLACED, work / f"{TOP}.il"),
+        cores=by_core(placement / PLACED, work / f"{TOP}.il"),
         critical_paths={
             clock.clock: path
             for clock in clocks
@@ -253,53 +273,46 @@ def _finish_netlist(design: Design) -> None:
 
 
 def _place_and_route_arguments(design: Design, seed: int) -> tuple[str, ...]:
+    folder = placement_folder(seed)
     return (
-        "--quiet",
-        *(
-            "--log",
-            f"{TOP}.tim",
-            "--json",
-            f"{TOP}.json",
-            "--report",
-            REPORT,
-            "--write",
-            PLACED,
-            "--seed",
-            str(seed),
-            "--timing-allow-fail",
-        ),
+        *("--quiet", "--log", f"{folder}/{TOP}.tim", "--json", f"{TOP}.json", "--report", f"{folder}/{REPORT}"),
+        *("--write", f"{folder}/{PLACED}", "--seed", str(seed), "--timing-allow-fail"),
         *workarounds.frequency_arguments(design.targets[0].hz, MARGIN),
     )
 
 
-def _nexus_steps(platform: Any, design: Design, seed: int) -> tuple[_Step, ...]:
+def _nexus_steps(platform: Any, design: Design, seed: int) -> tuple[_Step, _Step]:
+    made = f"{placement_folder(seed)}/{TOP}"
     placing = (
         *NEXTPNR_NEXUS,
-        *("--device", _part(platform), "--pdc", f"{TOP}.pdc", "--fasm", f"{TOP}.fasm"),
+        *("--device", _part(platform), "--pdc", f"{TOP}.pdc", "--fasm", f"{made}.fasm"),
         *_place_and_route_arguments(design, seed),
         # Without it the router goes round a full place however long the way: 49 instead of 64 MHz with two thirds of the chip used.
         "--tmg-ripup",
         # It ignores all of them: those that the design does not declare have been looked for in the netlist.
         *(["--ignore-loops"] if design.loops else []),
     )
-    packing = (*PRJOXIDE, "pack", f"{TOP}.fasm", f"{TOP}.bit")
+    packing = (*PRJOXIDE, "pack", f"{made}.fasm", f"{made}.bit")
+    report = f"{placement_folder(seed)}/{REPORT}"
     return (
-        _Step(STEPS[2], "nextpnr-nexus", placing, f"{TOP}.tim", (f"{TOP}.fasm", REPORT), judge_router),
-        _Step(STEPS[3], "prjoxide", packing, f"{TOP}.pack", (f"{TOP}.bit",)),
+        _Step(STEPS[2], "nextpnr-nexus", placing, f"{made}.tim", (f"{made}.fasm", report), judge_router),
+        _Step(STEPS[3], "prjoxide", packing, f"{made}.pack", (f"{made}.bit",)),
     )
 
 
-def _ice40_steps(platform: Any, design: Design, seed: int) -> tuple[_Step, ...]:
+def _ice40_steps(platform: Any, design: Design, seed: int) -> tuple[_Step, _Step]:
+    made = f"{placement_folder(seed)}/{TOP}"
     placing = (
         *NEXTPNR_ICE40,
         *("--" + platform.device.removeprefix("iCE40").lower(), "--package", platform.package.lower()),
-        *("--pcf", f"{TOP}.pcf", "--asc", f"{TOP}.asc"),
+        *("--pcf", f"{TOP}.pcf", "--asc", f"{made}.asc"),
         *_place_and_route_arguments(design, seed),
     )
-    packing = (*ICEPACK, f"{TOP}.asc", f"{TOP}.bin")
+    packing = (*ICEPACK, f"{made}.asc", f"{made}.bin")
+    report = f"{placement_folder(seed)}/{REPORT}"
     return (
-        _Step(STEPS[2], "nextpnr-ice40", placing, f"{TOP}.tim", (f"{TOP}.asc", REPORT)),
-        _Step(STEPS[3], "icepack", packing, f"{TOP}.pack", (f"{TOP}.bin",)),
+        _Step(STEPS[2], "nextpnr-ice40", placing, f"{made}.tim", (f"{made}.asc", report)),
+        _Step(STEPS[3], "icepack", packing, f"{made}.pack", (f"{made}.bin",)),
     )
 
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from .errors import RouterGivenUpError
 
 MOST_ROUNDS = 200
-"""Twice what the node has needed where it came to an end."""
-
 MOST_LATE_ROUNDS = 30
-"""Rounds in which a way was too long, since the last in which none was. Placements that came to an end had fewer."""
+"""Rounds in all, and those in a row in which a way was too long.
 
-_ROUND = re.compile(r"iter=(\d+) .*overused=(\d+).* tmgfail=(\d+)")
+Measured on the node of 0.3.0, whose placements differ with the seed and the sources: where it ended, after 62, 70, 70 and 102 rounds with
+at most 4 late ones in a row; where it did not, 51 of 67 and 270 of 270 late when it was stopped.
+"""
+
+ROUND = re.compile(r"iter=(\d+) .*overused=(\d+).* tmgfail=(\d+)")
 
 
 def judge_router(log: Path) -> None:
@@ -27,7 +29,7 @@ def judge_router(log: Path) -> None:
     except FileNotFoundError:
         return
     late = 0
-    for line in _ROUND.finditer(text):
+    for line in ROUND.finditer(text):
         rounds, overused, failing = (int(number) for number in line.groups())
         late = late + 1 if failing else 0
         if late > MOST_LATE_ROUNDS or rounds > MOST_ROUNDS:

@@ -40,7 +40,9 @@ def _design(result: Result) -> dict[str, Any]:
     return {
         "part": result.device,
         "seed": result.seed,
-        "attempts": [{"seed": attempt.seed, "outcome": attempt.outcome} for attempt in result.attempts],
+        "attempts": [
+            {"seed": attempt.seed, "outcome": attempt.outcome, "seconds": round(attempt.seconds, 1)} for attempt in result.attempts
+        ],
         "source_hash": result.source_hash,
         "met": result.met,
         "image": result.image.name if result.image else None,

@@ -7,15 +7,17 @@ beside its log.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .errors import OutputMissingError, ToolCrashedError, ToolFailedError
-from .wasm_tool import CRASHED
+from .errors import OutputMissingError, ToolCrashedError, ToolFailedError, ToolNotStartedError
+from .wasm_tool import CRASHED, NOT_STARTED
 
 LAST_LINES = 12
 LOOK_S = 1.0
@@ -45,25 +47,32 @@ def run_tool(
 
     `judge_log` looks at the log while the tool runs and once more at its end; when it raises, the tool is stopped. Old logs and outputs
     are removed first, so that nothing of an earlier run is taken for this one's. Raises ToolFailedError, ToolCrashedError,
-    OutputMissingError or what `judge_log` raises.
+    ToolNotStartedError, OutputMissingError or what `judge_log` raises.
     """
     console = log.with_suffix(log.suffix + ".console")
     for path in (log, *outputs):
         path.unlink(missing_ok=True)
-    with console.open("wb") as printed, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=printed, stderr=printed) as process:
-        try:
-            while (code := _ended(process)) is None:
-                judge_log(log)
-        except BaseException:
-            process.kill()
-            raise
+    with tempfile.TemporaryDirectory() as scratch, console.open("wb") as printed:
+        # A tool that is stopped does not remove what it keeps there.
+        environment = {**os.environ, "TMPDIR": scratch}
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=printed, stderr=printed, env=environment) as process:
+            try:
+                while (code := _ended(process)) is None:
+                    judge_log(log)
+            except BaseException:
+                process.kill()
+                raise
     if code in (128 + signal.SIGINT, -signal.SIGINT):  # the tools' runtime reports Ctrl-C as a shell would
         raise KeyboardInterrupt
+    judge_log(log)
+    if code < 0:
+        raise ToolCrashedError(name, f"killed by {signal.Signals(-code).name}", log.absolute(), _last_lines(log, console))
     if code == CRASHED:
         raise ToolCrashedError(name, _last_lines(console)[-1], log.absolute(), _last_lines(log, console))
+    if code == NOT_STARTED:
+        raise ToolNotStartedError(name, _last_lines(console)[-1])
     if code != 0:
         raise ToolFailedError(name, code, log.absolute(), _last_lines(log, console))
-    judge_log(log)
     for path in outputs:
         if not path.is_file() or path.stat().st_size == 0:
             raise OutputMissingError(name, path.absolute())

@@ -13,26 +13,28 @@ import threading
 
 import wasmtime
 
-CRASHED = 70
-"""Exit code of a tool that died; what it died of is the last line of standard error."""
+CRASHED, NOT_STARTED = 70, 71
+"""Exit codes of a tool that died, and of one that never began to run; why is the last line of standard error."""
 
 
 def main() -> int:
-    """Run the tool; the return value is its own exit code, or CRASHED."""
+    """Run the tool; the return value is its own exit code, CRASHED or NOT_STARTED."""
     threading.Thread(target=_end_with_our_starter, daemon=True).start()
     package, function, *arguments = sys.argv[1:]
     try:
         code: int = getattr(importlib.import_module(package), function)(arguments)
-    except wasmtime.Trap as trap:
-        return _crashed(str(trap).strip().splitlines()[-1])
-    except wasmtime.WasmtimeError as error:
-        return _crashed(str(error).strip().splitlines()[0])
+    except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
+        return _died(CRASHED, error)
+    except Exception as error:
+        return _died(NOT_STARTED, error)
     return code
 
 
-def _crashed(why: str) -> int:
-    sys.stderr.write(f"{why}\n")
-    return CRASHED
+def _died(code: int, error: Exception) -> int:
+    lines = str(error).strip().splitlines() or [""]
+    # A trap ends with what it is, an error of the runtime begins with it.
+    sys.stderr.write(f"{type(error).__name__}: {lines[-1] if isinstance(error, wasmtime.Trap) else lines[0]}\n")
+    return code
 
 
 def _end_with_our_starter() -> None:

@@ -23,7 +23,7 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
     visited = Signal()
     sample = Signal(16)
     smoothed, variation = Signal(16), Signal(16)
-    estimate, measured = Signal(17), Signal(16)
+    estimate, measured_timeout = Signal(17), Signal(16)
     error, distance = Signal(signed(17)), Signal(16)
     m.d.comb += [
         fin.eq((segment.flags & Flag.FIN).any()),
@@ -95,11 +95,11 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
     with m.State("RTT"):
         d.write(Word.RTT, estimates, when=sampled)
         # RFC 6298 (2.3), in these units. A register of its own: through the adder of all words the way would be the longest of the node.
-        m.d.sync += measured.eq(estimate)
+        m.d.sync += measured_timeout.eq(estimate)
         with m.If(~exceeds(estimate, d.timing.least_timeout)):
-            m.d.sync += measured.eq(d.timing.least_timeout)
+            m.d.sync += measured_timeout.eq(d.timing.least_timeout)
         with m.Elif(exceeds(estimate, d.timing.most_timeout)):
-            m.d.sync += measured.eq(d.timing.most_timeout)
+            m.d.sync += measured_timeout.eq(d.timing.most_timeout)
         d.look(Word.TIMER)
         with m.If(sampled):
             m.d.sync += [control.sampled.eq(1), control.timing.eq(0)]
@@ -128,7 +128,7 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
     with m.State("TIMER"):
         # What was backed off stays so until a segment is measured again (Karn).
         with m.If(sampled):
-            m.d.comb += d.timeout.eq(measured)
+            m.d.comb += d.timeout.eq(measured_timeout)
         d.write_timer(when=segment.ack_new)
         m.next = "ASKED"
     with m.State("ASKED"):

@@ -70,7 +70,7 @@ def test_a_tool_that_the_system_kills_has_crashed(files, tool_that):
 @pytest.mark.parametrize("does", ["import no_such_package", "raise PermissionError"])
 def test_a_tool_that_cannot_be_run_is_our_fault_and_not_the_designs(does, files, tool_that):
     log, output = files
-    with pytest.raises(ToolNotStartedError, match="ModuleNotFoundError: No module|PermissionError"):
+    with pytest.raises(ToolNotStartedError, match=r"ModuleNotFoundError: No module|PermissionError"):
         run_tool("placer", tool_that(does=does), log, [output])
 
 

@@ -156,7 +156,7 @@ class OnlyWhatWasSentIsAcknowledged(TakenIsStored):
         una, nxt, end = (Signal(32, name=f"kept_{name}") for name in ("una", "nxt", "end"))
         self.ports += [una, nxt, end]
         used, fixed = receiver.used[FOLLOWED], ~self.past(receiver.held)
-        self.given(self.past(receiver.stale) | (used == self.past(used)))
+        self.given((used == self.past(used)) | self.past(receiver.stale) | self.past(self.domain.rst))
         self.given(~used | self.past(used) | self.past(receiver.held))
         stays = ~fixed | ~used | ~self.past(used)
         self.given(stays | ((una == self.past(una)) & ((nxt - self.past(nxt))[:32] <= MOST_SENT)))

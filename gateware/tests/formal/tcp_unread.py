@@ -1,8 +1,9 @@
-"""What has to hold of the receive buffer as the engine counts it: a visit begins with no more than was received and not handed on.
+"""What has to hold of the receive buffer over engine and receiver: no application reads past what was received.
 
-One connection is followed through its words in the memory. The receiver is taken out of the core; what it is given to say of a segment is
-proven of it here and in tcp_receive.py. That the connections visited and worked on are there is proven in tcp_send.py, of whose segment
-and answer they are in tcp_engine.py.
+One connection is followed through its words in the memory, once beside the engine without its receiver, once beside the receiver alone;
+each is given what is proven of the other. What else is given is proven in tcp_receive.py, tcp_send.py (that the connections visited and
+worked on are there) and tcp_engine.py (of whose segment and answer they are); that a visit shows no byte but those which were there when
+it began or were stored since, in tcp_visit.py.
 """
 
 from __future__ import annotations
@@ -50,9 +51,13 @@ class ReadsWhatWasReceived(Spec):
         segment = SEGMENT(says["segment"])
 
         place, control = internal(inside, "place", "sync"), CONTROL(internal(inside, "control", "sync"))
-        here = place == FOLLOWED
+        here, used = place == FOLLOWED, core.used[FOLLOWED]
         makes = here & state(inside, "NEW")
-        used = core.used[FOLLOWED] & ~makes
+        # The words are whole from when they were made until others are made in their place, though the connection be given up.
+        was, whole = Signal(), Signal()
+        with m.If(used | makes):
+            m.d.sync += was.eq(~makes)
+        m.d.comb += whole.eq((used | was) & ~makes)
 
         # Of the memory the followed connection's words; what is read of all others is free.
         read = inside.find_subfragment("words")._read_ports[0]._data
@@ -79,19 +84,19 @@ class ReadsWhatWasReceived(Spec):
         # What is proven of the receiver.
         held = arrived | says["arrived"]
         stays = Cat(segment.found, segment.connection, segment.flags, segment.ack_wrong, segment.in_order, segment.complete, segment.taken)
-        self.given(~self.past(held) | (stays == self.past(stays)))
-        touched = state(inside, "ANSWERED_UNA", "EXHAUSTED", "CLOSE")
+        reset, touched = self.past(self.domain.rst), internal(inside, "touched", reader=receiver)
+        self.given(~self.past(held) | reset | (stays == self.past(stays)))
         self.given(~says["expects"] | segment.found & ~(held | touched | self.past(touched)))
         comes = says["arrived"] & ~arrived & followed
         self.given(segment.connection < CONNECTIONS)
-        self.given(~comes | core.used[FOLLOWED])
-        self.given(~(comes & used & (unread <= RECEIVE_BYTES)) | (unread + segment.taken + ends <= RECEIVE_BYTES))
-        self.given(~(says["arrived"] & (segment.taken != 0)) | segment.in_order)
+        self.given(~comes | used)
+        self.given(~(comes & (unread <= RECEIVE_BYTES)) | (unread + segment.taken + ends <= RECEIVE_BYTES))
+        self.given(~(says["arrived"] & segment.found & (segment.taken != 0)) | segment.in_order)
         compared = (segment.rcv_nxt == received) & (says["consumed"] == consumed) & (segment.taken == 0)
-        self.given(~(says["expects"] & followed & used & ~deaf) | compared)
+        self.given(~(says["expects"] & followed) | (whole & (deaf | compared)))
         plain = (segment.flags & (Flag.FIN | Flag.SYN | Flag.RST | Flag.ACK)) == Flag.ACK
         self.given(~live | (plain & ~segment.ack_wrong))
-        self.given(~(live & followed & used & (unread <= RECEIVE_BYTES)) | (unread + segment.taken <= RECEIVE_BYTES))
+        self.given(~(live & followed & (unread <= RECEIVE_BYTES)) | (unread + segment.taken <= RECEIVE_BYTES))
         self.given(~live | (segment.taken == (self.past(segment.taken) + self.past(says["store"]))[:11]))
         self.given(~says["arrived"] | ~(arrived | says["store"]))
         # What is proven of the engine.
@@ -102,39 +107,46 @@ class ReadsWhatWasReceived(Spec):
         own = arrived & segment.found & (segment.connection == place)
         self.given(~state(inside, *_ARRIVAL) | own)
         self.given(~(state(inside, "PREPARED") & arrived) | own)
-        self.given(~visited | live | (core.used[FOLLOWED] & ~makes))
+        self.given(~visited | live | (used & ~makes))
         self.given(~makes | ~visited)
         self.given(~state(inside, "STRAY", "STRAY_ACK", *_HANDSHAKE, "EVICT", "EVICTED", "NEW") | arrived)
-        self.given(~state(inside, *_VISIT) | ((place < CONNECTIONS) & (~here | core.used[FOLLOWED])))
-        self.given(~core.used[FOLLOWED] | self.past(core.used[FOLLOWED]) | self.past(held))
+        self.given(~state(inside, *_VISIT) | ((place < CONNECTIONS) & (~here | used)))
+        self.given(~used | self.past(used) | self.past(held))
         self.given(~state(inside, *_HANDSHAKE) | ((place == REPLY) & (internal(inside, "index", "sync") == 0)))
         self.given(~state(inside, "EVICT", "EVICTED") | (place == EVICTED))
         taken_place = state(inside, "CHOSEN") & internal(inside, "available", "sync") & ~internal(inside, "evicts", "sync")
-        self.given(~(taken_place & (internal(inside, "best", "sync") == FOLLOWED)) | ~core.used[FOLLOWED])
+        self.given(~(taken_place & (internal(inside, "best", "sync") == FOLLOWED)) | ~used)
 
         # The words of a connection in use: what was received, what of it was handed on, and whether the last of it is a FIN.
         in_sequence = here & state(inside, "MEASURE", "RTT")
-        fin = (
-            flags.peer_fin
-            | (in_sequence & internal(inside, "fin_taken"))
-            | (here & state(inside, *_ARRIVAL[8:]) & control.peer_fin)
-        )
+        fin = flags.peer_fin | (in_sequence & internal(inside, "fin_taken")) | (here & state(inside, *_ARRIVAL[8:]) & control.peer_fin)
         data = (unread - fin)[:32]
-        self.always(~used | (unread <= RECEIVE_BYTES), "more was received than there is room for, or more handed on than was received")
-        self.always(~used | ~fin | (unread >= 1), "a FIN is handed on as a byte")
+        self.always(~whole | (unread <= RECEIVE_BYTES), "more was received than there is room for, or more handed on than was received")
+        self.always(~whole | ~fin | (unread >= 1), "a FIN is handed on as a byte")
         done = here & state(inside, *_ARRIVAL[6:])
         fits = unread + Mux(control.peer_fin & here & state(inside, *_ARRIVAL[2:]), 0, segment.taken + ends) <= RECEIVE_BYTES
-        self.always(~(arrived & used & followed) | done | fits, "a segment is taken that there is no room for")
+        self.always(~(arrived & whole & followed) | done | fits, "a segment is taken that there is no room for")
         known = flags.peer_fin | flags.closing | (here & state(inside, *_ARRIVAL[8:]) & control.peer_fin)
         known |= here & state(inside, "VISIT_SAVE") & control.closing
-        self.always(~used | ~known | deaf, "what follows the end is read")
+        self.always(~whole | ~known | deaf, "what follows the end is read")
+
+        grown = Mux(here & state(inside, "SEQUENCE") & ~fin, segment.taken + ends, 0)
+        stays_whole = whole & self.past(whole)
+        moved = received == (self.past(received) + self.past(grown))[:32]
+        self.always(~stays_whole | moved, "RCV.NXT moves by something else than what was stored, or behind a FIN")
+        self.always(~stays_whole | ~self.past(fin) | fin, "a FIN is forgotten")
 
         # What is promised to the receiver.
-        there = core.used[FOLLOWED] & self.past(core.used[FOLLOWED]) & ~self.past(held)
-        self.always(~there | (received == self.past(received)), "changes what the receiver has compared")
-        self.always(~there | (unread <= self.past(unread)), "takes back what was handed on")
-        self.always(~there | (consumed == self.past(consumed)) | touched | deaf, "the receiver is not told what was handed on")
-        self.always(~there | ~self.past(deaf) | deaf, "reads again behind the end")
+        stale, free = internal(inside, "stale", reader=receiver), self.past(held) | reset
+        self.always((used == self.past(used)) | self.past(stale) | reset, "the receiver is not told that a connection comes or goes")
+        self.always(~held | self.past(held) | says["arrived"], "holds the receiver for no segment")
+        self.always(~arrived | self.past(held), "holds the receiver for no segment")
+        self.always(~used | held | whole, "words that are not made yet")
+        self.always(free | ~self.past(whole) | whole, "makes other words unseen")
+        self.always(free | (received == self.past(received)), "changes what the receiver has compared")
+        self.always(free | (unread <= self.past(unread)), "takes back what was handed on")
+        self.always(free | (consumed == self.past(consumed)) | touched | deaf, "the receiver is not told what was handed on")
+        self.always(free | ~self.past(deaf) | deaf, "reads again behind the end")
 
         # A visit: what its application has been shown since the last answer, and what is left for it, was received.
         behind = Signal()
@@ -143,28 +155,32 @@ class ReadsWhatWasReceived(Spec):
         with m.Elif(~active):
             m.d.sync += behind.eq(0)
         stray = state(inside, "STRAY", "STRAY_ACK", *_HANDSHAKE, "EVICT", "EVICTED", "NEW")
-        self.always(~(stray & followed) | ~core.used[FOLLOWED], "takes a connection's segment for nobody's")
+        self.always(~(stray & followed) | ~used, "takes a connection's segment for nobody's")
         acceptable = plain & ~segment.ack_wrong & (segment.in_order | (segment.taken == 0))
         self.always(~(behind & arrived) | acceptable, "reads behind a segment that will not be taken")
         left, taken = internal(visit, "left"), internal(visit, "taken")
+        self.always(~visited | whole, "visits what was never there")
         told = live | (behind & arrived & followed & ~done)
         coming = Mux(told, segment.taken, 0)
         shown = Mux(here & state(inside, "ANSWERED_UNA"), left, taken + left)
-        self.always(~(visited & used) | (shown <= data + coming), "a visit has more to read than was received")
-        self.always(~(visited & used & told) | ~fin, "reads behind a FIN")
-        self.always(~(visited & used & internal(visit, "fetched")) | (left != 0), "fetched before it was there")
-        self.always(~(visited & used) | ~flags.closing, "visits a connection that is closing")
+        self.always(~visited | (shown <= data + coming), "a visit has more to read than was received")
+        self.always(~(visited & told) | ~fin, "reads behind a FIN")
+        read = Mux(here & state(inside, "ANSWERED_UNA"), 0, taken)
+        at = internal(visit, "position")
+        self.always(~visited | (at == (consumed + read)[:RECEIVE_BITS]), "a visit reads somewhere else")
+        self.always(~(visited & internal(visit, "fetched")) | (left != 0), "fetched before it was there")
+        self.always(~visited | ~flags.closing, "visits a connection that is closing")
         ended = state(inside, "EXHAUSTED_CONTROL", "CLOSE_CONTROL") | (state(inside, "VISIT_SAVE") & control.closing)
-        self.always(~(here & used & ended) | ~visited, "visits a connection that is closing")
+        self.always(~(here & ended) | ~visited, "visits a connection that is closing")
         self.always(~(behind & arrived) | ~state(inside, "AWAIT", *_ANSWERED), "answers before the segment is acted on")
         available, starts_live = internal(inside, "available", bits=10), internal(inside, "start_live")
         starts = starts_live | (state(inside, "VISIT_START") & (available != 0))
-        begins = starts & (internal(inside, "start_connection") == FOLLOWED) & used
+        begins = starts & (internal(inside, "start_connection") == FOLLOWED)
         self.always(~begins | (available <= data), "a visit begins with more than was received")
         self.always(~begins | (internal(inside, "start_at") == consumed[:RECEIVE_BITS]), "a visit begins somewhere else")
 
         # Of the words that the engine has read.
-        loaded = used & here
+        loaded = whole & here
         same = (control.peer_fin == flags.peer_fin) & (control.closing == flags.closing)
         self.always(~(loaded & state(inside, *_KEEPS, *_ARRIVAL[2:8])) | same, "works on another word")
         more = (control.peer_fin | ~flags.peer_fin) & (control.closing == flags.closing)
@@ -182,14 +198,15 @@ class ReadsWhatWasReceived(Spec):
         self.always(~makes | (index <= _NEW.index(Word.CONTROL)) | ~(flags.peer_fin | flags.closing), "begins at its end")
         self.possible(begins & (available == 2) & fin)
         self.possible(begins & starts_live & (available == 1))
-        self.possible(used & (unread == RECEIVE_BYTES))
+        self.possible(whole & (unread == RECEIVE_BYTES))
 
 
 class UnreadIsCompared(TakenIsStored):
     """What the engine is told of a segment's data, and what a visit that reads behind it begins with, is so when it is told.
 
-    Given of the engine: it holds the receiver from a segment's arrival until it is done with it, and changes RCV.NXT or takes a place only
-    then; what was handed on is never taken back, and nobody reads behind the end (`deaf`) once there is one.
+    Given of the engine: it holds the receiver from a segment's arrival until it is done with it, changes RCV.NXT or takes a place only
+    then, and says when one comes or goes (`stale`). What was handed on is never taken back; that it moves is told (`touched`), unless
+    nobody reads any more (`deaf`). `whole` is that the words were made, for a connection that is there or was the last to be there.
     """
 
     def build(self, m: Module) -> None:
@@ -197,17 +214,21 @@ class UnreadIsCompared(TakenIsStored):
 
         super().build(m)
         receiver, inside, segment, ingress = self.receiver, self.inside, self.receiver.segment, self.receiver.ingress
-        received, consumed, deaf = Signal(32, name="received"), Signal(32, name="handed_on"), Signal(name="deaf")
-        self.ports += [received, consumed, deaf]
+        received, consumed = Signal(32, name="received"), Signal(32, name="handed_on")
+        whole, deaf = Signal(name="whole"), Signal(name="deaf")
+        self.ports += [received, consumed, whole, deaf]
         used, unread = receiver.used[FOLLOWED], (received - consumed)[:32]
-        self.given(self.past(receiver.stale) | (used == self.past(used)))
+        reset = self.past(self.domain.rst)
+        free = self.past(receiver.held) | reset
+        self.given((used == self.past(used)) | self.past(receiver.stale) | reset)
         self.given(~used | self.past(used) | self.past(receiver.held))
-        changes = ~used | ~self.past(used) | self.past(receiver.held)
-        self.given(changes | ((received == self.past(received)) & (unread <= self.past(unread))))
-        self.given(changes | (consumed == self.past(consumed)) | receiver.touched | deaf)
-        self.given(changes | ~self.past(deaf) | deaf)
-        self.given(~used | (unread <= RECEIVE_BYTES))
         self.given(~receiver.held | self.past(receiver.held) | receiver.arrived)
+        self.given(~used | receiver.held | whole)
+        self.given(free | ~self.past(whole) | whole)
+        self.given(free | ((received == self.past(received)) & (unread <= self.past(unread))))
+        self.given(free | (consumed == self.past(consumed)) | receiver.touched | deaf)
+        self.given(free | ~self.past(deaf) | deaf)
+        self.given(~whole | (unread <= RECEIVE_BYTES))
         for name, value in ((Word.RCV_NXT, received), (Word.CONSUMED, consumed)):
             self.given((self.past(receiver.address) != (name | FOLLOWED << 4)) | (receiver.word == self.past(value)))
 
@@ -221,14 +242,15 @@ class UnreadIsCompared(TakenIsStored):
         self.always(segment.connection < CONNECTIONS, "a connection that is none")
         fixed = (segment.found, segment.connection, segment.flags, segment.ack_wrong, segment.in_order, segment.complete, segment.taken)
         stays = Cat(*fixed)
-        self.always(~self.past(holds) | self.past(self.domain.rst) | (stays == self.past(stays)), "changes what was handed over")
+        self.always(~self.past(holds) | reset | (stays == self.past(stays)), "changes what was handed over")
         looks = state(inside, "RCV_NXT", "CONSUMED", "SND_UNA", "ACK", "SND_NXT", "SND_END", "COMPARE")
         self.always(~looks | segment.found, "compares the words of no connection")
         self.always(~state(inside, "LIVE") | (known & segment.found & (segment.taken == 0)), "stored before it was looked at")
 
         # What was compared, and how much room that leaves.
         compares = ("ACK", "SND_NXT", "SND_END", "COMPARE")
-        trusted = (busy | receiver.arrived | receiver.dropped) & followed & used
+        trusted = (busy | receiver.arrived | receiver.dropped) & followed
+        self.always(~(trusted | (receiver.expects & followed)) | whole, "believes words that are not made yet")
         placed = trusted & (known | state(inside, "SND_UNA", *compares))
         self.always(~placed | (segment.rcv_nxt == received), "compares another number")
         at_first = (segment.rcv_nxt - receiver.consumed)[:32]
@@ -238,7 +260,7 @@ class UnreadIsCompared(TakenIsStored):
         self.always(~roomy | moved | (receiver.consumed == consumed), "compares another number")
         self.always(~(trusted & known) | (unread + segment.taken <= RECEIVE_BYTES), "takes what there is no room for")
         ends = (segment.flags & Flag.FIN).any() & segment.complete
-        arrives = receiver.arrived & followed & used
+        arrives = receiver.arrived & followed
         self.always(~arrives | (unread + segment.taken + ends <= RECEIVE_BYTES), "takes a FIN that there is no room for")
         self.always(~(receiver.arrived & segment.found & (segment.taken != 0)) | segment.in_order, "stores what is not to be taken")
 
@@ -251,7 +273,7 @@ class UnreadIsCompared(TakenIsStored):
         expects = receiver.expects
         self.always(~expects | (segment.found & ~holds & ~receiver.touched & ~self.past(receiver.touched)), "expects what was not compared")
         compared = (segment.rcv_nxt == received) & (receiver.consumed == consumed) & (segment.taken == 0)
-        self.always(~(expects & followed & used & ~deaf) | compared, "a visit would begin somewhere else")
+        self.always(~(expects & followed & ~deaf) | compared, "a visit would begin somewhere else")
         plain = (segment.flags & (Flag.FIN | Flag.SYN | Flag.RST | Flag.ACK)) == Flag.ACK
         self.always(~(told | expects) | (known & segment.found & plain & ~segment.ack_wrong), "expects what may not be believed")
         grown = self.past(segment.taken) + self.past(receiver.store)
@@ -265,10 +287,11 @@ PROPERTIES = (
     Property(
         name="tcp_unread_fits",
         core="network/tcp_receive",
-        says="What the engine is told was taken of a segment, a FIN included, fits into what the buffer has left. A visit that reads "
-        "behind a segment begins at CONSUMED with what lies before RCV.NXT, and what it reads is taken when the segment is found good.",
+        says="What the engine is told was taken of a segment, a FIN included, fits into what the buffer has left. Where a visit may begin "
+        "while a segment still comes in, CONSUMED and RCV.NXT are what the engine is told, and each byte that is stored from then on is "
+        "one of those that are taken of the segment.",
         parameters=f"{CONNECTIONS} connections; given what `receive_buffer_written` is, and of the engine what "
-        "`tcp_reads_what_was_received` says",
+        "`tcp_reads_what_was_received` and, of who is there, `tcp_sends_what_was_written` say",
         spec=UnreadIsCompared,
         mutant=Mutant(
             "a FIN is taken without room for it",
@@ -279,13 +302,15 @@ PROPERTIES = (
         depth=2,
         reach=4,
         anywhere=frozenset({Task.COVER, Task.REFUTE}),
+        long=True,
     ),
     Property(
         name="tcp_reads_what_was_received",
         core="network/tcp",
-        says="A visit begins with no more bytes to read than lie between CONSUMED and RCV.NXT, without a FIN, and at the first of them; as "
-        "long as it lasts, what it has read and what is left of it was received. CONSUMED never passes RCV.NXT, and they are never further "
-        "apart than the buffer's 512 bytes.",
+        says="What an application has read since its last answer, and what is left for it to read, lies from CONSUMED on and before "
+        "RCV.NXT, without a FIN; of a segment that still comes in also what is stored, which is taken, or the visit cancelled. RCV.NXT "
+        "moves by what was stored and a FIN, behind which nothing follows. CONSUMED never passes it, and they are never further apart "
+        "than the buffer's 512 bytes.",
         parameters=f"{CONNECTIONS} connections, any segments and answers; given what `tcp_unread_fits` and `tcp_only_what_was_sent` say of "
         "what the receiver tells, `tcp_engine_no_dead_end` and `tcp_sends_what_was_written` of whose it is",
         spec=ReadsWhatWasReceived,
@@ -298,5 +323,6 @@ PROPERTIES = (
         depth=2,
         reach=4,
         anywhere=frozenset({Task.COVER, Task.REFUTE}),
+        long=True,
     ),
 )

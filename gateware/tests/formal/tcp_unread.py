@@ -117,6 +117,13 @@ class ReadsWhatWasReceived(Spec):
         taken_place = state(inside, "CHOSEN") & internal(inside, "available", "sync") & ~internal(inside, "evicts", "sync")
         self.given(~(taken_place & (internal(inside, "best", "sync") == FOLLOWED)) | ~used)
 
+        # What is proven of the application: nothing is read until an answer that was given is taken over.
+        stream = core.stream
+        waits = self.past(stream.answered & ~stream.accepted & ~stream.cancel & ~self.domain.rst)
+        self.given(~waits | stream.answered)
+        self.given(~(stream.answered & stream.ready))
+        self.always(~state(inside, *_ANSWERED[:-1]) | stream.answered, "takes over an answer that was not given")
+
         # The words of a connection in use: what was received, what of it was handed on, and whether the last of it is a FIN.
         in_sequence = here & state(inside, "MEASURE", "RTT")
         fin = flags.peer_fin | (in_sequence & internal(inside, "fin_taken")) | (here & state(inside, *_ARRIVAL[8:]) & control.peer_fin)
@@ -312,7 +319,8 @@ PROPERTIES = (
         "moves by what was stored and a FIN, behind which nothing follows. CONSUMED never passes it, and they are never further apart "
         "than the buffer's 512 bytes.",
         parameters=f"{CONNECTIONS} connections, any segments and answers; given what `tcp_unread_fits` and `tcp_only_what_was_sent` say of "
-        "what the receiver tells, `tcp_engine_no_dead_end` and `tcp_sends_what_was_written` of whose it is",
+        "what the receiver tells, `tcp_engine_no_dead_end` and `tcp_sends_what_was_written` of whose it is, `modbus_answers_fit` of the "
+        "application",
         spec=ReadsWhatWasReceived,
         mutant=Mutant(
             "a FIN is read as a byte",

@@ -223,8 +223,9 @@ PROPERTIES = (
         core="network/tcp_receive",
         says="An acknowledgement that the engine is told of, and not told to be wrong, is of something that was sent and not acknowledged "
         "before; the segment's connection is there when it is told.",
-        parameters=f"{CONNECTIONS} connections; given what `receive_buffer_written` is, and of the engine that it changes what was "
-        "compared only while it holds the receiver, SND.NXT forwards only",
+        parameters=f"{CONNECTIONS} connections; given what `receive_buffer_written` is, and of the engine what "
+        "`tcp_sends_what_was_written` and `tcp_reads_what_was_received` say: it changes what was compared only while it holds the "
+        "receiver, SND.NXT forwards only",
         spec=OnlyWhatWasSentIsAcknowledged,
         mutant=Mutant(
             "what was not sent is acknowledged",

@@ -205,6 +205,7 @@ class ReadsWhatWasReceived(Spec):
         self.always(~makes | (index <= _NEW.index(Word.CONTROL)) | ~(flags.peer_fin | flags.closing), "begins at its end")
         self.possible(begins & (available == 2) & fin)
         self.possible(begins & starts_live & (available == 1))
+        self.possible(visited & live & (left == 1) & (shown == data + 1))
         self.possible(whole & (unread == RECEIVE_BYTES))
 
 

@@ -88,7 +88,6 @@ _NETWORK_TERMS = [
     ("tcp_reads_what_was_received", "network.tcp_arrival", "with m.If(fin_taken):", "with m.If(0):"),
     ("tcp_reads_what_was_received", "network.tcp_application", "control.closing.eq(1), d.of(d.deaf).eq(1)", "control.closing.eq(1)"),
     ("tcp_reads_what_was_received", "network.tcp_engine", " & ~d.of(d.deaf, segment.connection)", ""),
-    ("tcp_reads_what_was_received", "network.tcp_engine", "segment.found & d.of(d.used, segment.connection)", "segment.found"),
 ]
 
 

@@ -239,6 +239,7 @@ class AnswersFit(Spec):
         held = stream.answered & (stream.length == self.past(stream.length))
         self.always(~waits | held, "an answer is taken back")
         self.always(~(stream.answered & stream.write), "written while it is taken over")
+        self.always(~(stream.answered & stream.ready), "reads on while it is taken over")
         self.always(~self.past(stream.answered) | ~stream.write, "written while it is taken over")
         self.possible(stream.answered & (stream.length == ADU_BYTES))
         self.possible(stream.answered & (stream.length == 259))
@@ -333,7 +334,7 @@ PROPERTIES = (
         name="modbus_answers_fit",
         core="network/modbus_server",
         says="No answer is longer than an ADU of 260 bytes, nothing is written behind its end, and an answer that was given stays as it is "
-        "until it is taken over or cancelled.",
+        "until it is taken over or cancelled; meanwhile nothing is read.",
         parameters="identification of three letters",
         spec=AnswersFit,
         mutant=Mutant(

@@ -17,6 +17,7 @@ from . import (
     tcp_receive,
     tcp_send,
     tcp_transmit,
+    tcp_unread,
     tcp_visit,
     tracker,
 )
@@ -35,6 +36,7 @@ PROPERTIES: tuple[Property, ...] = (
     *tcp_connections.PROPERTIES,
     *tcp_receive.PROPERTIES,
     *tcp_visit.PROPERTIES,
+    *tcp_unread.PROPERTIES,
     *tcp_send.PROPERTIES,
     *tcp_transmit.PROPERTIES,
     *modbus_server.PROPERTIES,

@@ -96,8 +96,9 @@ class Spec(Elaboratable):
         self._module.d.comb += Cover(condition, src_loc_at=1)
 
 
-def internal(fragment: Fragment, name: str, domain: str | None = None, bits: int | None = None) -> Signal:
-    """The one signal of that name which the core drives, in that domain and of that width; a dotted name goes into submodules.
+def internal(fragment: Fragment, name: str, domain: str | None = None, bits: int | None = None, reader: Fragment | None = None) -> Signal:
+    """The one signal of that name which the core drives, in that domain and of that width; a dotted name goes into submodules. With a
+    `reader`, a submodule, it is the one that this reads: a port of the submodule often has the name of what the core connects it to.
 
     Raises NoSuchSignalError.
     """
@@ -110,6 +111,9 @@ def internal(fragment: Fragment, name: str, domain: str | None = None, bits: int
     driven = {
         signal.duid: signal for of, statements in fragment.statements.items() if domain in (None, of) for signal in _driven(statements)
     }
+    if reader is not None:
+        read = {signal.duid for statements in reader.statements.values() for signal in statements._rhs_signals()}
+        driven = {duid: signal for duid, signal in driven.items() if duid in read}
     names = _declared_names([driven[duid] for duid in sorted(driven)])
     found = [driven[duid] for duid, own in names.items() if own == last and bits in (None, len(driven[duid]))]
     if len(found) != 1:

@@ -45,7 +45,7 @@ class NoDeadEnd(Spec):
     def build(self, m: Module) -> None:
         from thermogen_gateware.network.tcp import TcpServer
         from thermogen_gateware.network.tcp_receive import SEGMENT
-        from thermogen_gateware.network.tcp_segment import Flag
+        from thermogen_gateware.network.tcp_segment import TCP, Flag
 
         core = TcpServer(clocks_per_tick=1000, connections=CONNECTIONS)
         inside = self.around(core)
@@ -95,6 +95,13 @@ class NoDeadEnd(Spec):
         self.always(~(live & busy) | (at >= 20), "a visit of a segment whose header is not in")
         self.always(~busy | (under_way & ~(arrived | comes | falls)), "the next segment is looked at before the last is done with")
         self.always(~live | (active & (busy | comes | falls)), "a visit reads behind a segment that has no end")
+        self.always(~live | ~arrived, "a visit reads behind a segment while the last one is held")
+        told = Signal()
+        with m.If(ingress.valid & ingress.first & (ingress.protocol == TCP) & ~(arrived | comes)):
+            m.d.sync += told.eq(0)
+        with m.Elif(internal(receiver, "expects")):
+            m.d.sync += told.eq(1)
+        self.always(~live | told, "a visit reads behind a segment that nobody expects an answer to")
         self.always(~(waits_for_verdict) | busy | comes, "waits for the verdict of no frame")
         ahead = state(inside, *_PREPARE)
         self.always(~ahead | ~active | live | arrived, "prepares for what is over")

@@ -156,7 +156,7 @@ class OnlyWhatWasSentIsAcknowledged(TakenIsStored):
         una, nxt, end = (Signal(32, name=f"kept_{name}") for name in ("una", "nxt", "end"))
         self.ports += [una, nxt, end]
         used, fixed = receiver.used[FOLLOWED], ~self.past(receiver.held)
-        self.given(self.past(receiver.stale) | (used == self.past(used)))
+        self.given((used == self.past(used)) | self.past(receiver.stale) | self.past(self.domain.rst))
         self.given(~used | self.past(used) | self.past(receiver.held))
         stays = ~fixed | ~used | ~self.past(used)
         self.given(stays | ((una == self.past(una)) & ((nxt - self.past(nxt))[:32] <= MOST_SENT)))
@@ -223,8 +223,9 @@ PROPERTIES = (
         core="network/tcp_receive",
         says="An acknowledgement that the engine is told of, and not told to be wrong, is of something that was sent and not acknowledged "
         "before; the segment's connection is there when it is told.",
-        parameters=f"{CONNECTIONS} connections; given what `receive_buffer_written` is, and of the engine that it changes what was "
-        "compared only while it holds the receiver, SND.NXT forwards only",
+        parameters=f"{CONNECTIONS} connections; given what `receive_buffer_written` is, and of the engine what "
+        "`tcp_sends_what_was_written` and `tcp_reads_what_was_received` say: it changes what was compared only while it holds the "
+        "receiver, SND.NXT forwards only",
         spec=OnlyWhatWasSentIsAcknowledged,
         mutant=Mutant(
             "what was not sent is acknowledged",

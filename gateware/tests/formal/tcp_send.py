@@ -73,7 +73,7 @@ class SendsWhatWasWritten(Spec):
         # What the others say.
         held = arrived | says["arrived"]
         stays = (segment.found, segment.connection, segment.ack, segment.ack_new, segment.ack_wrong)
-        self.given(~self.past(held) | (Cat(*stays) == self.past(Cat(*stays))))
+        self.given(~self.past(held) | self.past(self.domain.rst) | (Cat(*stays) == self.past(Cat(*stays))))
         self.given(~(says["arrived"] & arrived) & (segment.connection < CONNECTIONS))
         told, sent = (segment.ack - una)[:32], (nxt - una)[:32]
         believed = segment.found & (segment.connection == FOLLOWED) & segment.ack_new & ~segment.ack_wrong

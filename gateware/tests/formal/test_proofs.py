@@ -81,6 +81,13 @@ _NETWORK_TERMS = [
     ("tcp_sends_what_was_written", "network.tcp_engine", "segment.found & d.of(d.used, segment.connection)", "segment.found"),
     ("send_buffer_read", "network.tcp_transmit", "Mux(left == 1, 0, self.word_read[:8])", "self.word_read[:8]"),
     ("tcp_sends_what_was_written", "network.tcp_output", "with m.Elif(~control.closing | control.fin_sent):", "with m.Else():"),
+    ("tcp_unread_fits", "network.tcp_receive", "                        & ~touched\n", ""),
+    ("tcp_unread_fits", "network.tcp_receive", "segment.flags & ~Flag.PSH) == Flag.ACK", "segment.flags & Flag.ACK).any()"),
+    ("tcp_reads_what_was_received", "network.tcp_arrival", "Mux(control.peer_fin, 0, segment.taken)", "segment.taken"),
+    ("tcp_reads_what_was_received", "network.tcp_arrival", "fin & segment.complete & ~control.peer_fin", "fin & segment.complete"),
+    ("tcp_reads_what_was_received", "network.tcp_arrival", "with m.If(fin_taken):", "with m.If(0):"),
+    ("tcp_reads_what_was_received", "network.tcp_application", "control.closing.eq(1), d.of(d.deaf).eq(1)", "control.closing.eq(1)"),
+    ("tcp_reads_what_was_received", "network.tcp_engine", " & ~d.of(d.deaf, segment.connection)", ""),
 ]
 
 

@@ -217,15 +217,22 @@ def judge_checkpoint(signed: Signed, clouds: Sequence[NamedKey]) -> tuple[Checkp
 
 def judge_growth(before: Checkpoint, after: Checkpoint, consistency: Sequence[bytes]) -> list[Check]:
     """Whether a checkpoint directly follows another: its number, its name of it, its beacon, and a log that only grew."""
-    name, numbers = "checkpoint follows", {"number": after.number, "before": before.number}
-    if (after.number, after.previous) != (before.number + 1, before.hash) or after.time < before.time:
-        text = f"checkpoint {after.number} at {after.time} does not name checkpoint {before.number}, {before.hash.hex()}, at {before.time}"
-        return [refused(name, Reason.LOG_FORKED, text, **numbers)]
-    checks = [passed(name, f"names checkpoint {before.number}, {before.hash.hex()}", **numbers), judge_beacon(before, after)]
+    checks = judge_successor(before, after)
+    if checks[0].passed is False:
+        return checks
     if before.size == 0 or merkle.verify_consistency(before.size, after.size, before.root, after.root, consistency):
         return [*checks, passed("log only grew", f"from {before.size} to {after.size} entries", before=before.size, after=after.size)]
     text = f"the log of {after.size} entries does not begin with the {before.size} of checkpoint {before.number}: it was rewritten"
     return [*checks, refused("log only grew", Reason.LOG_FORKED, text, before=before.size, after=after.size)]
+
+
+def judge_successor(before: Checkpoint, after: Checkpoint) -> list[Check]:
+    """Whether a checkpoint names the one before it and is no older, and whether its beacon follows."""
+    name, numbers = "checkpoint follows", {"number": after.number, "before": before.number}
+    if (after.number, after.previous) != (before.number + 1, before.hash) or after.time < before.time:
+        text = f"checkpoint {after.number} at {after.time} does not name checkpoint {before.number}, {before.hash.hex()}, at {before.time}"
+        return [refused(name, Reason.LOG_FORKED, text, **numbers)]
+    return [passed(name, f"names checkpoint {before.number}, {before.hash.hex()}", **numbers), judge_beacon(before, after)]
 
 
 def judge_beacon(before: Checkpoint, after: Checkpoint) -> Check:

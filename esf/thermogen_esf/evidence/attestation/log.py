@@ -245,22 +245,6 @@ def judge_beacon(before: Checkpoint, after: Checkpoint) -> Check:
     return passed(name, f"beacon {after.number}, {wanted.hex()}, of {after.contributors} sites", number=after.number)
 
 
-def judge_day_logged_once(day: Day, index: int, entries: Sequence[bytes]) -> Check:
-    """Whether entry `index` is a day's and the only one that the log has for that site and day: for a monitor, who has the entries.
-
-    A day that was logged before was drawn by another beacon then.
-    """
-    name, entry = "day logged once", day_entry(day)
-    site_and_day = entry[:13]
-    found = [place for place, each in enumerate(entries) if each.startswith(site_and_day)]
-    if found != [index] or entries[index] != entry:
-        text = (
-            f"the log has day {day.number} at entries {', '.join(map(str, found)) or 'none'}, shown is {index}: another beacon may be its"
-        )
-        return refused(name, Reason.WRONG_BEACON, text, index=index)
-    return passed(name, f"day {day.number} at entry {index} and no other", index=index)
-
-
 def judge_inclusion(what: str, entry: bytes, index: int, proof: Sequence[bytes], checkpoint: Checkpoint) -> Check:
     """Whether an entry is in the log at a checkpoint; `what` names it in the answer."""
     name = f"{what} in the log"

@@ -32,7 +32,7 @@ _WHAT_RAN = (
 )
 _COLUMNS = (
     "*Colluding*: the cloud and all other sites say whatever the attacker needs, and a bundle is published all the same. *Kept*: with what"
-    " somebody kept that the bundle does not have."
+    " somebody kept that the bundle does not have; *monitor* is the code of `thermogen-verify monitor`, which has the log's entries."
 )
 
 

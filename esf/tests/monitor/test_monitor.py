@@ -334,6 +334,20 @@ def test_a_list_that_nobody_showed_is_named_and_one_that_follows_is_not(cloud, a
     assert auditor.looks(cloud, "--trust", first)[0] == 0
 
 
+def test_a_list_that_was_seen_need_not_be_shown_again(cloud, auditor):
+    assert auditor.looks(cloud)[0] == 0
+    fleet, cloud.trust = successor(cloud)
+    cloud.goes_on(trust_entry(fleet.trust.hash))
+    assert auditor.looks(cloud)[0] == 0
+    cloud.goes_on(seal_entry(another_seal(cloud, 96 * (DAY + 4))))
+    assert auditor.looks(cloud)[0] == 0
+    arguments = auditor.arguments(cloud.write(auditor.folder / "log"))
+    cloud.goes_on(seal_entry(another_seal(cloud, 96 * (DAY + 4) + 1)))
+    cloud.write(auditor.folder / "log")
+    assert main(arguments[: arguments.index("--enrolments")]) == 0
+    assert "seals proven" not in auditor.capsys.readouterr().out
+
+
 def test_a_second_list_after_the_same_one_is_named(cloud, auditor):
     first = auditor.file("first.signed", cloud.trust)
     fleet, signed = successor(cloud)

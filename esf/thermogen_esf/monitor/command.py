@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="DIR",
-        help="a trust list's enrolments, *.json: whose keys prove seals",
+        help="a trust list's enrolments, *.json: whose keys prove seals; give them from the first look on",
     )
     parser.add_argument(
         "--trust", type=Path, action="append", default=[], metavar="FILE", help="an older trust list that the log has, signed"

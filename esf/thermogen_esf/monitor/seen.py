@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..evidence.attestation.log import Checkpoint
-from ..evidence.attestation.monitoring import Monitored, seal_subject, subject
+from ..evidence.attestation.monitoring import Monitored, PublishedList, seal_subject, subject
 from ..evidence.attestation.seal import Seal
 from ..evidence.attestation.signed import Signed
+from ..evidence.attestation.trust import FleetTrust
 from ..evidence.errors import EvidenceError
 from ..merkle import HASH_BYTES, Accumulator
 
@@ -24,6 +25,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS entry (number INTEGER PRIMARY KEY, subject BLOB NOT NULL, entry BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS entry_subject ON entry (subject);
 CREATE TABLE IF NOT EXISTS checkpoint (number INTEGER PRIMARY KEY, document BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS list (hash BLOB PRIMARY KEY, signed BLOB NOT NULL, vrf_keys TEXT);
 CREATE TABLE IF NOT EXISTS told (said TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS standing (one INTEGER PRIMARY KEY CHECK (one = 1), root_keys BLOB NOT NULL, newest BLOB, subtrees BLOB NOT NULL,
     lists TEXT NOT NULL);
@@ -67,6 +69,7 @@ class SeenLog:
         count = 0 if last is None else last.size
         roots = [subtrees[at : at + HASH_BYTES] for at in range(0, len(subtrees), HASH_BYTES)]
         self.standing = Monitored(last, Accumulator(count, roots), tuple(bytes.fromhex(each) for each in json.loads(lists)))
+        self._whole_lists = {hashed for (hashed,) in run("SELECT hash FROM list WHERE vrf_keys IS NOT NULL")}
         held = run("SELECT COUNT(*) FROM entry").fetchone()[0]
         if held != count or (last is not None and self.standing.accumulator.root != last.root):
             raise SeenError(f"{self._path}: its {held} entries are not those of checkpoint {None if last is None else last.number}")
@@ -90,16 +93,33 @@ class SeenLog:
                 if self._database.in_transaction:
                     run("ROLLBACK")
 
-    def keep(self, signed: Signed, standing: Monitored, told: Sequence[str]) -> None:
-        """Keeps what is being added, the checkpoint that added it, and what was told about sites."""
+    def keep(self, signed: Signed, standing: Monitored, known: Mapping[bytes, PublishedList], told: Sequence[str]) -> None:
+        """Keeps what is being added, the checkpoint that added it, the lists that it was judged by, and what was told about sites."""
         run, last = self._database.execute, standing.last
         assert last is not None, "a checkpoint was judged"
         run("INSERT INTO checkpoint VALUES (?, ?)", (last.number, signed.document))
+        for hashed in standing.lists:
+            if hashed in self._whole_lists:
+                continue
+            keys = known[hashed].vrf_keys
+            written = None if keys is None else json.dumps({site.hex(): key.hex() for site, key in keys.items()})
+            run("INSERT OR REPLACE INTO list VALUES (?, ?, ?)", (hashed, known[hashed].signed.encode(), written))
+            if keys is not None:
+                self._whole_lists.add(hashed)
         self._database.executemany("INSERT OR IGNORE INTO told VALUES (?)", ((each,) for each in told))
         values = (signed.encode(), b"".join(standing.accumulator.subtrees), json.dumps([each.hex() for each in standing.lists]))
         run("UPDATE standing SET newest = ?, subtrees = ?, lists = ?", values)
         run("COMMIT")
         self.newest, self.standing = signed, standing
+
+    def lists(self) -> dict[bytes, PublishedList]:
+        """The trust lists of the log, by hash, as they were shown."""
+        found = {}
+        for hashed, encoded, written in self._database.execute("SELECT hash, signed, vrf_keys FROM list"):
+            signed = Signed.parse(encoded)
+            keys = None if written is None else {bytes.fromhex(site): bytes.fromhex(key) for site, key in json.loads(written).items()}
+            found[hashed] = PublishedList(signed, FleetTrust.parse(signed.document), keys)
+        return found
 
     def told(self) -> list[str]:
         """What sites did, as it was told in this run or one before."""

@@ -89,7 +89,9 @@ def look(
     kept: Kept,
     progress: Callable[[int, int], None] = lambda _number, _newest: None,
 ) -> Look:
-    """Judges what the log has that was not seen yet, and keeps it; then what somebody kept."""
+    """Judges what the log has that was not seen yet, and keeps it; then what somebody kept. `known` are the lists that are shown now."""
+    shown = {hashed: each for hashed, each in known.items() if each.vrf_keys is not None or hashed not in seen.standing.lists}
+    known = {**seen.lists(), **shown}
     found = Look(newest=seen.standing.last)
     newest = source.newest()
     if _same_as_before(source, seen, newest, found):
@@ -139,7 +141,7 @@ def _next(number: int, source: LogSource, seen: SeenLog, root: RootKeys, known: 
                 found.refuse(each, number)
             if any(each.reason not in SITES_OWN for each in told):
                 return False
-            seen.keep(signed, standing, [f"checkpoint {number}: {each.detail}" for each in told])
+            seen.keep(signed, standing, known, [f"checkpoint {number}: {each.detail}" for each in told])
     except LogError as error:
         found.refuse(refused("checkpoint and entries read", Reason.UNREADABLE, str(error), number=number), number)
         return False
@@ -158,7 +160,7 @@ def _judge_kept(seen: SeenLog, known: Mapping[bytes, PublishedList], kept: Kept,
         text = "checkpoints were kept, and the log has none: it was wound back"
         checks.append(refused("kept checkpoint is the log's", Reason.LOG_FORKED, text))
     elif newest is not None:
-        clouds = [key for each in seen.standing.lists if each in known for key in known[each].trust.clouds]
+        clouds = [key for each in seen.standing.lists for key in known[each].trust.clouds]
         for each in kept.checkpoints:
             published = seen.checkpoint(Checkpoint.parse(each.document).number)
             checks.append(judge_kept_checkpoint(each, published, newest, clouds))

@@ -22,6 +22,7 @@ LONGEST_S = 1_500
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1_600)
 def test_days_of_real_processes_come_to_what_the_document_says(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).parent / "thermogen-sim"), "fleet", "--daemons", "--run-dir", str(tmp_path / "fleet")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False)

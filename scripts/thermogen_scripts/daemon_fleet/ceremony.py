@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import time
 from pathlib import Path
 
 from thermogen_edge.host_link.client import HostLinkClient
@@ -20,7 +19,7 @@ from ..processes import Running, wait_until
 from ..provision import ProvisionError, run_command
 from .world import CLOCKS_PER_SITE_SECOND, PREFIX, FleetWorld, Site
 
-HOLDERS, PROVISIONER, APPROVER = ("rita", "ruth"), "paula", "ada"
+HOLDERS, PROVISIONER = ("rita", "ruth"), "paula"
 NAMEPLATE_W, CHANNELS = 1_140, 12
 KEY_S = 120.0
 """Wall seconds within which a node has made its key."""
@@ -35,10 +34,6 @@ def set_up_parties(world: FleetWorld) -> None:
     write_private(world.directory / "cloud-keys.json", json.dumps({"cloud": [cloud["public_key"]]}))
     (world.ceremony / "cloud.pub").write_text(cloud["public_key"])
     write_private(passphrase_file(world), os.urandom(12).hex())
-    secret = ["--passphrase-file", str(passphrase_file(world))]
-    run_command("thermogen-cloud", ["enrol-approver", "--name", APPROVER, *secret], world.cloud_environment)
-    approvers = json.loads((world.cloud_directory / "trust.json").read_text())["approvers"]
-    (world.ceremony / "approver.pub").write_text(approvers[0]["public_key"])
     for site in world.sites:
         site.plant.mkdir(parents=True, mode=0o700)
         said = run_command("thermogen-edge", ["init", "--site", site.name], world.edge_environment(site))
@@ -84,7 +79,7 @@ def make_list(world: FleetWorld, vrf_keys: dict[str, str], since: int) -> None:
     context = ("--pin", world.root_keys, "--enrolments", world.enrolments)
     operators = [part for site in world.sites for part in ("--operator", f"of-{site.name}")]
     people = ("--provisioner", f"{PROVISIONER}={table / 'paula.key.pub'}", "--cloud", f"cloud-1={table / 'cloud.pub'}")
-    whom = ("--approver", f"{APPROVER}={table / 'approver.pub'}", "--gateware", f"simulated={table / 'node.bit'}", "--demonstration")
+    whom = ("--gateware", f"simulated={table / 'node.bit'}", "--demonstration")
     said_of_list = _step(world, "list", *context, *operators, *people, *whom, *now, "--out", table / "list.json")
     fingerprint = re.search(r"SHA3-256 ([0-9a-f]{64})", said_of_list)
     if fingerprint is None:
@@ -99,13 +94,6 @@ def make_list(world: FleetWorld, vrf_keys: dict[str, str], since: int) -> None:
     shutil.copytree(world.enrolments, world.attestation / "enrolments")
     for path in (world.root_keys, table / "trust.signed"):
         shutil.copy(path, world.attestation)
-
-
-def approval(world: FleetWorld, attestation: str) -> object:
-    """An approver's signed decision for an attestation, as JSON values."""
-    key = ["--key", str(world.cloud_directory / "approvers" / f"{APPROVER}.key"), "--passphrase-file", str(passphrase_file(world))]
-    why = ["--reason", f"Demonstration: too few days before it. {time.strftime('%Y-%m-%d')}"]
-    return json.loads(run_command("thermogen-cloud", ["approve", "--request", attestation, *key, *why, "--print"], world.cloud_environment))
 
 
 def _step(world: FleetWorld, step: str, *arguments: object) -> str:

@@ -1,4 +1,4 @@
-"""What somebody does who has a site's signing key and its password at the broker, and not its node."""
+"""What somebody does who has a site's Linux side, with its signing key and its password at the broker, and not its node."""
 
 from __future__ import annotations
 
@@ -46,9 +46,17 @@ def send_batch(world: FleetWorld, site: Site, batch: bytes) -> None:
 
 def kept_statements(site: Site) -> list[tuple[Statement, Signed]]:
     """The statements that a daemon keeps since nobody receipted them."""
+    return [(Statement.parse(signed.document), signed) for message in _kept(site, "statement") for signed in [Signed.parse(message)]]
+
+
+def kept_seals(site: Site) -> list[bytes]:
+    """The seals that a daemon keeps since nobody receipted them."""
+    return _kept(site, "seals")
+
+
+def _kept(site: Site, kind: str) -> list[bytes]:
     database = sqlite3.connect(f"file:{site.edge / 'buffer.sqlite'}?mode=ro", uri=True)
     try:
-        rows = database.execute("SELECT message FROM outbox WHERE kind = 'statement' ORDER BY number").fetchall()
+        return [message for (message,) in database.execute("SELECT message FROM outbox WHERE kind = ? ORDER BY number", (kind,))]
     finally:
         database.close()
-    return [(Statement.parse(signed.document), signed) for (message,) in rows for signed in [Signed.parse(message)]]

@@ -1,15 +1,16 @@
 """Five sites, each with the compiled gateware and the product's daemon, one mosquitto and one `thermogen-cloud`, each a process: days that
 are sealed, drawn, fetched over the broker, judged, said and decided, and three attacks on them at once.
 
-    tz-honest    its day is held up by a stalled beacon first, then attested, approved, minted and verified
+    tz-honest    its day waits for a stalled beacon, is witnessed and attested
     tz-forged    its Linux side is compromised: leaves claim more than was sealed        forged-root
     tz-doubled   a second batch of its sealed epoch is sent after three witnesses spoke  dropped-dissent
     tz-quiet     seals and witnesses
     tz-late      hears of the drawings late, sees the second batch, and dissents: its statement is dropped on the way
 
-Until the other days are closed, the broker holds back the seals of the last two: three sites' seals draw nobody (stalled-beacon).
-One JSON object a result on standard output, progress on standard error. A window is five minutes by the wall clock, and the cloud looks
-once a minute: the whole takes some eleven minutes.
+Once three days are closed, the broker holds back the seals of four sites: nobody is drawn for those days (stalled-beacon). A day is its
+last quarter of an hour here, of which nothing is minted: `thermogen-verify` comes to that too, after it has redone all before it. One JSON
+object a result on standard output, progress on standard error. A window is five minutes by the wall clock, and the cloud looks once a
+minute: the whole takes about a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -36,16 +37,19 @@ from ..processes import ProcessError, Running, StopRequestedError, Supervisor, l
 from ..provision import ProvisionError, compile_gateware
 from ..run_directory import RunDirectoryError, empty_for_demonstration, owned
 from ..world import program
-from .ceremony import approval, make_list, node_key, set_up_parties
-from .intruder import another_batch, kept_statements, send_batch
+from .ceremony import make_list, node_key, set_up_parties
+from .intruder import another_batch, kept_seals, kept_statements, send_batch
+from .published import bundle_and_frames
 from .world import CLOCKS_PER_SITE_SECOND, PREFIX, VIEWER, FleetWorld, Site, free_ports
 
 HONEST, FORGED, DOUBLED, QUIET, LATE = "tz-honest", "tz-forged", "tz-doubled", "tz-quiet", "tz-late"
-DAY_S, EPOCH_S = 86_400, 900
+DAY_S = 86_400
 BEFORE_MIDNIGHT_S = 780
 """Site time at the start: the day's last epoch is what there is of it, less what the ceremony takes."""
-PACE, SLOW_PACE = 20, 6
-START_S, CLOSED_S, ROUND_S, WINDOW_S = 60.0, 420.0, 150.0, 300.0
+PACES = {HONEST: 20, FORGED: 20, DOUBLED: 20, QUIET: 8, LATE: 8}
+"""Site seconds a wall second: of the last two a seal is all that is needed."""
+STALLED = (HONEST, FORGED, QUIET, LATE)
+START_S, CLOSED_S, ROUND_S, WINDOW_S = 60.0, 600.0, 150.0, 300.0
 """Wall seconds within which a program answers, days close, and a round of the cloud has come; and how long a drawing's window is."""
 STALLED_ROUNDS = 2
 
@@ -56,6 +60,7 @@ class FleetRun:
 
     world: FleetWorld
     broker: Running
+    cloud_process: Running
     running: list[Running]
     cloud: CloudClient
     day: int
@@ -92,21 +97,21 @@ class FleetRun:
         """How many valid statements of a site's day are in the log."""
         return int(self.state(name).get("received", 0))
 
-    def result(self, attack: str, name: str, **more: object) -> None:
-        """Tells what became of a site's day."""
-        state = self.state(name)
-        shown = {"attack": attack, "site": name, "state": state["state"], "agreeing": state["agreeing"], "received": state["received"]}
-        print(json.dumps({**shown, "detail": state["detail"], **more}), flush=True)
-
     def stall(self) -> None:
-        """The seals of two sites are held back while the other three close their days and seal on."""
+        """Days close, and the seals of all sites but one are held back for some rounds; then all of them come into one checkpoint."""
         closed = (HONEST, FORGED, DOUBLED)
         self.wait(lambda: all(self.state(name) for name in closed), "three days are closed", CLOSED_S)
+        self.withhold((LATE, "drawing"), (LATE, "statement"), *((name, "seals") for name in STALLED))
         first = self.checkpoint()
         self.wait(lambda: self.checkpoint() >= first + STALLED_ROUNDS, "the beacon is stalled for two rounds", STALLED_ROUNDS * ROUND_S)
-        self.result("stalled-beacon", HONEST, checkpoints=self.checkpoint() - first)
+        told("stalled-beacon", HONEST, self.state(HONEST), checkpoints=self.checkpoint() - first)
         if not self.is_in(HONEST, "waiting-for-beacon"):
             raise ProcessError(f"the beacon was stalled and {HONEST} is {self.state(HONEST)['state']}")
+        self.wait(
+            lambda: all(kept_seals(self.site(name)) for name in STALLED), "each of the others has a seal that was held back", CLOSED_S
+        )
+        before = self.checkpoint()
+        self.wait(lambda: self.checkpoint() > before, "a round is over", ROUND_S)
 
     def witness(self) -> None:
         """All are drawn; three are heard, then a second batch is sent, and the fourth finds it."""
@@ -146,8 +151,8 @@ class FleetRun:
             if not self.is_in(name, *wanted):
                 raise ProcessError(f"the day of {name} is {self.state(name)['state']}: {self.state(name)['detail']}")
 
-    def minted(self, name: str) -> tuple[Path, Path]:
-        """Approves a day, and fetches the bundle and the companion of its credit."""
+    def mint(self, name: str) -> dict[str, Any]:
+        """What the cloud made of a day that has an attestation."""
         found: dict[str, Any] = {}
 
         def asked() -> bool:
@@ -155,14 +160,14 @@ class FleetRun:
             found.update(next((each for each in mints if each["site"] == name and each["day"] == self.day), {}))
             return bool(found)
 
-        self.wait(asked, f"the attestation of {name} waits for an approver", ROUND_S)
-        path = f"attestation/mints/{found['attestation']}/approval"
-        mint = self.cloud.post(path, approval(self.world, found["attestation"]))
-        if mint["state"] != "minted":
-            raise ProcessError(f"the day of {name} was approved and is {mint['state']}: {mint['detail']}")
+        self.wait(asked, f"{name} has an attestation", ROUND_S)
+        return found
+
+    def bundle(self, name: str) -> tuple[Path, Path]:
+        """Bundle and companion of a site's day, as files."""
         bundle, frames = (self.world.directory / f"{name}.{kind}" for kind in ("bundle", "frames"))
-        bundle.write_bytes(self.cloud.bytes(f"credits/{mint['serial']}/bundle"))
-        frames.write_bytes(self.cloud.bytes(f"credits/{mint['serial']}/frames"))
+        for path, content in zip((bundle, frames), bundle_and_frames(self.world, name, self.day), strict=True):
+            path.write_bytes(content)
         return bundle, frames
 
     def verified(self, bundle: Path, frames: Path, *more: object) -> str:
@@ -190,19 +195,24 @@ class FleetRun:
         path.write_bytes(encode_statement(EnrolledBytes(late.index, late.proof, late.enrolment.encode()), signed.encode()))
         return path
 
-    def results(self) -> None:
-        """What each attack came to, by the product's own verifiers."""
-        self.result("forged-root", FORGED)
-        self.result("none", HONEST, thermogen_verify=self.verified(*self.minted(HONEST)), monitor=self.monitored())
-        bundle = self.minted(DOUBLED)
-        dissent = ("--statement", self.dropped())
-        self.result(
-            "dropped-dissent",
-            DOUBLED,
-            thermogen_verify=self.verified(*bundle),
-            kept=self.verified(*bundle, *dissent),
-            monitor=self.monitored(*dissent),
-        )
+    def results(self, supervisor: Supervisor) -> None:
+        """What each attack came to, by the product's own verifiers; the cloud is stopped on the way."""
+        told("forged-root", FORGED, self.state(FORGED))
+        kept = ("--statement", self.dropped())
+        honest, doubled = (self.state(name) for name in (HONEST, DOUBLED))
+        mints = {name: self.mint(name)["state"] for name in (HONEST, DOUBLED)}
+        monitors = {HONEST: self.monitored(), DOUBLED: self.monitored(*kept)}
+        supervisor.stop(self.cloud_process)
+        told("none", HONEST, honest, mint=mints[HONEST], thermogen_verify=self.verified(*self.bundle(HONEST)), monitor=monitors[HONEST])
+        bundle = self.bundle(DOUBLED)
+        verified = {"thermogen_verify": self.verified(*bundle), "kept": self.verified(*bundle, *kept)}
+        told("dropped-dissent", DOUBLED, doubled, mint=mints[DOUBLED], **verified, monitor=monitors[DOUBLED])
+
+
+def told(attack: str, site: str, state: dict[str, Any], **more: object) -> None:
+    """Tells what became of a site's day, as one JSON object."""
+    shown = {"attack": attack, "site": site, **{name: state[name] for name in ("state", "agreeing", "received", "detail")}}
+    print(json.dumps({**shown, **more}), flush=True)
 
 
 def _json_of(name: str, *arguments: object) -> Any:
@@ -217,8 +227,7 @@ def fleet_world(directory: Path) -> FleetWorld:
     """The five sites, on ports that are free now."""
     broker, cloud, *ports = free_ports(12)
     sites = []
-    for place, name in enumerate((HONEST, FORGED, DOUBLED, QUIET, LATE)):
-        pace = SLOW_PACE if name in (QUIET, LATE) else PACE
+    for place, (name, pace) in enumerate(PACES.items()):
         sites.append(Site(name, directory / "sites" / name, ports[2 * place], ports[2 * place + 1], pace, forges=name == FORGED))
     return FleetWorld(directory, tuple(sites), broker, cloud)
 
@@ -237,18 +246,18 @@ def run_fleet(directory: Path, progress: Callable[[str], None]) -> None:
         keys = {site.name: node_key(site, supervisor.running) for site in world.sites}
         progress("certificates, enrolments and a trust list")
         make_list(world, keys, midnight - DAY_S)
-        allow(world.broker, world.names, PREFIX, [(QUIET, "seals"), (LATE, "seals"), (LATE, "statement"), (LATE, "drawing")])
+        allow(world.broker, world.names, PREFIX, [(QUIET, "seals"), (LATE, "seals")])
         broker = supervisor.start("broker", [MOSQUITTO, "-c", world.broker.configuration])
         wait_until(lambda: listening(world.broker_port), "the broker listens", START_S, supervisor.running)
-        supervisor.start("cloud", [program("thermogen-cloud"), "serve"], world.cloud_environment)
+        cloud = supervisor.start("cloud", [program("thermogen-cloud"), "serve"], world.cloud_environment)
         wait_until(lambda: listening(world.cloud_port), "the cloud listens", START_S, supervisor.running)
         for site in world.sites:
             supervisor.start(f"edge-{site.name}", world.daemon_command(site), world.edge_environment(site))
-        run = FleetRun(world, broker, supervisor.running, world.client(), midnight // DAY_S - 1, progress)
+        run = FleetRun(world, broker, cloud, supervisor.running, world.client(), midnight // DAY_S - 1, progress)
         run.stall()
         run.witness()
         run.decide()
-        run.results()
+        run.results(supervisor)
 
 
 def _site_command(site: Site, start: int, seed: int) -> list[str]:

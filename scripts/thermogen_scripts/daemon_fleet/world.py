@@ -149,7 +149,7 @@ class FleetWorld:
             "THERMOGEN_CLOUD_KEYS": str(self.directory / "cloud-keys.json"),
             "THERMOGEN_ATTESTATION": str(self.attestation),
             "THERMOGEN_POLL_S": "0.1",
-            "THERMOGEN_RETRY_S": "3",
+            "THERMOGEN_RETRY_S": "1",
         }
 
     def daemon_command(self, site: Site) -> list[str]:

@@ -35,7 +35,7 @@ def add_to(commands: Any) -> None:
     fleet.add_argument(
         "--daemons",
         action="store_true",
-        help="five sites with compiled gateware and the real daemon, one broker, one cloud, three attacks; some eleven minutes",
+        help="five sites with compiled gateware and the real daemon, one broker, one cloud, three attacks; a quarter of an hour",
     )
     fleet.add_argument("--run-dir", type=Path, default=Path("run/fleet"), metavar="DIR", help="of --daemons; default %(default)s")
 

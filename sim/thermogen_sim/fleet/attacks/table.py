@@ -37,7 +37,13 @@ _WITH_DAEMONS = (
     " `thermogen-edge`, one mosquitto and one `thermogen-cloud`; the drawn daemons fetch the days over the broker and judge them."
     " `scripts/tests/test_daemon_fleet.py` holds it to what it came to; the other attacks of the table ran in one process:"
 )
-_TOLD = {"state": "{}", "thermogen_verify": "`thermogen-verify`: {}", "kept": "with the kept dissent: {}", "monitor": "`monitor`: {}"}
+_TOLD = {
+    "state": "{}",
+    "mint": "{}",
+    "thermogen_verify": "`thermogen-verify`: {}",
+    "kept": "with the kept dissent: {}",
+    "monitor": "`monitor`: {}",
+}
 _COLUMNS = (
     "*Colluding*: the cloud and all other sites say whatever the attacker needs, and a bundle is published all the same. *Kept*: with what"
     " somebody kept that the bundle does not have; *monitor* is the code of `thermogen-verify monitor`, which has the log's entries."

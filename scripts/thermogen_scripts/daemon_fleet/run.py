@@ -44,9 +44,9 @@ from .world import CLOCKS_PER_SITE_SECOND, PREFIX, VIEWER, FleetWorld, Site, fre
 
 HONEST, FORGED, DOUBLED, QUIET, LATE = "tz-honest", "tz-forged", "tz-doubled", "tz-quiet", "tz-late"
 DAY_S = 86_400
-BEFORE_MIDNIGHT_S = 780
+BEFORE_MIDNIGHT_S = 600
 """Site time at the start: the day's last epoch is what there is of it, less what the ceremony takes."""
-PACES = {HONEST: 20, FORGED: 20, DOUBLED: 20, QUIET: 8, LATE: 8}
+PACES = {HONEST: 20, FORGED: 20, DOUBLED: 20, QUIET: 4, LATE: 4}
 """Site seconds a wall second: of the last two a seal is all that is needed."""
 STALLED = (HONEST, FORGED, QUIET, LATE)
 START_S, CLOSED_S, ROUND_S, WINDOW_S = 60.0, 600.0, 150.0, 300.0
@@ -103,15 +103,12 @@ class FleetRun:
         self.wait(lambda: all(self.state(name) for name in closed), "three days are closed", CLOSED_S)
         self.withhold((LATE, "drawing"), (LATE, "statement"), *((name, "seals") for name in STALLED))
         first = self.checkpoint()
-        self.wait(lambda: self.checkpoint() >= first + STALLED_ROUNDS, "the beacon is stalled for two rounds", STALLED_ROUNDS * ROUND_S)
-        told("stalled-beacon", HONEST, self.state(HONEST), checkpoints=self.checkpoint() - first)
+        self.wait(lambda: all(kept_seals(self.site(name)) for name in STALLED), "each of four sites has a seal that is held back", CLOSED_S)
+        over = max(first + STALLED_ROUNDS, self.checkpoint() + 1)
+        self.wait(lambda: self.checkpoint() >= over, "the beacon is stalled", STALLED_ROUNDS * ROUND_S)
+        told("stalled-beacon", HONEST, self.state(HONEST), checkpoints=over - first)
         if not self.is_in(HONEST, "waiting-for-beacon"):
             raise ProcessError(f"the beacon was stalled and {HONEST} is {self.state(HONEST)['state']}")
-        self.wait(
-            lambda: all(kept_seals(self.site(name)) for name in STALLED), "each of the others has a seal that was held back", CLOSED_S
-        )
-        before = self.checkpoint()
-        self.wait(lambda: self.checkpoint() > before, "a round is over", ROUND_S)
 
     def witness(self) -> None:
         """All are drawn; three are heard, then a second batch is sent, and the fourth finds it."""

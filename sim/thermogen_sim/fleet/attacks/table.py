@@ -35,15 +35,9 @@ _WHAT_RAN = (
 _WITH_DAEMONS = (
     "**With real processes.** `thermogen-sim fleet --daemons` runs five sites, each with the compiled gateware and its own"
     " `thermogen-edge`, one mosquitto and one `thermogen-cloud`; the drawn daemons fetch the days over the broker and judge them."
-    " `scripts/tests/test_daemon_fleet.py` holds it to what it came to; the other attacks of the table ran in one process:"
+    " `scripts/tests/test_daemon_fleet.py` holds the days to these states. The other attacks ran in one process, and so did what verifiers"
+    " and monitors say of these three:"
 )
-_TOLD = {
-    "state": "{}",
-    "mint": "{}",
-    "thermogen_verify": "`thermogen-verify`: {}",
-    "kept": "with the kept dissent: {}",
-    "monitor": "`monitor`: {}",
-}
 _COLUMNS = (
     "*Colluding*: the cloud and all other sites say whatever the attacker needs, and a bundle is published all the same. *Kept*: with what"
     " somebody kept that the bundle does not have; *monitor* is the code of `thermogen-verify monitor`, which has the log's entries."
@@ -99,7 +93,7 @@ def attacks_document(seed: int = SEED) -> str:
 
 def _came_to(name: str, found: Mapping[str, str]) -> str:
     what = "no attack" if name == "none" else f"`{name}`"
-    return f"- {what} ({HOW[name]}): {', '.join(text.format(found[key]) for key, text in _TOLD.items() if key in found)}."
+    return f"- {what} ({HOW[name]}): {', '.join(found.values())}."
 
 
 def _wrapped(text: str) -> list[str]:

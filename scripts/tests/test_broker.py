@@ -20,7 +20,7 @@ def broker(tmp_path: Path) -> Iterator[tuple[BrokerFiles, int]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     files = BrokerFiles(tmp_path / "broker")
-    configure(files, port, SITE, PREFIX)
+    configure(files, port, (SITE,), PREFIX)
     with Supervisor(tmp_path / "logs") as supervisor:
         supervisor.start("broker", [MOSQUITTO, "-c", files.configuration])
         wait_until(lambda: listening(port), "the broker listens", PATIENCE_S, supervisor.running)
@@ -73,9 +73,9 @@ def test_nobody_connects_without_the_right_password(broker: tuple[BrokerFiles, i
 
 def test_passwords_are_private_and_survive_a_second_set_up(tmp_path: Path) -> None:
     files = BrokerFiles(tmp_path / "broker")
-    configure(files, 1883, SITE, PREFIX)
+    configure(files, 1883, (SITE,), PREFIX)
     first = files.password_file(SITE).read_text()
-    configure(files, 1884, SITE, PREFIX)
+    configure(files, 1884, (SITE,), PREFIX)
     assert files.password_file(SITE).read_text() == first
     for path in files.directory.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path

@@ -129,7 +129,7 @@ def world(environment: Callable[..., dict[str, str]]) -> World:
     [pytest.param(20, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.soak)],
 )
 def test_no_frame_is_lost_none_is_stored_twice_and_no_tonne_is_minted_twice(world: World, kills: int) -> None:
-    compile_gateware(world)
+    compile_gateware(world.settings.clocks_per_site_second)
     provision(world)
     with Supervisor(world.settings.run_dir / "logs") as supervisor:
         story = Story(world, supervisor, random.Random(kills))

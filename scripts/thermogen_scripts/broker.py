@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import secrets
 import subprocess
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,19 +42,19 @@ def write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def configure(files: BrokerFiles, port: int, site: str, topic_prefix: str) -> None:
+def configure(files: BrokerFiles, port: int, sites: Sequence[str], topic_prefix: str) -> None:
     """Writes configuration, access list and, once, the clients' passwords; a second call keeps the passwords."""
     files.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     hashed = files.directory / "passwords"
     if not hashed.exists():
-        users = {user: secrets.token_urlsafe(24) for user in (site, CLOUD_USER)}
+        users = {user: secrets.token_urlsafe(24) for user in (*sites, CLOUD_USER)}
         for user, password in users.items():
             write_private(files.password_file(user), password)
         draft = files.directory / "passwords.plain"
         write_private(draft, "".join(f"{user}:{password}\n" for user, password in users.items()))
         subprocess.run(["mosquitto_passwd", "-U", str(draft)], check=True, capture_output=True)
         draft.rename(hashed)
-    write_private(files.directory / "access", _access(site, topic_prefix))
+    allow(files, sites, topic_prefix)
     write_private(
         files.configuration,
         "\n".join(
@@ -73,12 +74,20 @@ def configure(files: BrokerFiles, port: int, site: str, topic_prefix: str) -> No
     )
 
 
-def _access(site: str, prefix: str) -> str:
+def allow(files: BrokerFiles, sites: Sequence[str], topic_prefix: str, withheld: Collection[tuple[str, str]] = ()) -> None:
+    """Writes the access list; a broker that runs takes it at SIGHUP.
+
+    `withheld` are pairs of site and topic's last level that the broker keeps from going through, as a compromised one can.
+    """
+    blocks = [_access(site, topic_prefix, {leaf for name, leaf in withheld if name == site}) for site in sites]
+    cloud = [f"user {CLOUD_USER}"]
+    cloud += [f"topic read {topic_prefix}/+/{leaf}" for leaf in SITE_WRITES]
+    cloud += [f"topic write {topic_prefix}/+/{leaf}" for leaf in CLOUD_WRITES]
+    write_private(files.directory / "access", "\n\n".join("\n".join(block) for block in (*blocks, cloud)) + "\n")
+
+
+def _access(site: str, prefix: str, withheld: Collection[str]) -> list[str]:
     own = f"{prefix}/{site}"
     lines = [f"user {site}"]
-    lines += [f"topic write {own}/{leaf}" for leaf in SITE_WRITES]
-    lines += [f"topic read {own}/{leaf}" for leaf in CLOUD_WRITES]
-    lines += ["", f"user {CLOUD_USER}"]
-    lines += [f"topic read {prefix}/+/{leaf}" for leaf in SITE_WRITES]
-    lines += [f"topic write {prefix}/+/{leaf}" for leaf in CLOUD_WRITES]
-    return "\n".join([*lines, ""])
+    lines += [f"topic write {own}/{leaf}" for leaf in SITE_WRITES if leaf not in withheld]
+    return lines + [f"topic read {own}/{leaf}" for leaf in CLOUD_WRITES if leaf not in withheld]

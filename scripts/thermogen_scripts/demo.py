@@ -204,7 +204,7 @@ def demonstrate(settings: RunSettings, fault: str, progress: Progress) -> dict[s
     world = World(settings)
     require_free_ports(world)
     empty_for_demonstration(settings.run_dir)
-    compile_gateware(world)
+    compile_gateware(world.settings.clocks_per_site_second)
     provision(world, wrong_key=fault == "wrong-key")
     with Supervisor(settings.run_dir / "logs") as supervisor:
         programs = start_all(world, supervisor)

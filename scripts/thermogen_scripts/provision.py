@@ -17,7 +17,8 @@ class ProvisionError(Exception):
     """The first set-up of a run directory did not work."""
 
 
-def _command(name: str, arguments: Sequence[str], environment: dict[str, str]) -> str:
+def run_command(name: str, arguments: Sequence[str], environment: dict[str, str]) -> str:
+    """What one of our commands prints; ProvisionError where it ends with another exit code than 0."""
     done = subprocess.run([program(name), *arguments], env={**os.environ, **environment}, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ProvisionError(f"{name} {' '.join(arguments)} ended with exit code {done.returncode}:\n{done.stderr.strip()}")
@@ -43,7 +44,7 @@ def provision(world: World, wrong_key: bool = False) -> None:
         }
         if done.exists():
             _require_same(json.loads(done.read_text()), made_for, settings.run_dir)
-        configure(world.broker, settings.broker_port, settings.site, settings.topic_prefix)
+        configure(world.broker, settings.broker_port, (settings.site,), settings.topic_prefix)
         if not done.exists():
             _enrol(world, wrong_key)
             write_private(done, json.dumps(made_for))
@@ -64,30 +65,30 @@ def _require_same(before: dict[str, object], now: dict[str, object], run_dir: Pa
 def _enrol(world: World, wrong_key: bool) -> None:
     """Keys, database and trust list of a new run directory."""
     settings = world.settings
-    cloud = json.loads(_command("thermogen-cloud", ["init"], world.cloud_environment))
+    cloud = json.loads(run_command("thermogen-cloud", ["init"], world.cloud_environment))
     write_private(settings.run_dir / "cloud-keys.json", json.dumps({"cloud": [cloud["public_key"]]}))
-    site = json.loads(_command("thermogen-edge", ["init", "--site", settings.site], world.edge_environment))
+    site = json.loads(run_command("thermogen-edge", ["init", "--site", settings.site], world.edge_environment))
     enrolled = settings.run_dir / "site-public-key.hex"
     key = site["public_key"]
     if wrong_key:
         other = {**world.edge_environment, "THERMOGEN_EDGE_DIR": str(settings.run_dir / "other-edge")}
-        key = json.loads(_command("thermogen-edge", ["init", "--site", settings.site], other))["public_key"]
+        key = json.loads(run_command("thermogen-edge", ["init", "--site", settings.site], other))["public_key"]
     enrolled.write_text(key)
     enrol = ["enrol-site", "--name", settings.site, "--public-key", str(enrolled)]
     enrol += ["--clocks-per-site-second", str(settings.clocks_per_site_second)]
-    _command("thermogen-cloud", enrol, world.cloud_environment)
+    run_command("thermogen-cloud", enrol, world.cloud_environment)
     passphrase = world.approver_passphrase_file
     if not passphrase.exists():
         write_private(passphrase, os.urandom(12).hex())
-    _command(
+    run_command(
         "thermogen-cloud",
         ["enrol-approver", "--name", settings.approver, "--role", "approver", "--passphrase-file", str(passphrase)],
         world.cloud_environment,
     )
 
 
-def compile_gateware(world: World) -> None:
+def compile_gateware(clocks_per_site_second: int, *options: str) -> None:
     """Compiles the gateware for simulation, where it is not in the cache yet; progress goes to the terminal."""
-    arguments = ["compile", "--clocks-per-site-second", str(world.settings.clocks_per_site_second)]
+    arguments = ["compile", "--clocks-per-site-second", str(clocks_per_site_second), *options]
     if subprocess.run([program("thermogen-sim"), *arguments], check=False, stdout=sys.stderr).returncode != 0:
         raise ProvisionError("the gateware could not be compiled for simulation; the reason is above")

@@ -44,7 +44,7 @@ def main() -> int:
             world = World(read_settings())
             with owned(world.settings.run_dir):
                 require_free_ports(world)
-                compile_gateware(world)
+                compile_gateware(world.settings.clocks_per_site_second)
                 provision(world)
                 with Supervisor(world.settings.run_dir / "logs") as supervisor:
                     start_all(world, supervisor)

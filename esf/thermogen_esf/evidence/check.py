@@ -75,6 +75,8 @@ class Reason(enum.StrEnum):
     FROZEN_SENSORS = "frozen-sensors"
     REPEATED_VALUES = "repeated-values"
     WRONG_ATTESTATION = "wrong-attestation"
+    LOGGED_TWICE = "logged-twice"
+    UNKNOWN_LIST = "unknown-list"
 
 
 @dataclass(frozen=True, slots=True)

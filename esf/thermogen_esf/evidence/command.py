@@ -32,8 +32,7 @@ _MARK = {True: "✓", False: "✗", None: "–"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without ✓ shows ?, it does not stop a verification
+    make_printable()
     if given[:1] == ["yield"]:
         return _yield(given[1:])
     if any(each == "--root" or each.startswith("--root=") for each in given):
@@ -54,6 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         print("\n".join(_lines(report, options, trust)))
     return BELIEVED if report.believed else REFUSED
+
+
+def make_printable() -> None:
+    """A terminal without ✓ shows ?: it does not stop a verification."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _yield(arguments: Sequence[str]) -> int:
@@ -97,7 +102,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="thermogen-verify",
         description="Recompute a carbon credit from its bundle, believing only the keys of a trust list. Needs no network.",
         epilog="exit status: 0 believed, 1 refused, 2 unreadable."
-        " An attested day's proof bundle: thermogen-verify --root FILE --help. What a site may yield: thermogen-verify yield --help.",
+        " An attested day's proof bundle: thermogen-verify --root FILE --help. What a site may yield: thermogen-verify yield --help."
+        " A log's growth: thermogen-verify monitor --help.",
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the credit's bundle")
     parser.add_argument(

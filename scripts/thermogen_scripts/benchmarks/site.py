@@ -31,7 +31,7 @@ def measure() -> list[Row]:
     with tempfile.TemporaryDirectory() as directory:
         chosen = {"THERMOGEN_RUN_DIR": str(Path(directory) / "run"), "THERMOGEN_PACE": "max"}
         world = World(read_settings(defaults={**chosen, "THERMOGEN_START": "2026-06-01T00:00:01Z"}))
-        compile_gateware(world)
+        compile_gateware(world.settings.clocks_per_site_second)
         provision(world)
         with Supervisor(world.settings.run_dir / "logs") as supervisor:
             programs = start_all(world, supervisor)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +32,38 @@ def add_to(commands: Any) -> None:
     fleet.add_argument("--attack", action="append", default=[], metavar="NAME", help="try this one; `all` tries all")
     fleet.add_argument("--list", action="store_true", help="name the attacks")
     fleet.add_argument("--out", type=Path, metavar="DIR", help="write root.json and each day's bundle and companion for thermogen-verify")
+    fleet.add_argument(
+        "--daemons",
+        action="store_true",
+        help="five sites with compiled gateware and the real daemon, one broker, one cloud, three attacks; a quarter of an hour",
+    )
+    fleet.add_argument("--run-dir", type=Path, default=Path("run/fleet"), metavar="DIR", help="of --daemons; default %(default)s")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command. SettingError for arguments that cannot be."""
     if not 5 <= arguments.sites <= MOST_SITES or arguments.seed < 0:
         raise SettingError(f"--sites {arguments.sites} --seed {arguments.seed}: give 5 to {MOST_SITES} sites and a seed of 0 or more")
-    if arguments.list:
+    if arguments.daemons:
+        _with_daemons(arguments)
+    elif arguments.list:
         for attack in ATTACKS:
             print(f"{attack.name:<30} {attack.what}")
     elif arguments.attack:
         _attacks(arguments)
     else:
         _days(arguments)
+
+
+def _with_daemons(arguments: argparse.Namespace) -> None:
+    """Goes on as the runner of processes: it needs every room, and this one imports neither daemon nor cloud."""
+    if arguments.attack or arguments.list or arguments.out is not None:
+        raise SettingError("--daemons runs attacks of its own: give it no --attack, --list or --out")
+    missing = [name for name in ("thermogen_scripts", "thermogen_edge", "thermogen_cloud", "paho", "fastapi") if find_spec(name) is None]
+    if missing:
+        raise SettingError(f"--daemons needs {', '.join(missing)}: install the extras edge and cloud too")
+    run = [sys.executable, "-m", "thermogen_scripts.daemon_fleet.run", "--run-dir", str(arguments.run_dir)]
+    os.execv(sys.executable, run)  # noqa: S606  this interpreter, and nothing of a shell
 
 
 def _attacks(arguments: argparse.Namespace) -> None:

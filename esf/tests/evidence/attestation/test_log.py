@@ -14,7 +14,6 @@ from thermogen_esf.evidence.attestation.beacon import (
     genesis,
     judge_contributions,
 )
-from thermogen_esf.evidence.attestation.day import Day
 from thermogen_esf.evidence.attestation.enrolment import vrf_keys
 from thermogen_esf.evidence.attestation.log import (
     CHECKPOINT_CONTEXT,
@@ -23,7 +22,6 @@ from thermogen_esf.evidence.attestation.log import (
     LogError,
     day_entry,
     judge_checkpoint,
-    judge_day_logged_once,
     judge_growth,
     judge_inclusion,
     seal_entry,
@@ -167,16 +165,3 @@ def test_a_log_rebuilt_from_its_entries_goes_on_as_it_would_have(fleet, log, now
     assert again.checkpoint(now + 60) == log.checkpoint(now + 60)
     assert again.last == log.last and len(again) == len(log) == 1
     assert beacon(first.beacon, 1, 0, contributions_hash(())) == again.last.beacon != genesis(fleet.root.hash)
-
-
-def test_whoever_has_the_entries_sees_a_day_that_was_logged_before(fleet):
-    node = fleet.nodes[0]
-    first = node.seal(20_700 * 96)
-    day = Day((first,), node.seal(20_701 * 96))
-    other = Day((first,), node.seal(20_701 * 96 + 1))
-    entries = [trust_entry(bytes(32)), day_entry(day), seal_entry(first)]
-    assert judge_day_logged_once(day, 1, entries).passed
-    assert not judge_day_logged_once(day, 0, entries).passed
-    for again in (day, other):
-        twice = [*entries, day_entry(again)]
-        assert [judge_day_logged_once(day, index, twice).reason for index in (1, 3)] == [Reason.WRONG_BEACON] * 2

@@ -217,15 +217,22 @@ def judge_checkpoint(signed: Signed, clouds: Sequence[NamedKey]) -> tuple[Checkp
 
 def judge_growth(before: Checkpoint, after: Checkpoint, consistency: Sequence[bytes]) -> list[Check]:
     """Whether a checkpoint directly follows another: its number, its name of it, its beacon, and a log that only grew."""
-    name, numbers = "checkpoint follows", {"number": after.number, "before": before.number}
-    if (after.number, after.previous) != (before.number + 1, before.hash) or after.time < before.time:
-        text = f"checkpoint {after.number} at {after.time} does not name checkpoint {before.number}, {before.hash.hex()}, at {before.time}"
-        return [refused(name, Reason.LOG_FORKED, text, **numbers)]
-    checks = [passed(name, f"names checkpoint {before.number}, {before.hash.hex()}", **numbers), judge_beacon(before, after)]
+    checks = judge_successor(before, after)
+    if checks[0].passed is False:
+        return checks
     if before.size == 0 or merkle.verify_consistency(before.size, after.size, before.root, after.root, consistency):
         return [*checks, passed("log only grew", f"from {before.size} to {after.size} entries", before=before.size, after=after.size)]
     text = f"the log of {after.size} entries does not begin with the {before.size} of checkpoint {before.number}: it was rewritten"
     return [*checks, refused("log only grew", Reason.LOG_FORKED, text, before=before.size, after=after.size)]
+
+
+def judge_successor(before: Checkpoint, after: Checkpoint) -> list[Check]:
+    """Whether a checkpoint names the one before it and is no older, and whether its beacon follows."""
+    name, numbers = "checkpoint follows", {"number": after.number, "before": before.number}
+    if (after.number, after.previous) != (before.number + 1, before.hash) or after.time < before.time:
+        text = f"checkpoint {after.number} at {after.time} does not name checkpoint {before.number}, {before.hash.hex()}, at {before.time}"
+        return [refused(name, Reason.LOG_FORKED, text, **numbers)]
+    return [passed(name, f"names checkpoint {before.number}, {before.hash.hex()}", **numbers), judge_beacon(before, after)]
 
 
 def judge_beacon(before: Checkpoint, after: Checkpoint) -> Check:
@@ -236,22 +243,6 @@ def judge_beacon(before: Checkpoint, after: Checkpoint) -> Check:
         text = f"beacon {before.number} and the contributions give {wanted.hex()}, the checkpoint says {after.beacon.hex()}"
         return refused(name, Reason.WRONG_BEACON, text, number=after.number)
     return passed(name, f"beacon {after.number}, {wanted.hex()}, of {after.contributors} sites", number=after.number)
-
-
-def judge_day_logged_once(day: Day, index: int, entries: Sequence[bytes]) -> Check:
-    """Whether entry `index` is a day's and the only one that the log has for that site and day: for a monitor, who has the entries.
-
-    A day that was logged before was drawn by another beacon then.
-    """
-    name, entry = "day logged once", day_entry(day)
-    site_and_day = entry[:13]
-    found = [place for place, each in enumerate(entries) if each.startswith(site_and_day)]
-    if found != [index] or entries[index] != entry:
-        text = (
-            f"the log has day {day.number} at entries {', '.join(map(str, found)) or 'none'}, shown is {index}: another beacon may be its"
-        )
-        return refused(name, Reason.WRONG_BEACON, text, index=index)
-    return passed(name, f"day {day.number} at entry {index} and no other", index=index)
 
 
 def judge_inclusion(what: str, entry: bytes, index: int, proof: Sequence[bytes], checkpoint: Checkpoint) -> Check:

@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha3_256
-from itertools import pairwise
 from typing import Any
 
 from thermogen_esf.evidence.approval import Approval, Decision
 from thermogen_esf.evidence.attestation.attested import Attestation
-from thermogen_esf.evidence.attestation.beacon import beacon, contributions, contributions_hash, judge_contributions
-from thermogen_esf.evidence.attestation.enrolment import vrf_keys
-from thermogen_esf.evidence.attestation.log import Checkpoint, EntryKind, day_entry, judge_day_logged_once, judge_growth, trust_entry
+from thermogen_esf.evidence.attestation.beacon import beacon, contributions, contributions_hash
+from thermogen_esf.evidence.attestation.log import Checkpoint, day_entry, trust_entry
 from thermogen_esf.evidence.attestation.log import Log as EntryLog
 from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle, encode_frames, encode_statement, parse_frames
 from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS, Label
-from thermogen_esf.evidence.attestation.seal import Seal
 from thermogen_esf.evidence.attestation.statement import Opinion, Statement, Why
 from thermogen_esf.evidence.catalogue import rule
 
 from ..attested_day import METHODOLOGY, AttestedDay
 from ..enrolling import NOW, signing_key
 from ..node import SealingNode
-from .trial import Attack, Judged, Trial, World, attested, by_the_cloud, heard_late, judged_bundle, said, verified
+from .monitored import ShownLog, monitored
+from .trial import Attack, Trial, World, attested, by_the_cloud, heard_late, judged_bundle, said, verified
 
 Forged = tuple[ProofBundle, dict[str, Any]]
 
@@ -121,16 +119,13 @@ def _contributions_left_out(world: World) -> Trial:
 
 
 def _beacon_before_made_up(world: World) -> Trial:
-    """The same at the checkpoint before, when the seals of the drawing one are known; somebody has the log's entries."""
+    """The same at the checkpoint before, when the seals of the drawing one are known; a monitor has the log's entries."""
     day = world.day()
     day.measure()
     day.close()
     _drawn_by(day, -2, 0, _liked(day, -2, 0))
-    before, made_up = next(pair for pair in pairwise(day.chain) if pair[1].number == day.drawn.number - 1)
-    added = [Seal.decode(entry[1:]) for entry in day.log.entries[before.size : made_up.size] if entry[0] == EntryKind.SEAL]
-    keys = dict(vrf_keys([each.enrolment for each in day.fleet.entries]))
-    monitor = judge_contributions(added, keys, made_up.contributors, made_up.contributions)
-    return Trial(said(day), str(day.outcome.state), verified(day), kept=Judged.of([monitor]))
+    shown = ShownLog(day.fleet, day.chain, day.log.entries)
+    return Trial(said(day), str(day.outcome.state), verified(day), kept=monitored(shown))
 
 
 def _subset(world: World) -> Trial:
@@ -178,17 +173,18 @@ def _root_logged_twice(world: World) -> Trial:
     day.hear()
     shown = [each for each in day.chain if each.number >= before.number]
     bundle = day.bundle(checkpoints=tuple(each.encode() for each in shown), trust_entry=day.entry(day.trust_index, before))
-    monitor = Judged.of([judge_day_logged_once(day.day, day.day_index, day.log.entries)])
+    monitor = monitored(ShownLog(day.fleet, day.chain, day.log.entries))
     return Trial(said(day), str(day.outcome.state), judged_bundle(day, bundle), kept=monitor)
 
 
 def _rewritten_log(world: World) -> Trial:
-    """An entry is replaced after a checkpoint was published; somebody kept that checkpoint."""
+    """An entry is replaced after a checkpoint was published; a monitor looked before and looks again."""
     day = world.honest
-    kept, time = day.chain[1], day.chain[2].time
-    anew = EntryLog(day.fleet.root.hash, [trust_entry(b"another list".ljust(32)), *day.log.entries[1:]], kept)
-    growth = judge_growth(kept, anew.next_checkpoint(time), anew.consistency(kept.size, len(anew)))
-    return Trial(said(day), str(day.outcome.state), verified(day), kept=Judged.of(growth))
+    published = ShownLog(day.fleet, day.chain[:2], day.log.entries)
+    entries = [trust_entry(b"another list".ljust(32)), *day.log.entries[1:]]
+    anew = EntryLog(day.fleet.root.hash, entries, day.chain[1]).next_checkpoint(day.chain[2].time)
+    monitor = monitored(published, ShownLog(day.fleet, [*day.chain[:2], anew], entries))
+    return Trial(said(day), str(day.outcome.state), verified(day), kept=monitor)
 
 
 def _keys_after_the_beacon(day: AttestedDay) -> Forged:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
+from collections.abc import Mapping
 
 from . import ATTACKS, Attack, Trial, Verdict, World
 from .trial import EPOCHS, SITES, Judged
+from .with_daemons import CAME_TO, HOW
 
 SEED = 0
 
@@ -28,11 +30,17 @@ _WHAT_RAN = (
     " plant. Witnesses recompute with the rules that the daemon's witness calls; `edge/tests/test_fleet_witness.py` tries attacks with that"
     " witness and compares; a daemon passes over an announced day whose seals are not proven and chained, since no honest log has one."
     " The state is what the cloud's rule decides. The columns after it are `thermogen-verify`'s own code with the"
-    " bundle and its companion. No broker, no receiver and no compiled gateware ran here."
+    " bundle and its companion. No broker, no receiver and no compiled gateware ran for the table."
+)
+_WITH_DAEMONS = (
+    "**With real processes.** `thermogen-sim fleet --daemons` runs five sites, each with the compiled gateware and its own"
+    " `thermogen-edge`, one mosquitto and one `thermogen-cloud`; the drawn daemons fetch the days over the broker and judge them."
+    " `scripts/tests/test_daemon_fleet.py` holds the days to these states. The other attacks ran in one process, and so did what verifiers"
+    " and monitors say of these three:"
 )
 _COLUMNS = (
     "*Colluding*: the cloud and all other sites say whatever the attacker needs, and a bundle is published all the same. *Kept*: with what"
-    " somebody kept that the bundle does not have."
+    " somebody kept that the bundle does not have; *monitor* is the code of `thermogen-verify monitor`, which has the log's entries."
 )
 
 
@@ -65,6 +73,10 @@ def attacks_document(seed: int = SEED) -> str:
             "",
             *_wrapped(_WHAT_RAN),
             "",
+            *_wrapped(_WITH_DAEMONS),
+            "",
+            *(_came_to(name, found) for name, found in CAME_TO.items()),
+            "",
             *_wrapped(_COLUMNS),
             "",
             "| verdict | attacks | meaning |",
@@ -77,6 +89,11 @@ def attacks_document(seed: int = SEED) -> str:
             "",
         )
     )
+
+
+def _came_to(name: str, found: Mapping[str, str]) -> str:
+    what = "no attack" if name == "none" else f"`{name}`"
+    return f"- {what} ({HOW[name]}): {', '.join(found.values())}."
 
 
 def _wrapped(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,6 @@ from thermogen_esf.evidence.attestation.proof_verification import verify_proof
 from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS, DayState
 from thermogen_esf.evidence.attestation.recompute import gas_of
 from thermogen_esf.evidence.attestation.statement import Claims, Opinion, Statement
-from thermogen_esf.evidence.check import Check
 from thermogen_esf.evidence.errors import EvidenceError
 from thermogen_esf.evidence.mint import energy_of
 from thermogen_esf.evidence.opened import OpenedBatch
@@ -80,12 +79,6 @@ class Judged:
 
     believed: bool
     said: str
-
-    @classmethod
-    def of(cls, checks: Sequence[Check]) -> Judged:
-        """From checks: believed where none refuses."""
-        wrong = next((check for check in checks if check.passed is False), None)
-        return cls(True, "believed") if wrong is None else cls(False, f"{wrong.reason}")
 
 
 class Verdict(enum.StrEnum):

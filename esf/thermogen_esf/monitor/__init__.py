@@ -1,0 +1,1 @@
+"""`thermogen-verify monitor`: somebody who was there as the log grew."""

@@ -149,6 +149,31 @@ def test_a_doubted_or_suspended_site_is_not_minted(made, cloud):
         made.minting.decide(approval, approval.sign(signing_key("alice")))
 
 
+def test_under_another_key_a_suspended_site_is_minted_again_and_what_the_suspended_key_sealed_is_not(made, cloud):
+    made.attested_before()
+    made.attest()
+    attesting = made.attesting
+    attesting.attestor.take_seals(encode_seals([SealingNode.named(made.site).seal(FIRST + 192)]))
+    attesting.attestor.take_seals(encode_seals([SealingNode.named(made.site).seal(FIRST + 192, leaf_count=1)]))
+    attesting.round()
+    made.minting.round()
+    assert made.row is None and attesting.states() == [(1, "attested")]
+    attesting.replace_board()
+    attesting.site.reboot()
+    made.open()
+    attesting.measure(first=FIRST + 96)
+    made.receive()
+    attesting.witness(attesting.drawn(FIRST + 192))
+    attesting.round()
+    attesting.round(300)
+    made.minting.round()
+    with cloud.registry.reading() as session:
+        minted = session.query(AttestedMint).filter(AttestedMint.day >= DAY).all()
+        assert [(row.day, row.state, row.detail) for row in minted] == [(DAY + 1, AttestedMintState.MINTED, "")]
+        report = verify_proof(minted[0].bundle, attesting.fleet.root, made.minting.frames(made.site, DAY + 1))
+    assert report.believed
+
+
 def test_a_mint_that_was_interrupted_is_taken_up_and_made_once(made, cloud, monkeypatch):
     made.attested_before()
     made.attest()

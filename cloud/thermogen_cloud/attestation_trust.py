@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from thermogen_esf.evidence.attestation.enrolment import Enrolled, Enrolment, enrolled, judge_enrolment, ordered, sites_root
+from thermogen_esf.evidence.attestation.enrolment import Enrolled, Enrolment, enrolled, judge_enrolment, ordered, sites_root, vrf_keys
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.trust import FleetTrust, RootKeys, judge_trust
 from thermogen_esf.evidence.errors import EvidenceError
@@ -50,6 +50,11 @@ class SignedList:
         """The entries by their sites' names."""
         return {each.enrolment.name: each for each in self.entries}
 
+    @cached_property
+    def vrf_keys(self) -> frozenset[tuple[bytes, bytes]]:
+        """Identity and VRF key of every site."""
+        return frozenset(vrf_keys([each.enrolment for each in self.entries]))
+
 
 @dataclass(frozen=True)
 class AttestationTrust:
@@ -62,6 +67,11 @@ class AttestationTrust:
     def newest(self) -> SignedList:
         """The list of the highest revision."""
         return self.lists[-1]
+
+    def vrf_keys(self, site: bytes) -> tuple[bytes, ...]:
+        """Every VRF key that a list has had for a site, the newest list's first."""
+        entries = (each.by_identity.get(site) for each in reversed(self.lists))
+        return tuple(dict.fromkeys(entry.enrolment.vrf_key for entry in entries if entry is not None))
 
     @classmethod
     def load(cls, directory: CloudDirectory) -> AttestationTrust | None:

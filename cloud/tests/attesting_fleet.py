@@ -63,7 +63,7 @@ class AttestingCloud:
         directory.create()
         self.directory = directory
         self.registry = Registry(directory.registry) if self.registry_of is None else self.registry_of.registry
-        adopt(directory, *write_trust(self.fleet, self.folder / "ceremony"), signing_key("cloud-1").public_key, self.now)
+        self.adopt()
         self.site = SyntheticSite(self.node.name, signing_key(self.node.name), clocks=50_000_000, scale=SCALE)
         self.open()
 
@@ -79,7 +79,12 @@ class AttestingCloud:
         before = self.fleet.trust
         self.fleet = Fleet(nodes, self.fleet.operators, self.fleet.changes)
         self.fleet.__dict__["trust"] = replace(self.fleet.trust, revision=before.revision + 1, previous=before.hash)
-        adopt(self.directory, *write_trust(self.fleet, self.folder / "ceremony"), signing_key("cloud-1").public_key, self.now)
+        self.adopt()
+
+    def adopt(self) -> None:
+        """The cloud takes the fleet's list; what enrols its sites for batches is each test's."""
+        files = write_trust(self.fleet, self.folder / "ceremony")
+        adopt(self.directory, *files, signing_key("cloud-1").public_key, self.now, lambda _: None)
 
     def replace_board(self) -> SealingNode:
         """The first site gets another board, with a key of its own and a certificate, and a list that says so; the board that goes."""

@@ -207,9 +207,8 @@ def test_an_operator_adopts_a_list_and_seals_are_receipted_over_the_broker(cloud
     fleet.__dict__["trust"] = replace(fleet.trust, clouds=clouds, valid_to=2**32 - 1)  # the command has the wall clock
     pin, signed, sites = write_trust(fleet, tmp_path / "ceremony")
     arguments = ("adopt-trust", "--pin", str(pin), "--trust", str(signed), "--enrolments", str(sites))
-    assert json.loads(cloud_process.run(*arguments).stdout)["sites"] == 6
-    again = cloud_process.run(*arguments, check=False)
-    assert again.returncode == 1 and "does not follow" in again.stderr
+    for _ in range(2):
+        assert json.loads(cloud_process.run(*arguments).stdout)["sites"] == 6
     cloud_process.start()
     link, message = uplink(), encode_seals([fleet.nodes[0].seal(FIRST)])
     link.send(message, "seals")

@@ -435,14 +435,19 @@ def test_a_list_that_does_not_follow_or_does_not_name_the_cloud_is_not_adopted(t
     directory = CloudDirectory(tmp_path / "cloud")
     directory.create()
     files = write_trust(fleet, tmp_path / "ceremony")
+    given = (fleet.trust.valid_from + 10_000, lambda _: None)
     with pytest.raises(AttestationTrustError, match="name this cloud"):
-        adopt(directory, *files, signing_key("eve").public_key, fleet.trust.valid_from + 10_000)
+        adopt(directory, *files, signing_key("eve").public_key, *given)
     assert AttestationTrust.load(directory) is None
     own = signing_key("cloud-1").public_key
     (tmp_path / "ceremony/trust.signed").write_bytes(fleet.signed_trust("rita").encode())
     with pytest.raises(AttestationTrustError, match="2 are needed"):
-        adopt(directory, *files, own, fleet.trust.valid_from + 10_000)
+        adopt(directory, *files, own, *given)
     write_trust(fleet, tmp_path / "ceremony")
-    adopt(directory, *files, own, fleet.trust.valid_from + 10_000)
+    for _ in range(2):
+        adopt(directory, *files, own, *given)
+    fleet.__dict__["trust"] = replace(fleet.trust, revision=2)
+    write_trust(fleet, tmp_path / "ceremony")
     with pytest.raises(AttestationTrustError, match="does not follow"):
-        adopt(directory, *files, own, fleet.trust.valid_from + 10_000)
+        adopt(directory, *files, own, *given)
+    assert len(AttestationTrust.load(directory).lists) == 1

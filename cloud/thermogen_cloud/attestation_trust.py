@@ -11,7 +11,7 @@ Former lists stay: a draw is judged by the list that was in the log before its b
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from thermogen_esf.evidence.attestation.enrolment import Enrolled, Enrolment, en
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.trust import FleetTrust, RootKeys, judge_trust
 from thermogen_esf.evidence.errors import EvidenceError
+from thermogen_esf.evidence.trust import SiteKey
 
 from .directory import CloudDirectory, replace_file
 from .errors import OperatorError
@@ -88,9 +89,14 @@ class AttestationTrust:
             raise AttestationTrustError(f"{folder}: {error}", "restore it from a backup, or adopt the lists again") from error
 
 
-def adopt(directory: CloudDirectory, pin: Path, signed: Path, enrolments: Path, cloud_key: bytes, now: int) -> SignedList:
-    """Takes a signed list that a verifier would believe and that names this cloud into the directory; AttestationTrustError otherwise."""
-    folder = directory.attestation
+def adopt(
+    directory: CloudDirectory, pin: Path, signed: Path, enrolments: Path, cloud_key: bytes, now: int, enrol: Callable[[list[SiteKey]], None]
+) -> SignedList:
+    """Takes a signed list that a verifier would believe and that names this cloud into the directory; AttestationTrustError otherwise.
+
+    `enrol` takes its sites for batches, and is called before the list is written: whatever stops this, it can be done again to its end.
+    The newest list again changes nothing.
+    """
     try:
         root, taken = RootKeys.parse(pin.read_bytes()), Signed.parse(signed.read_bytes())
         entries = enrolled(ordered(Enrolment.parse(path.read_bytes()) for path in sorted(enrolments.glob("*.json"))))
@@ -107,12 +113,15 @@ def adopt(directory: CloudDirectory, pin: Path, signed: Path, enrolments: Path, 
     if cloud_key not in {key.public_key for key in trust.clouds}:
         raise AttestationTrustError("the list does not name this cloud's key", "have it added with --cloud NAME=FILE and signed")
     known = AttestationTrust.load(directory)
-    if known is not None and (known.root != root or known.newest.trust.hash != trust.previous):
+    again = known is not None and known.root == root and known.newest.trust.hash == trust.hash
+    if known is not None and not again and (known.root != root or known.newest.trust.hash != trust.previous):
         raise AttestationTrustError(
             f"revision {trust.revision} does not follow revision {known.newest.trust.revision} under the same root keys",
             "a cloud's log begins with its root keys: lists are adopted one after the other",
         )
-    _write(folder, root, found)
+    enrol([each.enrolment.site_key for each in entries])
+    if not again:
+        _write(directory.attestation, root, found)
     return found
 
 

@@ -207,11 +207,8 @@ def _enrol_approver(options: argparse.Namespace, settings: Settings) -> None:
 def _adopt_trust(options: argparse.Namespace, settings: Settings) -> None:
     directory = _initialised(settings)
     own = read_key(directory.cloud_key).public_key
-    adopted = adopt(directory, options.pin, options.trust, options.enrolments, own, unix_seconds())
-    file = TrustFile(directory)
-    for entry in adopted.entries:  # batches are judged by the cloud's own list
-        file.enrol_site(entry.enrolment.site_key)
-    trust = adopted.trust
+    enrol = TrustFile(directory).enrol_sites  # batches are judged by the cloud's own list
+    trust = adopt(directory, options.pin, options.trust, options.enrolments, own, unix_seconds(), enrol).trust
     print(
         json.dumps({"revision": trust.revision, "sites": trust.site_count, "trust": trust.hash.hex(), "root_keys": trust.root_keys.hex()})
     )

@@ -1,0 +1,86 @@
+"""Power that fails while a trust list is adopted: whatever line it falls on, the command run again brings it to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import replace
+
+import pytest
+from thermogen_cloud.attestation_trust import AttestationTrust
+from thermogen_cloud.command import main
+from thermogen_cloud.directory import CloudDirectory
+from thermogen_cloud.initialise import read_key
+from thermogen_cloud.trust_file import TrustFile
+from thermogen_esf.evidence.trust import NamedKey
+from thermogen_sim.fleet.enrolling import Fleet
+
+from .attesting_fleet import write_trust
+
+SWEPT = {"_adopt_trust", "adopt", "_write", "enrol_sites", "_change", "replace_file"}
+"""Functions between whose lines power fails: all that write, and what calls them."""
+
+
+CUT = 9
+
+
+def run_until(line, arguments):
+    """Runs the command in a process that dies before its line of this number, of those that are swept; its exit code, CUT where it died."""
+    child = os.fork()
+    if child == 0:
+        left = line
+
+        def trace(frame, event, _argument):
+            nonlocal left
+            if frame.f_code.co_name not in SWEPT:
+                return None
+            if event == "line":
+                if left == 0:
+                    os._exit(CUT)
+                left -= 1
+            return trace
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.settrace(trace)
+        os._exit(main(arguments))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.fixture
+def adopting(initialised, tmp_path, monkeypatch, capsys):
+    """A cloud's directory, the command line that adopts a list of two sites, and the sites' names."""
+    fleet = Fleet.of(2, 2)
+    own = read_key(CloudDirectory(initialised).cloud_key).public_key
+    fleet.__dict__["trust"] = replace(fleet.trust, clouds=(NamedKey("cloud-1", own, 0, None),), valid_to=2**32 - 1)
+    pin, signed, sites = write_trust(fleet, tmp_path / "ceremony")
+    monkeypatch.setattr("thermogen_cloud.command.logging.basicConfig", lambda **_: None)
+    return ["adopt-trust", "--pin", str(pin), "--trust", str(signed), "--enrolments", str(sites)], {node.name for node in fleet.nodes}
+
+
+def enrolled(root):
+    return {key.name for key in TrustFile(CloudDirectory(root)).current().sites}
+
+
+@pytest.mark.slow
+def test_power_that_fails_while_a_list_is_adopted_leaves_what_running_it_again_completes(
+    adopting, initialised, tmp_path, monkeypatch, capsys
+):
+    arguments, sites = adopting
+    cuts, whole = 0, False
+    while not whole:
+        root = tmp_path / f"cloud-{cuts}"
+        shutil.copytree(initialised, root)
+        monkeypatch.setenv("THERMOGEN_CLOUD_DIR", str(root))
+        code = run_until(cuts, arguments)
+        assert code in (0, CUT)
+        whole, cuts = code == 0, cuts + 1
+        found = AttestationTrust.load(CloudDirectory(root))
+        assert found is None or enrolled(root) >= sites, f"cut {cuts}: seals are taken of sites whose batches are not"
+        capsys.readouterr()
+        assert main(arguments) == 0, f"cut {cuts}: {capsys.readouterr().err}"
+        assert json.loads(capsys.readouterr().out)["revision"] == 1
+        assert AttestationTrust.load(CloudDirectory(root)).newest.trust.revision == 1 and enrolled(root) >= sites
+        shutil.rmtree(root)
+    assert cuts > 60, "the sweep met the lines that write"

@@ -37,7 +37,7 @@ def attesting(tmp_path, cloud):
     """An attesting cloud over the registry and the page of `cloud`, which knows its first site, and alpha that is not attested."""
     made = AttestingCloud(tmp_path / "attesting", registry_of=cloud)
     cloud.trust.enrol_site(made.fleet.entry(made.node).enrolment.site_key)
-    cloud.minting.attested = frozenset(made.attestor.trust.newest.by_name)
+    cloud.minting.attested = lambda: frozenset(made.attestor.trust.newest.by_name)
     cloud.attestor = made.attestor
     return made
 

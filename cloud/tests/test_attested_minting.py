@@ -37,7 +37,7 @@ class Minting:
         self.attesting = AttestingCloud(folder, registry_of=cloud)
         self.site = self.attesting.node.name
         cloud.trust.enrol_site(self.attesting.fleet.entry(self.attesting.node).enrolment.site_key)
-        cloud.minting.attested = frozenset(self.attesting.attestor.trust.newest.by_name)
+        cloud.minting.attested = lambda: frozenset(self.attesting.attestor.trust.newest.by_name)
         self.open()
 
     def open(self):
@@ -267,9 +267,9 @@ def test_a_day_that_was_doubted_in_an_earlier_attempt_is_not_minted(made):
 
 def request_and_approve(made, cloud, attested_meanwhile=False):
     """A mint of the day's epochs that was asked for before the site was enrolled for attestation."""
-    attested, cloud.minting.attested = cloud.minting.attested, frozenset()
+    attested, cloud.minting.attested = cloud.minting.attested, frozenset
     request = cloud.minting.request(made.site, FIRST, FIRST + 2, METHODOLOGY)
-    cloud.minting.attested = attested if attested_meanwhile else frozenset()
+    cloud.minting.attested = attested if attested_meanwhile else frozenset
     cloud.approve(request)
 
 

@@ -211,14 +211,14 @@ def _evidence(services: Services) -> APIRouter:
     def sites() -> list[SiteView]:
         """Every site with its newest live frame, its alerts and how its batches fared."""
         with registry.reading() as session:
-            return site_views(session, trust.current(), services.clock(), services.minting.attested)
+            return site_views(session, trust.current(), services.clock(), services.minting.attested())
 
     @api.get("/sites/{name}", tags=["sites"], responses=problems_of(404))
     def site(name: SiteName) -> SiteView:
         """One site."""
         with registry.reading() as session:
             found = next(
-                (view for view in site_views(session, trust.current(), services.clock(), services.minting.attested) if view.name == name),
+                (view for view in site_views(session, trust.current(), services.clock(), services.minting.attested()) if view.name == name),
                 None,
             )
         if found is None:

@@ -84,9 +84,20 @@ class AttestationTrust:
             newest = int((folder / "current").read_text())
             root = RootKeys.parse((folder / "root.json").read_bytes())
             revisions = sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and int(path.name) <= newest)
+            if newest not in revisions:
+                raise FileNotFoundError(f"revision {newest} is missing")
             return cls(root, tuple(_read(folder / str(revision)) for revision in revisions))
         except (OSError, ValueError, EvidenceError) as error:
             raise AttestationTrustError(f"{folder}: {error}", "restore it from a backup, or adopt the lists again") from error
+
+
+def newer(directory: CloudDirectory, known: AttestationTrust) -> AttestationTrust | None:
+    """What the directory holds where a list was adopted after those `known`; None where none was. AttestationTrustError as for `load`."""
+    try:
+        newest = int((directory.attestation / "current").read_text())
+    except (OSError, ValueError) as error:
+        raise AttestationTrustError(f"{directory.attestation}: {error}", "restore it from a backup, or adopt the lists again") from error
+    return None if newest <= known.newest.trust.revision else AttestationTrust.load(directory)
 
 
 def adopt(

@@ -90,6 +90,11 @@ class Attestor:
         """Whom it believes."""
         return self._trust
 
+    def renew(self, trust: AttestationTrust) -> None:
+        """Believes these lists from now on: those that it has and newer ones."""
+        with self._lock:
+            self._trust = trust
+
     @property
     def days(self) -> AttestedDays:
         """What became of the days."""

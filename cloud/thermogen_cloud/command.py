@@ -113,7 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_passphrase(approver)
     _add_validity(approver, "now")
 
-    adopt_trust = command("adopt-trust", _adopt_trust, "take a signed trust list of attestation; serve attests from its next start on")
+    adopt_trust = command(
+        "adopt-trust",
+        _adopt_trust,
+        "take a signed trust list of attestation; serve takes the first at its start, later ones within a minute",
+    )
     adopt_trust.add_argument("--pin", required=True, type=Path, metavar="FILE", help="the root keys")
     adopt_trust.add_argument("--trust", required=True, type=Path, metavar="FILE", help="what `thermogen-esf trust combine` wrote")
     adopt_trust.add_argument("--enrolments", required=True, type=Path, metavar="DIR", help="every site's enrolment, a .json file each")

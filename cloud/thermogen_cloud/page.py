@@ -218,7 +218,7 @@ def _context(services: Services) -> dict[str, Any]:
         decided = session.scalars(requests.where(MintRequest.state != MintState.REQUESTED).limit(DECIDED_SHOWN))
         counts = session.execute(select(Batch.status, func.count()).group_by(Batch.status)).all()
         batches = session.scalars(select(Batch).order_by(Batch.epoch.desc(), Batch.received_at.desc()).limit(BATCHES_SHOWN))
-        sites = site_views(session, trust, now, services.minting.attested)
+        sites = site_views(session, trust, now, services.minting.attested())
         context = {
             "sites": sites,
             "charts": {view.name: _chart_of(session, view) for view in sites},

@@ -135,7 +135,7 @@ def test_a_list_that_is_adopted_beside_a_running_cloud_is_taken_by_it(serving, w
 
 
 def test_a_list_that_cannot_be_read_leaves_the_one_before_it(serving, wait, caplog):
-    services, adopt = serving
+    services, _ = serving
     attestor = services.attestor
     wait(lambda: attestor.log.last, "the first list is in the log")
     (services.directory.attestation / "current").write_text("2\n")

@@ -238,6 +238,13 @@ class Attestor:
             twice = select(StoredSeal.epoch).where(StoredSeal.vrf_key == vrf_key).group_by(StoredSeal.epoch).having(func.count() > 1)
             return session.scalars(twice.limit(1)).first() is not None
 
+    def suspended_sites(self) -> frozenset[str]:
+        """Names of the sites whose VRF key in the newest list is suspended."""
+        twice = select(StoredSeal.vrf_key).group_by(StoredSeal.vrf_key, StoredSeal.epoch).having(func.count() > 1)
+        with self._registry.reading() as session:
+            keys = set(session.scalars(twice))
+        return frozenset(name for name, entry in self._trust.newest.by_name.items() if entry.enrolment.vrf_key in keys)
+
     def _prover(self, seal: Seal) -> bytes | None:
         """The VRF key of the seal's site, now or under a former list, that proved it."""
         return next((key for key in self._trust.vrf_keys(seal.site) if seal.proven_by(key)), None)

@@ -14,9 +14,10 @@ from thermogen_cloud.refusals import AlreadyDecidedError, AttestedSiteError, Epo
 from thermogen_cloud.registry import AttestedDay, AttestedMint, AttestedMintState, ConsumedEpoch
 from thermogen_esf.evidence.approval import Approval, Decision
 from thermogen_esf.evidence.attestation.exchange import encode_seals
-from thermogen_esf.evidence.attestation.proof_bundle import ProofBundleError
+from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle, ProofBundleError
 from thermogen_esf.evidence.attestation.proof_verification import verify_proof
 from thermogen_esf.evidence.attestation.quorum import DayState
+from thermogen_esf.evidence.attestation.seal import Seal
 from thermogen_esf.evidence.attestation.statement import Opinion, Why
 from thermogen_esf.evidence.check import Reason
 from thermogen_esf.evidence.command import main as verify
@@ -233,6 +234,25 @@ def test_the_page_shows_the_credit_as_attested_and_hands_out_its_files(made, clo
         bundle, frames = (client.get(f"/api/v1/credits/{credit['serial']}/{part}").content for part in ("bundle", "frames"))
         assert verify_proof(bundle, made.attesting.fleet.root, frames).believed
         assert "peer-checked" in client.get("/").text
+
+
+def test_a_bundle_has_of_each_site_the_seal_that_made_the_beacon_and_not_a_month_of_them(made):
+    made.attested_before()
+    attesting = made.attesting
+    attesting.measure()
+    made.receive()
+    attesting.round()
+    late = [attesting.fleet.nodes[1].seal(FIRST - 500 + epoch) for epoch in range(20)]
+    attesting.attestor.take_seals(encode_seals(late))
+    attesting.others_seal()
+    attesting.round()
+    attesting.witness(attesting.attestor.announcements()[0])
+    attesting.round()
+    attesting.round(300)
+    made.minting.round()
+    given = [Seal.decode(each) for each in ProofBundle.parse(made.row.bundle).contributions]
+    assert [(seal.site, seal.epoch) for seal in given] == sorted((node.identity, FIRST + 96) for node in attesting.fleet.nodes[1:])
+    assert believed(made) is True
 
 
 def test_a_second_seal_that_was_kept_contradicts_the_credit_for_good(made):

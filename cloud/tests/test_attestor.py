@@ -17,7 +17,7 @@ from thermogen_esf.evidence.attestation.log import Checkpoint, EntryKind, day_en
 from thermogen_esf.evidence.attestation.seal import Seal
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.statement import STATEMENT_CONTEXT, Claims, Opinion, Why
-from thermogen_esf.evidence.canonical import canonical
+from thermogen_esf.evidence.canonical import canonical, parse
 from thermogen_sim.fleet.enrolling import signing_key
 from thermogen_sim.fleet.node import SealingNode
 
@@ -264,6 +264,20 @@ def test_any_statement_is_stored_or_refused(cloud, fields):
     document = canonical(whole | {"opinion": "agree", "why": None} | fields)
     with contextlib.suppress(NotAttestedError):
         cloud.attestor.take_statement(Signed.by(document, [signing_key("eve")], STATEMENT_CONTEXT).encode())
+
+
+def test_claims_of_more_than_can_be_stored_stop_no_round(cloud):
+    """All witnesses say so, each with its own key, of a day that is drawn."""
+    cloud.measure()
+    announced, said = cloud.drawn(), {}
+    cloud.witness(announced, lambda node, statement: said.setdefault(node.name, statement) and None)
+    for name, statement in said.items():
+        document = canonical({**parse(statement.encode()), "claims": {"energy_mj": 2**63, "gas": 2**64 - 1}})
+        with contextlib.suppress(NotAttestedError):
+            cloud.attestor.take_statement(Signed.by(document, [signing_key(name)], STATEMENT_CONTEXT).encode())
+    cloud.round()
+    cloud.round(300)
+    assert len(said) == 5 and cloud.states() == [(1, "deferred")]
 
 
 def test_a_dissent_after_the_window_undoes_the_day(cloud):

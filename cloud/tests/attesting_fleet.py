@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class AttestingCloud:
         directory.create()
         self.directory = directory
         self.registry = Registry(directory.registry) if self.registry_of is None else self.registry_of.registry
-        adopt(directory, *write_trust(self.fleet, self.folder / "ceremony"), signing_key("cloud-1").public_key, self.now)
+        self.adopt()
         self.site = SyntheticSite(self.node.name, signing_key(self.node.name), clocks=50_000_000, scale=SCALE)
         self.open()
 
@@ -73,6 +73,25 @@ class AttestingCloud:
         assert trust is not None
         log = AttestationLog(self.registry, trust.root.hash, signing_key("cloud-1"))
         self.attestor = Attestor(self.registry, log, trust, self.methodology, lambda: self.now)
+
+    def next_list(self, nodes: list[SealingNode]) -> None:
+        """The root keys sign a list over these nodes that follows the one in force, and the cloud adopts it."""
+        before = self.fleet.trust
+        self.fleet = Fleet(nodes, self.fleet.operators, self.fleet.changes)
+        self.fleet.__dict__["trust"] = replace(self.fleet.trust, revision=before.revision + 1, previous=before.hash)
+        self.adopt()
+
+    def adopt(self) -> None:
+        """The cloud takes the fleet's list; what enrols its sites for batches is each test's."""
+        files = write_trust(self.fleet, self.folder / "ceremony")
+        adopt(self.directory, *files, signing_key("cloud-1").public_key, self.now, lambda _: None)
+
+    def replace_board(self) -> SealingNode:
+        """The first site gets another board, with a key of its own and a certificate, and a list that says so; the board that goes."""
+        old = self.node
+        self.next_list([SealingNode.named(old.name, seed=self.fleet.trust.revision), *self.fleet.nodes[1:]])
+        self.open()
+        return old
 
     @property
     def node(self) -> SealingNode:

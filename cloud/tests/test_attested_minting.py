@@ -14,9 +14,10 @@ from thermogen_cloud.refusals import AlreadyDecidedError, AttestedSiteError, Epo
 from thermogen_cloud.registry import AttestedDay, AttestedMint, AttestedMintState, ConsumedEpoch
 from thermogen_esf.evidence.approval import Approval, Decision
 from thermogen_esf.evidence.attestation.exchange import encode_seals
-from thermogen_esf.evidence.attestation.proof_bundle import ProofBundleError
+from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle, ProofBundleError
 from thermogen_esf.evidence.attestation.proof_verification import verify_proof
 from thermogen_esf.evidence.attestation.quorum import DayState
+from thermogen_esf.evidence.attestation.seal import Seal
 from thermogen_esf.evidence.attestation.statement import Opinion, Why
 from thermogen_esf.evidence.check import Reason
 from thermogen_esf.evidence.command import main as verify
@@ -37,7 +38,7 @@ class Minting:
         self.attesting = AttestingCloud(folder, registry_of=cloud)
         self.site = self.attesting.node.name
         cloud.trust.enrol_site(self.attesting.fleet.entry(self.attesting.node).enrolment.site_key)
-        cloud.minting.attested = frozenset(self.attesting.attestor.trust.newest.by_name)
+        cloud.minting.attested = lambda: frozenset(self.attesting.attestor.trust.newest.by_name)
         self.open()
 
     def open(self):
@@ -149,6 +150,31 @@ def test_a_doubted_or_suspended_site_is_not_minted(made, cloud):
         made.minting.decide(approval, approval.sign(signing_key("alice")))
 
 
+def test_under_another_key_a_suspended_site_is_minted_again_and_what_the_suspended_key_sealed_is_not(made, cloud):
+    made.attested_before()
+    made.attest()
+    attesting = made.attesting
+    attesting.attestor.take_seals(encode_seals([SealingNode.named(made.site).seal(FIRST + 192)]))
+    attesting.attestor.take_seals(encode_seals([SealingNode.named(made.site).seal(FIRST + 192, leaf_count=1)]))
+    attesting.round()
+    made.minting.round()
+    assert made.row is None and attesting.states() == [(1, "attested")]
+    attesting.replace_board()
+    attesting.site.reboot()
+    made.open()
+    attesting.measure(first=FIRST + 96)
+    made.receive()
+    attesting.witness(attesting.drawn(FIRST + 192))
+    attesting.round()
+    attesting.round(300)
+    made.minting.round()
+    with cloud.registry.reading() as session:
+        minted = session.query(AttestedMint).filter(AttestedMint.day >= DAY).all()
+        assert [(row.day, row.state, row.detail) for row in minted] == [(DAY + 1, AttestedMintState.MINTED, "")]
+        report = verify_proof(minted[0].bundle, attesting.fleet.root, made.minting.frames(made.site, DAY + 1))
+    assert report.believed
+
+
 def test_a_mint_that_was_interrupted_is_taken_up_and_made_once(made, cloud, monkeypatch):
     made.attested_before()
     made.attest()
@@ -210,6 +236,25 @@ def test_the_page_shows_the_credit_as_attested_and_hands_out_its_files(made, clo
         assert "peer-checked" in client.get("/").text
 
 
+def test_a_bundle_has_of_each_site_the_seal_that_made_the_beacon_and_not_a_month_of_them(made):
+    made.attested_before()
+    attesting = made.attesting
+    attesting.measure()
+    made.receive()
+    attesting.round()
+    late = [attesting.fleet.nodes[1].seal(FIRST - 500 + epoch) for epoch in range(20)]
+    attesting.attestor.take_seals(encode_seals(late))
+    attesting.others_seal()
+    attesting.round()
+    attesting.witness(attesting.attestor.announcements()[0])
+    attesting.round()
+    attesting.round(300)
+    made.minting.round()
+    given = [Seal.decode(each) for each in ProofBundle.parse(made.row.bundle).contributions]
+    assert [(seal.site, seal.epoch) for seal in given] == sorted((node.identity, FIRST + 96) for node in attesting.fleet.nodes[1:])
+    assert believed(made) is True
+
+
 def test_a_second_seal_that_was_kept_contradicts_the_credit_for_good(made):
     made.attested_before()
     made.attest()
@@ -242,9 +287,9 @@ def test_a_day_that_was_doubted_in_an_earlier_attempt_is_not_minted(made):
 
 def request_and_approve(made, cloud, attested_meanwhile=False):
     """A mint of the day's epochs that was asked for before the site was enrolled for attestation."""
-    attested, cloud.minting.attested = cloud.minting.attested, frozenset()
+    attested, cloud.minting.attested = cloud.minting.attested, frozenset
     request = cloud.minting.request(made.site, FIRST, FIRST + 2, METHODOLOGY)
-    cloud.minting.attested = attested if attested_meanwhile else frozenset()
+    cloud.minting.attested = attested if attested_meanwhile else frozenset
     cloud.approve(request)
 
 

@@ -6,16 +6,18 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 from thermogen_cloud.attestation_trust import AttestationTrust, AttestationTrustError, adopt
 from thermogen_cloud.attesting import NotAttestedError
 from thermogen_cloud.directory import CloudDirectory
-from thermogen_cloud.registry import LoggedDay, StoredStatement
+from thermogen_cloud.registry import LoggedDay, StoredSeal, StoredStatement
+from thermogen_esf.evidence.attestation.beacon import judge_contributions
 from thermogen_esf.evidence.attestation.exchange import encode_seals
-from thermogen_esf.evidence.attestation.log import day_entry
+from thermogen_esf.evidence.attestation.log import Checkpoint, EntryKind, day_entry
+from thermogen_esf.evidence.attestation.seal import Seal
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.statement import STATEMENT_CONTEXT, Claims, Opinion, Why
-from thermogen_esf.evidence.canonical import canonical
+from thermogen_esf.evidence.canonical import canonical, parse
 from thermogen_sim.fleet.enrolling import signing_key
 from thermogen_sim.fleet.node import SealingNode
 
@@ -264,6 +266,20 @@ def test_any_statement_is_stored_or_refused(cloud, fields):
         cloud.attestor.take_statement(Signed.by(document, [signing_key("eve")], STATEMENT_CONTEXT).encode())
 
 
+def test_claims_of_more_than_can_be_stored_stop_no_round(cloud):
+    """All witnesses say so, each with its own key, of a day that is drawn."""
+    cloud.measure()
+    announced, said = cloud.drawn(), {}
+    cloud.witness(announced, lambda node, statement: said.setdefault(node.name, statement) and None)
+    for name, statement in said.items():
+        document = canonical({**parse(statement.encode()), "claims": {"energy_mj": 2**63, "gas": 2**64 - 1}})
+        with contextlib.suppress(NotAttestedError):
+            cloud.attestor.take_statement(Signed.by(document, [signing_key(name)], STATEMENT_CONTEXT).encode())
+    cloud.round()
+    cloud.round(300)
+    assert len(said) == 5 and cloud.states() == [(1, "deferred")]
+
+
 def test_a_dissent_after_the_window_undoes_the_day(cloud):
     cloud.measure()
     announced = cloud.drawn()
@@ -286,7 +302,110 @@ def test_two_seals_of_an_epoch_suspend_the_site_whenever_the_second_comes(cloud)
     cloud.round(300)
     cloud.attestor.take_seals(encode_seals([twin.seal(FIRST)]))
     cloud.round()
-    assert cloud.states() == [(1, "suspended")] and cloud.attestor.days.suspended("tz-0000")
+    assert cloud.states() == [(1, "suspended")]
+
+
+def test_two_boards_of_a_site_may_seal_one_epoch_and_suspend_nothing(cloud):
+    """A board is replaced within a quarter of an hour, or the new one's clock is behind."""
+    cloud.measure()
+    cloud.witness(cloud.drawn())
+    cloud.replace_board()
+    cloud.attestor.take_seals(encode_seals([cloud.node.seal(FIRST + epoch) for epoch in (0, 1, 96)]))
+    cloud.round()
+    cloud.round(300)
+    assert cloud.states() == [(1, "off-baseline")]
+
+
+def seal_twice(cloud):
+    """The first site's key seals an epoch a second time."""
+    cloud.attestor.take_seals(encode_seals([SealingNode.named("tz-0000").seal(FIRST)]))
+
+
+def test_a_suspended_site_is_attested_again_under_a_list_with_another_key_for_it(cloud):
+    cloud.measure()
+    seal_twice(cloud)
+    cloud.round()
+    assert cloud.states() == [(1, "suspended")]
+    cloud.replace_board()
+    cloud.measure(first=FIRST + 96)
+    cloud.witness(cloud.drawn(FIRST + 192))
+    cloud.round()
+    cloud.round(300)
+    states = [(row.day, str(row.state)) for row in cloud.attestor.days.of("tz-0000")]
+    assert states == [(DAY + 1, "off-baseline"), (DAY, "suspended")]
+
+
+def test_a_newer_list_with_the_same_key_does_not_lift_a_suspension(cloud):
+    cloud.measure()
+    seal_twice(cloud)
+    cloud.round()
+    cloud.next_list(cloud.fleet.nodes)
+    cloud.open()
+    cloud.measure(first=FIRST + 97)
+    cloud.round()
+    cloud.others_seal(FIRST + 192)
+    cloud.round()
+    assert [row.day for row in cloud.attestor.days.of("tz-0000")] == [DAY] and cloud.states() == [(1, "suspended")]
+
+
+def test_a_second_seal_of_a_board_that_is_gone_suspends_its_days_and_not_the_site(cloud):
+    cloud.measure()
+    cloud.witness(cloud.drawn())
+    cloud.round()
+    cloud.round(300)
+    cloud.replace_board()
+    seal_twice(cloud)
+    cloud.round()
+    assert cloud.states() == [(1, "suspended")]
+    assert not cloud.attestor.suspended_key(cloud.node.prover.public_key)
+
+
+def test_every_seal_in_the_log_is_of_a_key_of_the_list_by_which_its_beacon_draws(cloud):
+    """Else nobody could recompute the beacon from the VRF keys that a bundle has."""
+    cloud.measure()
+    cloud.drawn()
+    former = cloud.node
+    late = encode_seals([former.seal(FIRST + 97)])
+    cloud.attestor.take_seals(encode_seals([cloud.fleet.nodes[1].seal(FIRST + 97)]))
+    old_list = cloud.replace_board() and cloud.attestor.trust.lists[0]
+    cloud.attestor.take_seals(encode_seals([cloud.node.seal(FIRST + 97)]))
+    cloud.attestor.take_seals(late)
+    for _ in range(3):
+        cloud.round()
+        cloud.others_seal(FIRST + 98)
+    keys, log, before = dict(old_list.vrf_keys), cloud.attestor.log, 0
+    frozen = cloud.attestor.frozen_at(cloud.attestor.trust.newest)
+    for signed in log.published(0, log.last.number):
+        checkpoint = Checkpoint.parse(signed.document)
+        seals = [Seal.decode(entry[1:]) for entry in log.between(before, checkpoint.size) if entry[0] == EntryKind.SEAL]
+        assert judge_contributions(seals, keys, checkpoint.contributors, checkpoint.contributions).passed
+        before = checkpoint.size
+        if before > frozen:
+            keys = dict(cloud.attestor.trust.newest.vrf_keys)
+    assert cloud.node.seals[0].encode() in {entry[1:] for entry in log.between(0, len(log))}
+
+
+def test_the_days_of_a_board_that_is_gone_are_said_not_to_close(cloud):
+    cloud.measure(epochs=0)
+    old = cloud.replace_board()
+    cloud.attestor.take_seals(encode_seals([old.seal(FIRST + 97)]))
+    cloud.round()
+    assert "does not have for the site" in cloud.attestor.waiting["tz-0000", DAY + 1]
+
+
+def test_seals_of_a_registry_that_did_not_know_keys_are_told_apart_when_it_is_opened(cloud):
+    cloud.measure()
+    cloud.round()
+    before = len(cloud.attestor.log)
+    with cloud.registry.writing() as session:
+        session.execute(update(StoredSeal).values(vrf_key=b""))
+    cloud.open()
+    cloud.attestor.take_seals(encode_seals(cloud.node.seals))
+    cloud.round()
+    assert len(cloud.attestor.log) == before and cloud.states() == [(1, "waiting-for-beacon")]
+    seal_twice(cloud)
+    cloud.round()
+    assert cloud.states() == [(1, "suspended")]
 
 
 def test_two_roots_of_a_day_in_the_log_are_never_minted(cloud):
@@ -330,14 +449,19 @@ def test_a_list_that_does_not_follow_or_does_not_name_the_cloud_is_not_adopted(t
     directory = CloudDirectory(tmp_path / "cloud")
     directory.create()
     files = write_trust(fleet, tmp_path / "ceremony")
+    given = (fleet.trust.valid_from + 10_000, lambda _: None)
     with pytest.raises(AttestationTrustError, match="name this cloud"):
-        adopt(directory, *files, signing_key("eve").public_key, fleet.trust.valid_from + 10_000)
+        adopt(directory, *files, signing_key("eve").public_key, *given)
     assert AttestationTrust.load(directory) is None
     own = signing_key("cloud-1").public_key
     (tmp_path / "ceremony/trust.signed").write_bytes(fleet.signed_trust("rita").encode())
     with pytest.raises(AttestationTrustError, match="2 are needed"):
-        adopt(directory, *files, own, fleet.trust.valid_from + 10_000)
+        adopt(directory, *files, own, *given)
     write_trust(fleet, tmp_path / "ceremony")
-    adopt(directory, *files, own, fleet.trust.valid_from + 10_000)
+    for _ in range(2):
+        adopt(directory, *files, own, *given)
+    fleet.__dict__["trust"] = replace(fleet.trust, revision=2)
+    write_trust(fleet, tmp_path / "ceremony")
     with pytest.raises(AttestationTrustError, match="does not follow"):
-        adopt(directory, *files, own, fleet.trust.valid_from + 10_000)
+        adopt(directory, *files, own, *given)
+    assert len(AttestationTrust.load(directory).lists) == 1

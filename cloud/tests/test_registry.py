@@ -22,6 +22,7 @@ from thermogen_cloud.registry import (
     Quarantined,
     Registry,
     StoredCheckpoint,
+    StoredSeal,
     database,
 )
 from thermogen_cloud.registry.database import RegistryUnreadableError
@@ -150,4 +151,25 @@ def test_epochs_that_were_attested_before_are_used_from_then_on_and_none_twice(t
         assert [(row.epoch, row.used_by) for row in used] == [(96, b"r" * 32), (192, bytes([2]) * 32), (193, bytes([2]) * 32)]
         states = [row.state.value for row in session.query(AttestedMint).order_by(AttestedMint.day)]
     assert states == ["refused", "minted"]
+    registry.close()
+
+
+def test_seals_that_were_stored_before_are_kept_and_wait_to_be_told_whose_key_proved_them(tmp_path):
+    path = tmp_path / "registry.sqlite"
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, "0005")
+        for epoch, logged in ((1, 1), (2, 0)):
+            values = (bytes([epoch]) * 32, b"identity", epoch, b"seal", logged)
+            connection.exec_driver_sql("INSERT INTO seals VALUES (?, ?, ?, ?, ?, 7)", values)
+    engine.dispose()
+    registry = Registry(path)
+    with registry.reading() as session:
+        rows = session.query(StoredSeal).order_by(StoredSeal.epoch).all()
+    assert [(row.vrf_key, row.input_hash, row.epoch, row.logged) for row in rows] == [
+        (b"", bytes([1]) * 32, 1, True), (b"", bytes([2]) * 32, 2, False)
+    ]  # fmt: skip
     registry.close()

@@ -77,6 +77,11 @@ class Services:
     attested_minting: AttestedMinting | None = None
     """The same."""
 
+    def sites(self, session: Session) -> list[SiteView]:
+        """Every site as page and API show it."""
+        suspended = frozenset[str]() if self.attestor is None else self.attestor.suspended_sites()
+        return site_views(session, self.trust.current(), self.clock(), self.minting.attested(), suspended)
+
     def decide(self, approval: Approval, signature: bytes) -> None:
         """Takes an approver's decision on a mint request, or on an attestation that waits for one."""
         with self.registry.reading() as session:
@@ -211,14 +216,14 @@ def _evidence(services: Services) -> APIRouter:
     def sites() -> list[SiteView]:
         """Every site with its newest live frame, its alerts and how its batches fared."""
         with registry.reading() as session:
-            return site_views(session, trust.current(), services.clock(), services.minting.attested)
+            return services.sites(session)
 
     @api.get("/sites/{name}", tags=["sites"], responses=problems_of(404))
     def site(name: SiteName) -> SiteView:
         """One site."""
         with registry.reading() as session:
             found = next(
-                (view for view in site_views(session, trust.current(), services.clock(), services.minting.attested) if view.name == name),
+                (view for view in services.sites(session) if view.name == name),
                 None,
             )
         if found is None:

@@ -46,7 +46,7 @@ NEXT = {
     DayState.REVIEW: "It is never minted. Look at the epoch that is named.",
     DayState.ROOTS_DISAGREE: "It is never minted. Investigate the epoch that is named.",
     DayState.METHODOLOGY_ERROR: "It is never minted. The methodology does not fit: a misconfiguration.",
-    DayState.SUSPENDED: "Nothing of the site is minted any more.",
+    DayState.SUSPENDED: "Never minted, as all that its VRF key sealed. A trust list with another key lets the site go on.",
 }
 """What follows from a state, for people."""
 

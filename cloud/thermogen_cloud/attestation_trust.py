@@ -11,15 +11,16 @@ Former lists stay: a draw is judged by the list that was in the log before its b
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from thermogen_esf.evidence.attestation.enrolment import Enrolled, Enrolment, enrolled, judge_enrolment, ordered, sites_root
+from thermogen_esf.evidence.attestation.enrolment import Enrolled, Enrolment, enrolled, judge_enrolment, ordered, sites_root, vrf_keys
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.trust import FleetTrust, RootKeys, judge_trust
 from thermogen_esf.evidence.errors import EvidenceError
+from thermogen_esf.evidence.trust import SiteKey
 
 from .directory import CloudDirectory, replace_file
 from .errors import OperatorError
@@ -50,6 +51,11 @@ class SignedList:
         """The entries by their sites' names."""
         return {each.enrolment.name: each for each in self.entries}
 
+    @cached_property
+    def vrf_keys(self) -> frozenset[tuple[bytes, bytes]]:
+        """Identity and VRF key of every site."""
+        return frozenset(vrf_keys([each.enrolment for each in self.entries]))
+
 
 @dataclass(frozen=True)
 class AttestationTrust:
@@ -63,6 +69,11 @@ class AttestationTrust:
         """The list of the highest revision."""
         return self.lists[-1]
 
+    def vrf_keys(self, site: bytes) -> tuple[bytes, ...]:
+        """Every VRF key that a list has had for a site, the newest list's first."""
+        entries = (each.by_identity.get(site) for each in reversed(self.lists))
+        return tuple(dict.fromkeys(entry.enrolment.vrf_key for entry in entries if entry is not None))
+
     @classmethod
     def load(cls, directory: CloudDirectory) -> AttestationTrust | None:
         """What the directory holds; None where this cloud does not attest. AttestationTrustError where it cannot be read."""
@@ -73,14 +84,30 @@ class AttestationTrust:
             newest = int((folder / "current").read_text())
             root = RootKeys.parse((folder / "root.json").read_bytes())
             revisions = sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and int(path.name) <= newest)
+            if newest not in revisions:
+                raise FileNotFoundError(f"revision {newest} is missing")
             return cls(root, tuple(_read(folder / str(revision)) for revision in revisions))
         except (OSError, ValueError, EvidenceError) as error:
             raise AttestationTrustError(f"{folder}: {error}", "restore it from a backup, or adopt the lists again") from error
 
 
-def adopt(directory: CloudDirectory, pin: Path, signed: Path, enrolments: Path, cloud_key: bytes, now: int) -> SignedList:
-    """Takes a signed list that a verifier would believe and that names this cloud into the directory; AttestationTrustError otherwise."""
-    folder = directory.attestation
+def newer(directory: CloudDirectory, known: AttestationTrust) -> AttestationTrust | None:
+    """What the directory holds where a list was adopted after those `known`; None where none was. AttestationTrustError as for `load`."""
+    try:
+        newest = int((directory.attestation / "current").read_text())
+    except (OSError, ValueError) as error:
+        raise AttestationTrustError(f"{directory.attestation}: {error}", "restore it from a backup, or adopt the lists again") from error
+    return None if newest <= known.newest.trust.revision else AttestationTrust.load(directory)
+
+
+def adopt(
+    directory: CloudDirectory, pin: Path, signed: Path, enrolments: Path, cloud_key: bytes, now: int, enrol: Callable[[list[SiteKey]], None]
+) -> SignedList:
+    """Takes a signed list that a verifier would believe and that names this cloud into the directory; AttestationTrustError otherwise.
+
+    `enrol` takes its sites for batches, and is called before the list is written: whatever stops this, it can be done again to its end.
+    The newest list again changes nothing.
+    """
     try:
         root, taken = RootKeys.parse(pin.read_bytes()), Signed.parse(signed.read_bytes())
         entries = enrolled(ordered(Enrolment.parse(path.read_bytes()) for path in sorted(enrolments.glob("*.json"))))
@@ -97,12 +124,15 @@ def adopt(directory: CloudDirectory, pin: Path, signed: Path, enrolments: Path, 
     if cloud_key not in {key.public_key for key in trust.clouds}:
         raise AttestationTrustError("the list does not name this cloud's key", "have it added with --cloud NAME=FILE and signed")
     known = AttestationTrust.load(directory)
-    if known is not None and (known.root != root or known.newest.trust.hash != trust.previous):
+    again = known is not None and known.root == root and known.newest.trust.hash == trust.hash
+    if known is not None and not again and (known.root != root or known.newest.trust.hash != trust.previous):
         raise AttestationTrustError(
             f"revision {trust.revision} does not follow revision {known.newest.trust.revision} under the same root keys",
             "a cloud's log begins with its root keys: lists are adopted one after the other",
         )
-    _write(folder, root, found)
+    enrol([each.enrolment.site_key for each in entries])
+    if not again:
+        _write(directory.attestation, root, found)
     return found
 
 

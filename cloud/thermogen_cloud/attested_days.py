@@ -68,12 +68,6 @@ class AttestedDays:
         settled = {(site, day) for site, day, state in days if state not in OPEN}
         return any((site, day) not in settled for site, day, _ in days)
 
-    def suspended(self, site: str) -> bool:
-        """Whether the site sealed an epoch twice, so that nothing of it is minted."""
-        with self._registry.reading() as session:
-            chosen = select(AttestedDay.day).where(AttestedDay.site == site, AttestedDay.state == DayState.SUSPENDED).limit(1)
-            return session.scalars(chosen).first() is not None
-
     def history_mj(self, site: str, day: int) -> list[int]:
         """Energies of the site's days before a day, oldest first, at most 30: its baseline.
 

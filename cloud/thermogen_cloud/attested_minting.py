@@ -84,8 +84,8 @@ class AttestedMinting:
                 raise refusals.of_approval(wrong[0])
             approved = approval.decision is Decision.APPROVE
             evidence = self._evidence(row) if approved else None
-            if approved and (evidence is None or self._attestor.days.suspended(row.site)):
-                raise refusals.WouldNotVerifyError([f"{row.site} is suspended, or a batch of the day is no longer believed"])
+            if approved and (evidence is None or self._suspended(row)):
+                raise refusals.WouldNotVerifyError(["the key that sealed the day is suspended, or a batch of it is no longer believed"])
             if evidence is not None:
                 self._refuse_unverifiable(evidence.signed(row.signed, approval.encode(), signature), evidence.frames)
             with self._registry.writing() as session:
@@ -119,8 +119,8 @@ class AttestedMinting:
             done |= {(site, day) for site, day in session.execute(doubted)}
         oldest: dict[str, AttestedDay] = {}
         for row in rows:
-            if (row.site, row.day) not in done and row.site not in busy and not self._attestor.days.suspended(row.site):
-                oldest.setdefault(row.site, row)
+            if (row.site, row.day) not in done and row.site not in busy | oldest.keys() and not self._suspended(row):
+                oldest[row.site] = row
         return list(oldest.values())
 
     def _emit(self, row: AttestedDay) -> None:
@@ -237,6 +237,11 @@ class AttestedMinting:
     def _evidence(self, row: AttestedMint) -> Evidence | None:
         attempt = self._attempt(row.site, row.day, row.attempt)
         return None if attempt is None else gather(self._registry, self._attestor, attempt, self._methodology)
+
+    def _suspended(self, row: AttestedDay | AttestedMint) -> bool:
+        """Whether the key that sealed the day has sealed an epoch twice: of its days nothing is minted, whoever has the site now."""
+        attempt = self._attempt(row.site, row.day, row.attempt)
+        return attempt is not None and self._attestor.suspended(attempt.day)
 
     def _attempt(self, site: str, day: int, number: int) -> Open | None:
         enrolled = self._attestor.trust.newest.by_name.get(site)

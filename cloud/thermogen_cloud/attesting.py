@@ -79,6 +79,7 @@ class Attestor:
         self._days = AttestedDays(registry, clock)
         self._lock = threading.Lock()
         self._frozen: dict[bytes, int] = {}
+        self._tell_keys()
         self._looked = False
         """Whether the newest days were looked at since the start: a crash may have come between a statement and its decision."""
         self.waiting: dict[tuple[str, int], str] = {}
@@ -88,6 +89,11 @@ class Attestor:
     def trust(self) -> AttestationTrust:
         """Whom it believes."""
         return self._trust
+
+    def renew(self, trust: AttestationTrust) -> None:
+        """Believes these lists from now on: those that it has and newer ones."""
+        with self._lock:
+            self._trust = trust
 
     @property
     def days(self) -> AttestedDays:
@@ -100,7 +106,10 @@ class Attestor:
         return self._log
 
     def take_seals(self, message: bytes) -> None:
-        """Stores the seals of a message; NotAttestedError, and nothing is stored, unless each is proven by an enrolled site's key."""
+        """Stores the seals of a message; NotAttestedError, and nothing is stored, unless each is proven by a key of an enrolled site.
+
+        A key that a former list had for the site will do: its seals may come late, and a second one of an epoch counts whenever it comes.
+        """
         try:
             seals = parse_seals(message)
         except ExchangeError as error:
@@ -110,9 +119,11 @@ class Attestor:
             entry = self._trust.newest.by_identity.get(seal.site)
             if entry is None:
                 raise NotAttestedError(f"the seal of epoch {seal.epoch} is of site {seal.site.hex()}, which the trust list does not enrol")
-            if not seal.proven_by(entry.enrolment.vrf_key):
-                raise NotAttestedError(f"the seal of epoch {seal.epoch} is not proven by the VRF key of {entry.enrolment.name}")
-            rows.append({"input_hash": sha3_256(seal.alpha).digest(), "site": seal.site, "epoch": seal.epoch, "seal": seal.encode()})
+            key = self._prover(seal)
+            if key is None:
+                raise NotAttestedError(f"the seal of epoch {seal.epoch} is not proven by a VRF key of {entry.enrolment.name}")
+            digest = sha3_256(seal.alpha).digest()
+            rows.append({"vrf_key": key, "input_hash": digest, "site": seal.site, "epoch": seal.epoch, "seal": seal.encode()})
         with self._registry.writing() as session:
             for row in rows:
                 session.execute(insert(StoredSeal).values(**row, logged=False, received_at=self._clock()).on_conflict_do_nothing())
@@ -168,11 +179,11 @@ class Attestor:
     def round(self) -> None:
         """Logs what is stored, closes days and a checkpoint, and decides what can be decided."""
         with self._lock:
+            self._log_seals()
             self._freeze()
             self._log_seals()
             self._log_statements()
-            self._suspend()
-            self._close_days()
+            self._close_days(self._suspend())
             self._close_checkpoint()
             self._decide()
 
@@ -216,22 +227,73 @@ class Attestor:
                 found.append((row, judge_statement(signed, drawing, witness, attempt.trust.trust, attempt.drawn.time, logged_at)))
         return found
 
+    def suspended(self, day: Day) -> bool:
+        """Whether the VRF key that sealed a day has sealed an epoch twice, so that nothing of that key is minted."""
+        key = self._prover(day.seals[0])
+        return key is not None and self.suspended_key(key)
+
+    def suspended_key(self, vrf_key: bytes) -> bool:
+        """Whether a VRF key has sealed an epoch twice: both seals are proven, or they would not be stored."""
+        with self._registry.reading() as session:
+            twice = select(StoredSeal.epoch).where(StoredSeal.vrf_key == vrf_key).group_by(StoredSeal.epoch).having(func.count() > 1)
+            return session.scalars(twice.limit(1)).first() is not None
+
+    def suspended_sites(self) -> frozenset[str]:
+        """Names of the sites whose VRF key in the newest list is suspended."""
+        twice = select(StoredSeal.vrf_key).group_by(StoredSeal.vrf_key, StoredSeal.epoch).having(func.count() > 1)
+        with self._registry.reading() as session:
+            keys = set(session.scalars(twice))
+        return frozenset(name for name, entry in self._trust.newest.by_name.items() if entry.enrolment.vrf_key in keys)
+
+    def _prover(self, seal: Seal) -> bytes | None:
+        """The VRF key of the seal's site, now or under a former list, that proved it."""
+        return next((key for key in self._trust.vrf_keys(seal.site) if seal.proven_by(key)), None)
+
+    def _tell_keys(self) -> None:
+        """Says of each seal in a registry of before which key proved it."""
+        with self._registry.reading() as session:
+            rows = session.execute(select(StoredSeal.input_hash, StoredSeal.seal).where(StoredSeal.vrf_key == b"")).all()
+        known = [(digest, key) for digest, seal in rows if (key := self._prover(Seal.decode(seal))) is not None]
+        if known:
+            with self._registry.writing() as session:
+                for digest, key in known:
+                    of_before = (StoredSeal.vrf_key == b"", StoredSeal.input_hash == digest)
+                    session.execute(update(StoredSeal).where(*of_before).values(vrf_key=key))
+
     def _freeze(self) -> None:
+        """Puts each new list into the log, and closes a checkpoint at once: no draw uses the list before it."""
+        new = False
         for each in self._trust.lists:
             if each.trust.hash not in self._frozen:
                 entry = trust_entry(each.trust.hash)
                 known = self._log.index_of(entry)
+                new = new or known is None
                 self._frozen[each.trust.hash] = self._log.append([entry])[0] if known is None else known
+        if new:
+            self._checkpoint()
+
+    @property
+    def _in_force(self) -> SignedList | None:
+        """The list by which the next checkpoint's beacon draws: the newest in a checkpoint. None before the first."""
+        size = 0 if self._log.last is None else self._log.last.size
+        return next((each for each in reversed(self._trust.lists) if self._frozen.get(each.trust.hash, size) < size), None)
 
     def _log_seals(self) -> None:
+        """Logs the seals that the list in force enrols the keys of: with any other, nobody could recompute the beacon by that list."""
+        in_force = self._in_force
+        if in_force is None:
+            return
         with self._registry.reading() as session:
             rows = session.scalars(select(StoredSeal).where(StoredSeal.logged.is_(False)).order_by(StoredSeal.site, StoredSeal.epoch)).all()
+        rows = [row for row in rows if (row.site, row.vrf_key) in in_force.vrf_keys]
         if not rows:
             return
-        hashes = [row.input_hash for row in rows]
+        keys = [(row.vrf_key, row.input_hash) for row in rows]
 
         def mark(session: Session, _indices: range) -> None:
-            session.execute(update(StoredSeal).where(StoredSeal.input_hash.in_(hashes)).values(logged=True))
+            for key, digest in keys:
+                of_key = (StoredSeal.vrf_key == key, StoredSeal.input_hash == digest)
+                session.execute(update(StoredSeal).where(*of_key).values(logged=True))
 
         self._log.append([seal_entry(Seal.decode(row.seal)) for row in rows], mark)
 
@@ -248,17 +310,19 @@ class Attestor:
 
         self._log.append([statement_entry(row.document_hash) for row in rows], place)
 
-    def _close_days(self) -> None:
-        for entry in self._trust.newest.entries:
+    def _close_days(self, suspended: Collection[bytes]) -> None:
+        for entry in () if self._in_force is None else self._in_force.entries:
             site = entry.enrolment
+            if site.vrf_key in suspended:
+                continue
             with self._registry.reading() as session:
                 logged = set(session.scalars(select(LoggedDay.day).where(LoggedDay.site == site.identity)))
                 since = StoredSeal.epoch >= EPOCHS_A_DAY * (max(logged, default=0) - WATCHED_DAYS)
-                seals = [
-                    Seal.decode(data) for data in session.scalars(select(StoredSeal.seal).where(StoredSeal.site == site.identity, since))
-                ]
-            if self._days.suspended(site.name):
-                continue
+                rows = session.execute(select(StoredSeal.vrf_key, StoredSeal.seal).where(StoredSeal.site == site.identity, since)).all()
+            seals = [Seal.decode(data) for key, data in rows if key == site.vrf_key]
+            former = {Seal.decode(data).day for key, data in rows if key != site.vrf_key}
+            for number in former - logged - {seal.day for seal in seals}:
+                self.waiting[site.name, number] = "sealed by a VRF key that the trust list does not have for the site"
             for number, day in _closable(seals, logged):
                 if isinstance(day, str):
                     self.waiting[site.name, number] = day
@@ -281,22 +345,27 @@ class Attestor:
 
         self._log.append([day_entry(day)], store)
 
-    def _suspend(self) -> None:
-        """Suspends the sites that sealed an epoch twice: both seals are proven, or they would not be stored."""
+    def _suspend(self) -> frozenset[bytes]:
+        """The VRF keys that sealed an epoch twice; the days on which they did are suspended."""
+        of_epoch = (StoredSeal.vrf_key, StoredSeal.epoch)
         with self._registry.reading() as session:
-            twice = select(StoredSeal.site, StoredSeal.epoch).group_by(StoredSeal.site, StoredSeal.epoch).having(func.count() > 1)
+            twice = select(StoredSeal.site, *of_epoch).where(StoredSeal.vrf_key != b"").group_by(*of_epoch).having(func.count() > 1)
             found = session.execute(twice).all()
-        for site, epoch in found:
+        for site, _, epoch in found:
             entry = self._trust.newest.by_identity.get(site)
             if entry is not None:
                 findings = Findings(self._trust.newest.trust.site_count, 1, None, self._clock(), (), two_seals=True)
                 self._days.decide(entry.enrolment.name, epoch // EPOCHS_A_DAY, (), findings)
+        return frozenset(key for _, key, _ in found)
 
     def _close_checkpoint(self) -> None:
         last = self._log.last
-        undecided = self._days.undecided()
-        if last is None or len(self._log) > last.size or undecided:
-            self._log.checkpoint(max(self._clock(), 0 if last is None else last.time))
+        if last is None or len(self._log) > last.size or self._days.undecided():
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        last = self._log.last
+        self._log.checkpoint(max(self._clock(), 0 if last is None else last.time))
 
     def _decide(self) -> None:
         with self._registry.reading() as session:
@@ -333,7 +402,7 @@ class Attestor:
                 drawn_at=drawn_at,
                 now=now.time,
                 history_mj=self._days.history_mj(name, day),
-                two_seals=self._days.suspended(name),
+                two_seals=self.suspended(attempt.day),
                 two_roots=two_roots,
                 methodology_error=self._methodology_error(),
             )

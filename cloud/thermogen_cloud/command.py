@@ -113,7 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_passphrase(approver)
     _add_validity(approver, "now")
 
-    adopt_trust = command("adopt-trust", _adopt_trust, "take a signed trust list of attestation; serve attests from its next start on")
+    adopt_trust = command(
+        "adopt-trust",
+        _adopt_trust,
+        "take a signed trust list of attestation; serve takes the first at its start, later ones within a minute",
+    )
     adopt_trust.add_argument("--pin", required=True, type=Path, metavar="FILE", help="the root keys")
     adopt_trust.add_argument("--trust", required=True, type=Path, metavar="FILE", help="what `thermogen-esf trust combine` wrote")
     adopt_trust.add_argument("--enrolments", required=True, type=Path, metavar="DIR", help="every site's enrolment, a .json file each")
@@ -207,11 +211,8 @@ def _enrol_approver(options: argparse.Namespace, settings: Settings) -> None:
 def _adopt_trust(options: argparse.Namespace, settings: Settings) -> None:
     directory = _initialised(settings)
     own = read_key(directory.cloud_key).public_key
-    adopted = adopt(directory, options.pin, options.trust, options.enrolments, own, unix_seconds())
-    file = TrustFile(directory)
-    for entry in adopted.entries:  # batches are judged by the cloud's own list
-        file.enrol_site(entry.enrolment.site_key)
-    trust = adopted.trust
+    enrol = TrustFile(directory).enrol_sites  # batches are judged by the cloud's own list
+    trust = adopt(directory, options.pin, options.trust, options.enrolments, own, unix_seconds(), enrol).trust
     print(
         json.dumps({"revision": trust.revision, "sites": trust.site_count, "trust": trust.hash.hex(), "root_keys": trust.root_keys.hex()})
     )

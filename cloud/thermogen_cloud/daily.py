@@ -39,7 +39,7 @@ class DailyRequests:
 
     def request(self) -> None:
         """Requests, for each site, the mint of its oldest complete day that nobody requested. A refusal is logged, once a process."""
-        for site in sorted({key.name for key in self._trust.current().sites} - self._minting.attested):
+        for site in sorted({key.name for key in self._trust.current().sites} - self._minting.attested()):
             for day, first, last in self._complete_days(site):
                 try:
                     digest = self._minting.request(site, first, last, self._methodology)

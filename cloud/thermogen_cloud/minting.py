@@ -54,9 +54,9 @@ class Minting:
         trust: TrustFile,
         key: SigningKey,
         clock: Callable[[], int],
-        attested: frozenset[str] = frozenset(),
+        attested: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
-        """`attested` are the sites that are minted by attested day and in no other way."""
+        """`attested` gives the sites that are minted by attested day and in no other way."""
         self.attested = attested
         self._registry = registry
         self._ledger = ledger
@@ -75,7 +75,7 @@ class Minting:
             trust = self._trust.current()
             if not trust.sites_named(frames.site_identity(site)):
                 raise refusals.UnknownSiteError(site)
-            if site in self.attested:
+            if site in self.attested():
                 raise refusals.AttestedSiteError(site)
             try:
                 rule = methodologies.by_identifier(methodology)
@@ -195,7 +195,7 @@ class Minting:
         """A request may have waited while its site was enrolled for attestation: it can be rejected only."""
         with self._registry.reading() as session:
             site = _undecided(session, approval.request).site
-        if site in self.attested:
+        if site in self.attested():
             raise refusals.AttestedSiteError(site)
 
     def _refuse_unverifiable(self, approval: Approval, signature: bytes) -> None:

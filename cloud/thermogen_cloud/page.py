@@ -25,13 +25,13 @@ from thermogen_esf.signatures import SigningKey
 from . import refusals
 from .accounting import Accounts, UnbalancedBooksError, balanced
 from .api import HASH_HEX, METHODOLOGY, Services, SignedDecision, list_credits
-from .attestation_api import attestation_view
+from .attestation_api import KIND, NEXT, attestation_view
 from .attesting import Attestor
 from .errors import CloudError, RefusedError
 from .keys import open_approver_key
 from .problems import describe
 from .registry import Batch, BatchStatus, MintRequest, MintState, Quarantined
-from .views import Counts, SiteView, batch_detail, mint_view, site_views
+from .views import Counts, SiteView, batch_detail, mint_view
 
 BATCHES_SHOWN = 40
 DECIDED_SHOWN = 20
@@ -218,7 +218,7 @@ def _context(services: Services) -> dict[str, Any]:
         decided = session.scalars(requests.where(MintRequest.state != MintState.REQUESTED).limit(DECIDED_SHOWN))
         counts = session.execute(select(Batch.status, func.count()).group_by(Batch.status)).all()
         batches = session.scalars(select(Batch).order_by(Batch.epoch.desc(), Batch.received_at.desc()).limit(BATCHES_SHOWN))
-        sites = site_views(session, trust, now, services.minting.attested)
+        sites = services.sites(session)
         context = {
             "sites": sites,
             "charts": {view.name: _chart_of(session, view) for view in sites},
@@ -231,6 +231,8 @@ def _context(services: Services) -> dict[str, Any]:
     return {
         **context,
         "attestation": attestation_view(services),
+        "kind_of": KIND,
+        "next_of": NEXT,
         "credits": list_credits(services),
         "books": _books(services),
         "link": services.health(),

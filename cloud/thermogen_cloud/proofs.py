@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
+from thermogen_esf.evidence.attestation.beacon import contributing
 from thermogen_esf.evidence.attestation.draw import WINDOW_S
 from thermogen_esf.evidence.attestation.enrolment import Enrolled, vrf_keys
 from thermogen_esf.evidence.attestation.log import Checkpoint, EntryKind
 from thermogen_esf.evidence.attestation.proof_bundle import EnrolledBytes, Entry, ProofBundle, StatementBytes, encode_frames
+from thermogen_esf.evidence.attestation.seal import Seal
 from thermogen_esf.evidence.attestation.statement import Heard, Opinion
 from thermogen_esf.evidence.catalogue import rule
 from thermogen_esf.frames import frame_hash
@@ -53,6 +55,7 @@ def gather(registry: Registry, attestor: Attestor, attempt: Open, methodology: s
         held = at or next(each for each in chain if each.size > index)
         return Entry(index, held.number, tuple(log.inclusion(index, held.size)))
 
+    added = [Seal.decode(data[1:]) for data in log.between(before.size, drawn.size) if data[0] == EntryKind.SEAL]
     statements = tuple(StatementBytes(place, entry(row.entry or 0), row.signed) for place, (row, _) in enumerate(heard, 1))
     (last,) = log.published(over.number, over.number)
     bundle = ProofBundle(
@@ -70,7 +73,7 @@ def gather(registry: Registry, attestor: Attestor, attempt: Open, methodology: s
         attempt=attempt.attempt,
         statements=statements,
         vrf_keys=vrf_keys([each.enrolment for each in attempt.trust.entries]),
-        contributions=tuple(data[1:] for data in log.between(before.size, drawn.size) if data[0] == EntryKind.SEAL),
+        contributions=tuple(seal.encode() for seal in contributing(added)),
     )
     return Evidence(bundle, encode_frames(batches))
 

@@ -17,7 +17,7 @@ from thermogen_esf.signatures import SigningKey
 from .accounting import UnbalancedBooksError, balanced
 from .api import METHODOLOGY, Services, application
 from .attestation_log import AttestationLog
-from .attestation_trust import AttestationTrust
+from .attestation_trust import AttestationTrust, AttestationTrustError, newer
 from .attested_minting import AttestedMinting
 from .attesting import Attestor
 from .commanding import Commanding
@@ -66,8 +66,7 @@ def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
         )
         try:
             attestor = _attestor(directory, registry, key, clock)
-            attested = frozenset[str]() if attestor is None else frozenset(attestor.trust.newest.by_name)
-            minting = Minting(registry, ledger, trust, key, clock, attested)
+            minting = Minting(registry, ledger, trust, key, clock, lambda: _attested(attestor))
             attested_minting = None if attestor is None else AttestedMinting(registry, ledger, attestor, key, METHODOLOGY, clock)
             minting.recover()
             try:
@@ -86,7 +85,7 @@ def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
                 settings.topic_prefix,
                 Intake(registry, key, trust, clock, attestor),
                 judge,
-                _upkeep(DailyRequests(registry, trust, minting, METHODOLOGY), attestor, drawings, attested_minting),
+                _upkeep(directory, DailyRequests(registry, trust, minting, METHODOLOGY), attestor, drawings, attested_minting),
                 None if drawings is None else drawings.fetch,
             )
             commanding = Commanding(registry, trust, key, receiver.publish, clock)
@@ -117,10 +116,33 @@ def _attestor(directory: CloudDirectory, registry: Registry, key: SigningKey, cl
     return Attestor(registry, AttestationLog(registry, trust.root.hash, key), trust, METHODOLOGY, clock)
 
 
+def _attested(attestor: Attestor | None) -> frozenset[str]:
+    """The sites that are minted by attested day, by the newest list."""
+    return frozenset() if attestor is None else frozenset(attestor.trust.newest.by_name)
+
+
+def _take_newer_list(directory: CloudDirectory, attestor: Attestor) -> None:
+    """Has the attestor believe a list that was adopted since; where it cannot be read, those before it stay."""
+    try:
+        found = newer(directory, attestor.trust)
+    except AttestationTrustError as error:
+        log.error("the trust lists of attestation cannot be read: %s; %s", error, error.remedy)
+        return
+    if found is not None:
+        log.info("taking revision %d of the trust list", found.newest.trust.revision)
+        attestor.renew(found)
+
+
 def _upkeep(
-    daily: DailyRequests, attestor: Attestor | None, drawings: Drawings | None, attested_minting: AttestedMinting | None
+    directory: CloudDirectory,
+    daily: DailyRequests,
+    attestor: Attestor | None,
+    drawings: Drawings | None,
+    attested_minting: AttestedMinting | None,
 ) -> Callable[[], None]:
     def upkeep() -> None:
+        if attestor is not None:
+            _take_newer_list(directory, attestor)
         daily.request()
         if attestor is not None and drawings is not None and attested_minting is not None:
             attestor.round()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,14 +64,21 @@ class TrustFile:
 
         EnrolmentError, and the list as it was, where the entry cannot be.
         """
+        self.enrol_sites([key])
+
+    def enrol_sites(self, keys: Iterable[SiteKey]) -> None:
+        """The same for many sites, all of them or none."""
         with self._directory.changing_trust():
             now = self.current()
-            if any((old.name, old.public_key) == (key.name, key.public_key) for old in now.sites):
+            known = {(old.name, old.public_key) for old in now.sites}
+            new = {key.name: key for key in keys if (key.name, key.public_key) not in known}
+            if not new:
                 return
             former = (
-                replace(old, valid_to=key.valid_from - 1) if old.name == key.name and old.valid_to is None else old for old in now.sites
+                replace(old, valid_to=new[old.name].valid_from - 1) if old.name in new and old.valid_to is None else old
+                for old in now.sites
             )
-            self._change(now, sites=(*former, key))
+            self._change(now, sites=(*former, *new.values()))
 
     def enrol_approver(self, key: ApproverKey) -> None:
         """Adds an approver's key; the same key again changes nothing. A new key ends the former one of that person and role."""

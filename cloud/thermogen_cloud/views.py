@@ -12,6 +12,7 @@ from thermogen_esf import frames
 from thermogen_esf.describing import ip_text
 from thermogen_esf.evidence import mint as rules
 from thermogen_esf.evidence.attestation.attested import Attestation
+from thermogen_esf.evidence.attestation.quorum import DayState
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.trust import SiteKey, TrustList
 from thermogen_esf.hostlink import EPOCH_S
@@ -19,12 +20,14 @@ from thermogen_esf.layout import FIELD, LEAF_BYTES
 from thermogen_esf.points import ChannelState, Kind, Point
 from thermogen_esf.scada import WRITABLE_BY_ADDRESS, WriteKind
 
+from .attested_days import FOR_PEOPLE
 from .ledger import Holding
 from .minting import unminted
 from .registry import (
     Acknowledgement,
     Alert,
     Approval,
+    AttestedDay,
     AttestedMint,
     Batch,
     BatchStatus,
@@ -156,13 +159,26 @@ class WriteView(BaseModel):
     count: int = Field(description="writes that the event stands for")
 
 
+class NewestDay(BaseModel):
+    """The newest day of a site that came into the log of attestation."""
+
+    begin: int = Field(description="Unix seconds")
+    state: DayState
+
+
 class SiteView(BaseModel):
     """A site, enrolled or only heard of."""
 
     name: str
     identity: str
     enrolled: bool
-    attested: bool = Field(description="sealed by its gateware and witnessed by others; else by its own key's word alone")
+    attested: bool = Field(
+        description="its newest day is: sealed by its gateware and witnessed by others, on its baseline, with nothing against it"
+    )
+    by_attested_day: bool = Field(
+        description="enrolled for attestation, so that it is minted by attested day only; else by its own key's word"
+    )
+    newest_day: NewestDay | None = Field(description="of those that are enrolled for attestation")
     nameplate_w: int | None
     channels: int | None
     clocks_per_site_second: int | None
@@ -267,15 +283,36 @@ def _batch(row: Batch, trust: TrustList) -> dict[str, Any]:
     }
 
 
-def site_views(session: Session, trust: TrustList, now: int, attested: frozenset[str] = frozenset()) -> list[SiteView]:
-    """Every enrolled site, then those only heard of, by name; `attested` are those that are enrolled for attestation."""
+def site_views(session: Session, trust: TrustList, now: int, attested: frozenset[str], suspended: frozenset[str]) -> list[SiteView]:
+    """Every enrolled site, then those only heard of, by name; `attested` are those that are enrolled for attestation, and `suspended` those
+    of them whose VRF key is."""
     enrolled = {key.name: key for key in trust.sites}  # of several keys, the last is the newest
     seen = {site.name: site for site in session.scalars(select(Site))}
     names = [*sorted(enrolled), *sorted(seen.keys() - enrolled.keys())]
-    return [_site(session, name, enrolled.get(name), seen.get(name), now, name in attested) for name in names]
+    views = [_site(session, name, enrolled.get(name), seen.get(name), now) for name in names]
+    return [_with_attestation(session, view, view.name in suspended) if view.name in attested else view for view in views]
 
 
-def _site(session: Session, name: str, key: SiteKey | None, seen: Site | None, now: int, attested: bool) -> SiteView:
+def _with_attestation(session: Session, view: SiteView, suspended: bool) -> SiteView:
+    day = _newest_day(session, view.name, suspended)
+    attested = day is not None and day.state is DayState.ATTESTED
+    return view.model_copy(update={"by_attested_day": True, "newest_day": day, "attested": attested})
+
+
+def _newest_day(session: Session, site: str, suspended: bool) -> NewestDay | None:
+    """Doubt in any attempt is the day's state, else the newest attempt's is; a key that is suspended leaves no day as it was."""
+    newest = select(func.max(AttestedDay.day)).where(AttestedDay.site == site).scalar_subquery()
+    rows = session.execute(
+        select(AttestedDay.day, AttestedDay.state).where(AttestedDay.site == site, AttestedDay.day == newest).order_by(AttestedDay.attempt)
+    ).all()
+    if not rows:
+        return None
+    states = [state for _, state in rows]
+    doubted = next((state for state in states if state in FOR_PEOPLE), states[-1])
+    return NewestDay(begin=rows[0].day * 86_400, state=DayState.SUSPENDED if suspended else doubted)
+
+
+def _site(session: Session, name: str, key: SiteKey | None, seen: Site | None, now: int) -> SiteView:
     identity = frames.site_identity(name)
     counts = session.execute(select(Batch.status, func.count()).where(Batch.identity == identity).group_by(Batch.status)).all()
     count, first, last = unminted(session, name)
@@ -285,7 +322,9 @@ def _site(session: Session, name: str, key: SiteKey | None, seen: Site | None, n
         name=name,
         identity=identity.hex(),
         enrolled=key is not None,
-        attested=attested,
+        attested=False,
+        by_attested_day=False,
+        newest_day=None,
         nameplate_w=key.nameplate_w if key else None,
         channels=key.channels if key else None,
         clocks_per_site_second=key.clocks_per_site_second if key else None,

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import OperatorError, StorageFullError
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration: a registry that has it is opened without looking for others."""
 BUSY_MS = 10_000
 """How long a writer waits for another; no transaction here takes a hundredth of it."""

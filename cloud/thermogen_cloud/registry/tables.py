@@ -370,10 +370,12 @@ class LoggedDay(Base):
 
 
 class StoredSeal(Base):
-    """A seal that the site's VRF key proved; two of one epoch are both kept."""
+    """A seal that a VRF key of the site proved; two of one epoch are both kept."""
 
     __tablename__ = "seals"
 
+    vrf_key: Mapped[bytes] = mapped_column(HASH, primary_key=True)
+    """That proved it: a board that replaces another has its own. Empty in a registry of before, until it is opened with the lists."""
     input_hash: Mapped[bytes] = mapped_column(HASH, primary_key=True)
     """SHA3-256 of what was proven: another proof of the same is the same seal."""
     site: Mapped[bytes] = mapped_column(IDENTITY)
@@ -382,7 +384,7 @@ class StoredSeal(Base):
     logged: Mapped[bool] = mapped_column(default=False, index=True)
     received_at: Mapped[int]
 
-    __table_args__ = (Index("ix_seals_site_epoch", "site", "epoch"),)
+    __table_args__ = (Index("ix_seals_site_epoch", "site", "epoch"), Index("ix_seals_vrf_key_epoch", "vrf_key", "epoch"))
 
 
 class StoredStatement(Base):

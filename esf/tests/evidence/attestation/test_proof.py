@@ -453,6 +453,8 @@ def test_two_seals_of_any_epoch_of_the_site_suspend_it_whoever_shows_them():
     assert _wrong(_verify(day, seals=[other(long_before, b"one"), other(long_before, b"two")])) == ("3 quorum", Reason.TWO_SEALS)
     unproven = replace(Seal.decode(other(long_before, b"one")), root=bytes(32)).encode()
     assert _verify(day, seals=[unproven, other(long_before, b"one")]).believed
+    former_board = SealingNode.named(day.node.name, seed=1).seal(day.day.seals[1].epoch)
+    assert _verify(day, seals=[former_board.encode()]).believed, "a key suspends itself and no other"
 
 
 def test_a_day_under_a_demonstration_list_says_so(honest, tmp_path, capsys):

@@ -38,14 +38,19 @@ class Contribution:
         return self.site + self.epoch.to_bytes(4, "big") + self.output
 
 
-def contributions(seals: Iterable[Seal]) -> tuple[Contribution, ...]:
-    """What the seals that a checkpoint added contribute: of each site its newest epoch, in order of site."""
+def contributing(seals: Iterable[Seal]) -> tuple[Seal, ...]:
+    """Of the seals that a checkpoint added those that make its beacon: of each site its newest epoch's, in order of site."""
     newest: dict[bytes, Seal] = {}
     for seal in seals:
         known = newest.get(seal.site)
         if known is None or (seal.epoch, seal.output) > (known.epoch, known.output):
             newest[seal.site] = seal
-    return tuple(Contribution(site, newest[site].epoch, newest[site].output) for site in sorted(newest))
+    return tuple(newest[site] for site in sorted(newest))
+
+
+def contributions(seals: Iterable[Seal]) -> tuple[Contribution, ...]:
+    """What the seals that a checkpoint added contribute, in order of site."""
+    return tuple(Contribution(seal.site, seal.epoch, seal.output) for seal in contributing(seals))
 
 
 def contributions_hash(given: Sequence[Contribution]) -> bytes:

@@ -41,7 +41,7 @@ class DayState(enum.StrEnum):
     METHODOLOGY_ERROR = "methodology-error"
     """Rejected: the methodology cannot be applied. A misconfiguration."""
     SUSPENDED = "suspended"
-    """The site sealed an epoch twice: nothing of it is believed until the trust list is renewed."""
+    """The key that sealed the day sealed an epoch twice: nothing of it is believed, nor of the site until a list gives it another key."""
 
 
 class Label(enum.StrEnum):
@@ -98,7 +98,7 @@ def decide(heard: Sequence[Heard], findings: Findings) -> Outcome:
 
 def _rejected(valid: Sequence[Heard], findings: Findings) -> Outcome | None:
     if findings.two_seals:
-        return Outcome(DayState.SUSPENDED, "the site sealed an epoch twice")
+        return Outcome(DayState.SUSPENDED, "the site's VRF key sealed an epoch twice")
     if findings.two_roots:
         return Outcome(DayState.ROOTS_DISAGREE, "the log has two roots for this day")
     differing = next((each.statement for each in valid if each.statement and each.statement.why is Why.ROOT_DIFFERS), None)

@@ -1,7 +1,7 @@
-"""A second opinion on the emitted Verilog: another simulator (Icarus) runs the MAC and the MODBUS server, and another test bench (cocotb)
-is on their pins.
+"""A second opinion on the emitted Verilog: another simulator (Icarus) runs the MAC and what takes apart that which comes in, Ethernet and
+IPv4 behind the MAC's receiver and the MODBUS server, and another test bench (cocotb) is on their pins.
 
-The benches' own halves are `mac_bench.py` and `modbus_bench.py`, which cocotb runs inside the simulator.
+The benches' own halves are `mac_bench.py`, `ingress_bench.py` and `modbus_bench.py`, which cocotb runs inside the simulator.
 """
 
 import json
@@ -77,6 +77,60 @@ class Mac(wiring.Component):
         return m
 
 
+class Ingress(wiring.Component):
+    """From the pins to IPv4 payloads, wired as in `NetworkInterface`, without ARP."""
+
+    def __init__(self, signature, receiver, ethernet, ipv4):
+        self._receiver, self._ethernet, self._ipv4 = receiver, ethernet, ipv4
+        inputs = {"rxd": In(2), "crs_dv": In(1), "rx_er": In(1), "mac": In(48), "address": In(32), "addressed": In(1)}
+        strobes = dict.fromkeys(("checksum_good", "to_all", "header_error", "fragment"), Out(1))
+        super().__init__({**inputs, **strobes, "ingress": Out(signature)})
+
+    def elaborate(self, _platform):
+        m = Module()
+        m.submodules.receiver, m.submodules.ethernet, m.submodules.ipv4 = self._receiver, self._ethernet, self._ipv4
+        receiver, ethernet, ipv4 = self._receiver, self._ethernet, self._ipv4
+        for name in ("rxd", "crs_dv", "rx_er"):
+            m.d.comb += getattr(receiver, name).eq(getattr(self, name))
+        m.d.comb += [
+            ethernet.start.eq(receiver.start),
+            ethernet.valid.eq(receiver.valid),
+            ethernet.byte.eq(receiver.byte),
+            ethernet.mac.eq(self.mac),
+            ethernet.shift_ip.eq(ipv4.shift_ip),
+            ipv4.start.eq(receiver.start),
+            ipv4.byte.eq(receiver.byte),
+            ipv4.packet.eq(ethernet.ipv4),
+            ipv4.broadcast.eq(ethernet.broadcast),
+            ipv4.end.eq(receiver.end),
+            ipv4.good.eq(receiver.good),
+            ipv4.sender.eq(ethernet.sender),
+            ipv4.address.eq(self.address),
+            ipv4.addressed.eq(self.addressed),
+        ]
+        wiring.connect(m, ipv4.ingress, wiring.flipped(self.ingress))
+        for name in ("checksum_good", "to_all", "header_error", "fragment"):
+            m.d.comb += getattr(self, name).eq(getattr(ipv4, name))
+        return m
+
+
+def modbus_server(mutant=None):
+    with cores(mutant):
+        from thermogen_gateware.network.modbus_identification import Identification
+        from thermogen_gateware.network.modbus_server import ModbusServer
+
+        return ModbusServer(Identification(*IDENTIFICATION))
+
+
+def ingress(mutant=None):
+    with cores(mutant):
+        from thermogen_gateware.network.ethernet_ingress import EthernetIngress
+        from thermogen_gateware.network.ipv4_ingress import Ipv4Ingress
+        from thermogen_gateware.network.ports import IngressSignature
+
+        return Ingress(IngressSignature(), RmiiReceiver(), EthernetIngress(), Ipv4Ingress())
+
+
 def emit(folder, name, top, change=lambda verilog: verilog):
     """Whether `change` changed anything."""
     (folder / f"{name}.il").write_text(rtlil.convert(top, name=name, emit_src=False))
@@ -86,14 +140,6 @@ def emit(folder, name, top, change=lambda verilog: verilog):
     changed = change(verilog)
     (folder / f"{name}.v").write_text(changed)
     return verilog != changed
-
-
-def modbus_server(mutant=None):
-    with cores(mutant):
-        from thermogen_gateware.network.modbus_identification import Identification
-        from thermogen_gateware.network.modbus_server import ModbusServer
-
-        return ModbusServer(Identification(*IDENTIFICATION))
 
 
 def run_bench(folder, top):
@@ -154,3 +200,18 @@ def test_the_other_bench_sees_a_wrong_modbus_server(line, broken, said, tmp_path
     result = run_bench(tmp_path, "modbus")
     assert "1 tests, 1 failures" in result.stdout
     assert re.search(rf"AssertionError: .*{said}", result.stdout)
+
+
+def test_the_emitted_ingress_passes_another_bench_in_another_simulator(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    emit(tmp_path, "ingress", ingress())
+    passes(run_bench(tmp_path, "ingress"), 1)
+
+
+def test_the_other_bench_sees_an_ingress_that_takes_more_fragments(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = "whole.eq(~self.byte[:6].any())"
+    emit(tmp_path, "ingress", ingress(Mutant("more fragments are taken", "network.ipv4_ingress", line, "whole.eq(~self.byte[:5].any())")))
+    result = run_bench(tmp_path, "ingress")
+    assert "1 tests, 1 failures" in result.stdout
+    assert "(fragment)" in result.stdout

@@ -74,12 +74,11 @@ class Frames:
         self._randomly = random.Random(seed)
 
     def _payload(self, protocol, ip, target):
-        body = bytearray(self._randomly.randbytes(self._randomly.choice([8, 20, 21, 27, 40, 77])))
-        at = {ICMP: 2, TCP: 16, UDP: 6}[protocol]
-        if len(body) >= at + 2:
-            body[at : at + 2] = bytes(2)
-            pseudo = b"" if protocol == ICMP else ip + target + struct.pack(">HH", protocol, len(body))
-            body[at : at + 2] = struct.pack(">H", ones_complement(pseudo + body))
+        at, shortest = {ICMP: (2, 8), TCP: (16, 20), UDP: (6, 8)}[protocol]
+        body = bytearray(self._randomly.randbytes(self._randomly.choice([shortest, 21, 27, 40, 77])))
+        body[at : at + 2] = bytes(2)
+        pseudo = b"" if protocol == ICMP else ip + target + struct.pack(">HH", protocol, len(body))
+        body[at : at + 2] = struct.pack(">H", ones_complement(pseudo + body))
         return bytes(body)
 
     def next(self, flaw):

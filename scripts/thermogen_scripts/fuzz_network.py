@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import time
@@ -19,12 +20,24 @@ from thermogen_sim.tcp.station import LIMIT_CLOCKS
 FRAMES, SEED = 1_000_000, 3
 CLOCKS_PER_SECOND = 200_000
 CLOCK_MHZ = 50
+DIGEST_DIGITS = 16
 DOCUMENT = Path(__file__).parents[2] / "docs" / "network-fuzz.md"
 FOUND = Path("build/network-fuzz-found.json")
 
 
-def document(summary: Summary, seed: int) -> str:
-    """The summary as a page: nothing in it depends on the machine."""
+def stack_rtlil() -> str:
+    """The stack that is fuzzed, as it is compiled."""
+    rtl: str = rtlil.convert(NetworkTop(CLOCKS_PER_SECOND), name=TOP, emit_src=False)
+    return rtl
+
+
+def digest_line(rtl: str) -> str:
+    """What the page says of the stack that was fuzzed."""
+    return f"The stack's RTLIL has the SHA-256 `{hashlib.sha256(rtl.encode()).hexdigest()[:DIGEST_DIGITS]}…`."
+
+
+def document(summary: Summary, seed: int, rtl: str) -> str:
+    """The summary as a page: nothing in it depends on the machine. `rtl` is what was fuzzed."""
     frames = sum(summary.frames.values())
     levels = "\n".join(f"| {level} | {summary.frames[level]:,} |" for level in Level)
     answers = "\n".join(f"| {kind} | {count:,} |" for kind, count in summary.answers.most_common())
@@ -40,6 +53,8 @@ short form and everything that once broke something (`sim/tests/tcp/corpus.json`
 
 {frames:,} frames, seed {seed}, at the RMII pins of the compiled stack (MAC to MODBUS, 8 connections, a second of
 {CLOCKS_PER_SECOND:,} clocks so that timers run out while it lasts), {summary.clocks:,} clocks. Found: nothing.
+
+{digest_line(rtl)} A test fails when the present stack is another.
 
 | spoiled at the level of | frames |
 | --- | --- |
@@ -59,8 +74,8 @@ after its end. After the last frame all places became free.
 def main() -> int:
     """Exit code 1 when something was found."""
     begun = time.monotonic()
-    library = network_library(rtlil.convert(NetworkTop(CLOCKS_PER_SECOND), name=TOP, emit_src=False))
-    network = CompiledNetwork(library)
+    rtl = stack_rtlil()
+    network = CompiledNetwork(network_library(rtl))
     with Console(stderr=True).status("frames at the node's network…") as status:
 
         def show(summary: Summary) -> None:
@@ -77,7 +92,7 @@ def main() -> int:
             return 1
         finally:
             network.close()
-    DOCUMENT.write_text(document(summary, SEED), encoding="utf-8")
+    DOCUMENT.write_text(document(summary, SEED, rtl), encoding="utf-8")
     print(f"fuzz: {FRAMES:,} frames at the node's network in {time.monotonic() - begun:,.0f} s, nothing found; docs/{DOCUMENT.name}")
     return 0
 

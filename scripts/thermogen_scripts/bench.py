@@ -41,12 +41,18 @@ def table(rows: list[Row]) -> Table:
         shown.add_row(
             row.topic if row.topic != topic else "",
             row.subject,
-            f"{row.value:,.4g}" if row.value < 1000 else f"{row.value:,.0f}",
+            _shown(row.value),
             row.unit,
             row.ratio,
         )
         topic = row.topic
     return shown
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"
 
 
 def main() -> int:

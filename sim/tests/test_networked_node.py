@@ -22,6 +22,7 @@ from amaranth.lib import wiring
 from thermogen_esf.hostlink_codec import Request
 from thermogen_esf.hostlink_network import (
     DEFAULT_SETTINGS,
+    EVENT_ACK,
     EVENT_BASE,
     NETWORK_SETTINGS,
     NETWORK_STATUS,
@@ -32,11 +33,12 @@ from thermogen_esf.hostlink_network import (
     OverrideFlag,
 )
 from thermogen_esf.layout import MAGIC
-from thermogen_esf.scada import EVENT_WORDS, WRITABLE, WriteKind, read_event
+from thermogen_esf.scada import EVENT_RING, EVENT_WORDS, WRITABLE, WriteKind, read_event
 from thermogen_gateware.network.noise_key import RINGS
 from thermogen_gateware.networked_node import NetworkedNode
 from thermogen_gateware.node import CLOCK_HZ, Node
 from thermogen_gateware.power_path import PowerPath
+from thermogen_gateware.scada.events import RESERVE
 from thermogen_gateware.scada.registers import COUNTED
 from thermogen_sim.network_harness import CompiledNetwork, with_fcs
 from thermogen_sim.network_library import TOP, network_library
@@ -331,6 +333,51 @@ def writes(daemon):
 
 
 POWER_CAP = (WRITABLE["site_power_limit"].address, 60)
+
+
+UNTIL_BUSY = """
+import sys
+from pymodbus.client import ModbusTcpClient
+most = int(sys.argv[1])
+client = ModbusTcpClient("192.168.84.90", timeout=60)
+assert client.connect()
+assert not client.write_registers(700, [1, 3600]).isError()  # it does not end meanwhile
+written = 0
+while not (answer := client.write_register(703, written)).isError():
+    written += 1
+    assert written <= most
+assert answer.exception_code == 6, answer
+assert client.write_registers(702, [1, 2000, 60]).exception_code == 6
+assert client.read_discrete_inputs(54, count=1).bits[0]
+assert client.read_holding_registers(703, count=1).registers == [written - 1]
+assert client.diag_read_device_busy_count().message == 2
+assert not client.write_register(700, 1).isError()
+print(written)
+client.close()
+"""
+AFTER_BUSY = """
+from pymodbus.client import ModbusTcpClient
+client = ModbusTcpClient("192.168.84.90", timeout=60)
+assert client.connect()
+assert not client.read_discrete_inputs(54, count=1).bits[0]
+assert not client.write_register(703, 1500).isError()
+assert client.read_holding_registers(703, count=1).registers == [1500]
+client.close()
+"""
+
+
+def test_writes_are_busy_while_the_daemon_takes_no_event_and_go_on_when_it_does(wire, daemon):
+    written = int(python(wire, UNTIL_BUSY, EVENT_RING))
+    heartbeat_and_timeout = 2
+    assert written == EVENT_RING - RESERVE + 1 - heartbeat_and_timeout
+    assert status(daemon)["override_flags"] & OverrideFlag.EVENTS_FULL
+    # No write went unrecorded, and none that was refused is among them.
+    timeout, current_limit = WRITABLE["override_timeout_s"].address, WRITABLE["current_limit_ma"].address
+    assert writes(daemon) == [(timeout, 3600), *((current_limit, value) for value in range(written))]
+    stored = status(daemon)["events_next"]
+    daemon.ask(Request.write(4, EVENT_ACK[0], [stored >> 16, stored & 0xFFFF]))
+    python(wire, AFTER_BUSY)
+    assert not status(daemon)["override_flags"] & OverrideFlag.EVENTS_FULL
 
 
 @pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed; scripts/install-system-packages does it")

@@ -1,7 +1,7 @@
 """A network that loses, repeats, spoils, delays and reorders frames: between a TAP device and what is behind it, both ways.
 
-What Linux's `tc netem` does, for machines whose kernel has none. Seeded, so that a run's decisions can be had again; when they fall is up
-to the wall clock.
+In the place of Linux's `tc netem`, which many kernels come without and which is never used. Seeded, so that a run's decisions can be had
+again; when they fall is up to the wall clock.
 """
 
 from __future__ import annotations

@@ -3,17 +3,31 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from thermogen_esf.points import CHANNELS_PER_SITE, POINTS, Kind
 from thermogen_esf.scada import WRITABLE_BY_ADDRESS, WRITABLES
 from thermogen_gateware.scada.live import ALIAS, ALONE, BITS
-from thermogen_gateware.scada.map import BLOCKS, COILS, DISCRETE_COUNT, DISCRETE_INPUTS, DISCRETE_VECTORS, REGISTERS, WIDE, WORDS
+from thermogen_gateware.scada.map import (
+    BLOCKS,
+    COILS,
+    DISCRETE_COUNT,
+    DISCRETE_INPUTS,
+    DISCRETE_VECTORS,
+    REGISTERS,
+    SCADA_MAP_VERSION,
+    WIDE,
+    WORDS,
+)
 from thermogen_gateware.scada.registers import ScadaRegisters
 from thermogen_gateware.scada.registers_declared import MOST_REGISTERS, Origin, block, constant, gap, point
 
 PUBLISHED = Path(__file__).with_name("published_addresses.txt")
+"""The table as it stands; it changes with what is declared."""
+VERSIONS = {number: PUBLISHED.with_stem(f"{PUBLISHED.stem}_version_{number}") for number in range(1, SCADA_MAP_VERSION + 1)}
+"""Each version's table as it was published. Such a file is kept, and never changes: what is declared later is in the next one."""
 
 
 def addresses_now() -> list[str]:
@@ -24,9 +38,24 @@ def addresses_now() -> list[str]:
     return [*registers, *coils, *(f"input    {each.address:5} {each.identifier}" for each in DISCRETE_INPUTS)]
 
 
-def test_a_published_address_never_moves():
-    """The table in the file only ever grows, in the change that declares what is new."""
+def test_what_is_declared_is_what_is_published():
+    """Whoever declares something new puts it into the file; the tests below look at what was there before."""
     assert addresses_now() == PUBLISHED.read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_published_address_never_moves(version):
+    """Nor does it go, or become another type, scale or name: what was published once is in the map for good."""
+    then = VERSIONS[version].read_text("utf-8").splitlines()
+    assert then, "the version's table is empty"
+    assert [line for line in then if line not in set(addresses_now())] == []
+
+
+def test_every_version_of_the_map_keeps_its_table():
+    """A new version comes with its file, and contains the one before."""
+    assert sorted(PUBLISHED.parent.glob(f"{PUBLISHED.stem}_version_*.txt")) == sorted(VERSIONS.values())
+    tables = [set(path.read_text("utf-8").splitlines()) for path in VERSIONS.values()]
+    assert all(before <= after for before, after in pairwise(tables))
 
 
 def test_every_point_is_in_the_map_with_its_unit_and_scale():

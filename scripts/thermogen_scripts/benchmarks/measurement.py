@@ -12,11 +12,12 @@ TRIAL_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure: what was measured, its value and unit, and its ratio to a peer of the same run where there is one."""
+    """One figure: what was measured, its value (None: it was not, and `subject` says why) and unit, and its ratio to a peer of the same
+    run where there is one."""
 
     topic: str
     subject: str
-    value: float
+    value: float | None
     unit: str
     ratio: str = ""
 

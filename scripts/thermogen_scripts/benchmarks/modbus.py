@@ -70,7 +70,7 @@ def measure() -> list[Row]:
             with _served(server) as port:
                 rates = {clients: _load(program, port, clients) for clients in CLIENTS}
             rows += [_rate_row(name, clients, rate, rates, "wall time, loopback") for clients, rate in rates.items()]
-    return rows + _areas()
+    return rows + areas()
 
 
 def _rate_row(who: str, clients: int, rate: float, rates: dict[int, float], ratio: str) -> Row:
@@ -110,16 +110,14 @@ def _load(program: Path, port: int, clients: int) -> float:
     return float(done.stdout)
 
 
-def _areas() -> list[Row]:
-    """Of the last `make build-bitstream`, the network's cores one level deep; none where there was none or it had no network."""
-    if not REPORT.exists():
-        return []
-    cores = json.loads(REPORT.read_text())["designs"]["node"].get("cores", {})
+def areas(report: Path = REPORT) -> list[Row]:
+    """Of the last `make build-bitstream`, the network's cores one level deep; where it did not build them, a row that says so."""
+    node = json.loads(report.read_text())["designs"].get("node", {}) if report.exists() else {}
     rows = []
-    for path, core in cores.items():
+    for path, core in node.get("cores", {}).items():
         parts = path.split(".")
         if not {"interface", "modbus"} & set(parts[-2:]):
             continue
         total = core["total"]
         rows.append(Row(AREA_TOPIC, path, total.get("COMB", 0), "COMB", f"{total.get('FF', 0):,} FF, {total.get('EBR', 0)} EBR"))
-    return rows
+    return rows or [Row(AREA_TOPIC, "not measured: run `make build-bitstream` first", None, "COMB")]

@@ -100,6 +100,106 @@ def test_pymodbus(namespace, network):
     until(lambda: network["used"] == 0)
 
 
+DIAGNOSTICS = """
+from pymodbus.client import ModbusTcpClient
+client = ModbusTcpClient("192.0.2.2", timeout=60)
+assert client.connect()
+assert client.read_holding_registers(0, count=1).registers == [0]
+assert client.diag_read_bus_message_count().message >= 1
+cleared = client.diag_clear_counters()
+assert not cleared.isError() and cleared.message == 0
+# Each of them counts from the answer on: the one that asks is not in its own answer.
+assert client.diag_read_bus_message_count().message == 0
+assert client.diag_read_device_message_count().message == 1
+assert client.read_holding_registers(299, count=2).exception_code == 2
+assert client.read_exception_status().exception_code == 1
+assert client.diag_read_bus_exception_error_count().message == 2
+assert client.diag_read_bus_message_count().message == 5
+assert client.diag_read_bus_comm_error_count().message == 0
+assert client.diag_read_device_no_response_count().message == 0
+assert client.diag_read_device_nak_count().message == 0
+assert client.diag_read_device_busy_count().message == 0
+assert client.diag_read_bus_char_overrun_count().message == 0
+assert client.diag_clear_counters().message == 0
+assert client.diag_read_bus_exception_error_count().message == 0
+# What belongs to a serial line is not there.
+assert client.diag_restart_communication(toggle=True).exception_code == 1
+assert client.diag_read_diagnostic_register().exception_code == 1
+assert client.diag_read_iop_overrun_count().exception_code == 1
+client.close()
+"""
+IDENTIFICATION = """
+from pymodbus.client import ModbusTcpClient
+client = ModbusTcpClient("192.0.2.2", timeout=60)
+assert client.connect()
+def ask(code, first=0):
+    return client.read_device_information(read_code=code, object_id=first)
+texts = [b"Thermogen Zero", b"TZ-NODE", b"0.1.0", b"https://example.org", b"Controller node", b"LIFCL-40", b"Well pad"]
+assert ask(1).information == dict(enumerate(texts[:3]))
+assert ask(2).information == dict(enumerate(texts))
+# Extended objects there are none: the answer is that of the conformity level, regular, as a stream and one by one.
+extended = ask(3)
+assert extended.information == dict(enumerate(texts))
+assert (extended.read_code, extended.conformity, extended.more_follows, extended.next_object_id) == (3, 0x82, 0, 0)
+assert extended.number_of_objects == len(texts)
+# A stream that would begin behind the last object begins at the first; one object by its number has to be there.
+assert ask(3, 0x80).information == dict(enumerate(texts))
+assert ask(2, 5).information == {5: texts[5], 6: texts[6]}
+for number, text in enumerate(texts):
+    one = ask(4, number)
+    assert (one.read_code, one.number_of_objects, one.information) == (4, 1, {number: text})
+assert ask(4, 7).exception_code == 2
+assert ask(4, 0x80).exception_code == 2
+assert ask(5).exception_code == 3
+client.close()
+"""
+
+
+@pytest.mark.parametrize("program", [DIAGNOSTICS, IDENTIFICATION], ids=["diagnostics", "identification"])
+def test_pymodbus_asks_what_scanners_ask(namespace, program):
+    python(namespace, program)
+
+
+A_BYTE_AT_A_TIME = """
+import socket
+from pymodbus.client import ModbusTcpClient
+def all_but_the_last_byte_alone(sending, data):
+    if not sending:
+        return data
+    for byte in data[:-1]:
+        client.socket.sendall(bytes([byte]))
+    return data[-1:]
+client = ModbusTcpClient("192.0.2.2", timeout=60, trace_packet=all_but_the_last_byte_alone)
+assert client.connect()
+client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+assert client.read_input_registers(7, count=3).registers == [0xFFF8, 0xFFF7, 0xFFF6]
+assert not client.write_registers(10, list(range(2000, 2020))).isError()
+assert client.read_holding_registers(9, count=22).registers == [9, *range(2000, 2020), 30]
+assert client.read_holding_registers(299, count=2).exception_code == 2
+assert client.read_device_information(read_code=1).information[1] == b"TZ-NODE"
+client.close()
+"""
+"""pymodbus hands each frame to its `trace_packet` and sends what that returns: what is sent before goes in front."""
+
+
+def test_pymodbus_sends_a_byte_at_a_time(network):
+    pieces = []
+
+    def watch(frame, inwards):
+        found = segment_of(frame)
+        if inwards and found is not None and found[1].data:
+            pieces.append(len(found[1].data))
+
+    with (
+        tap_namespace("192.0.2.1/24") as namespace,
+        weather(namespace.descriptor, Weather().fate(), watch) as descriptor,
+        network.serve(descriptor, CLOCKS_PER_SECOND),
+    ):
+        python(namespace, A_BYTE_AT_A_TIME)
+    # Linux puts bytes together once ten segments are under way.
+    assert pieces.count(1) >= 5 * 7
+
+
 @pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed; scripts/install-system-packages does it")
 def test_mbpoll(namespace):
     def poll(*arguments):
@@ -111,6 +211,11 @@ def test_mbpoll(namespace):
     assert re.findall(r"\]:\s+(\d+)", poll("-t", "4", "-r", "7", "-c", "2")) == ["1234", "4321"]
     namespace.run("mbpoll", "-m", "tcp", "-o", "10", "-0", "-t", "0", "-r", "2", HOST, "1")
     assert re.findall(r"\]:\s+(\d+)", poll("-t", "0", "-r", "0", "-c", "4")) == ["0", "0", "1", "0"]
+    namespace.run("mbpoll", "-m", "tcp", "-o", "10", "-0", "-t", "0", "-r", "8", HOST, "1", "0", "1")
+    assert re.findall(r"\]:\s+(\d+)", poll("-t", "0", "-r", "8", "-c", "3")) == ["1", "0", "1"]
+    namespace.run("mbpoll", "-m", "tcp", "-o", "10", "-0", "-t", "4", "-r", "9", HOST, "99")
+    assert re.findall(r"\]:\s+(\d+)", poll("-t", "4", "-r", "9", "-c", "1")) == ["99"]
+    assert re.findall(r"\]:\s+(\d+)", poll("-t", "1", "-r", "0", "-c", "4")) == ["0", "1", "0", "1"]
 
 
 LINUX = """

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from thermogen_esf import merkle
+from thermogen_esf.merkle_accumulator import Accumulator
 
 LEAVES = st.lists(st.binary(max_size=8), min_size=1, max_size=100)
 
@@ -46,11 +47,11 @@ def test_root_of_no_leaves_is_the_hash_of_nothing() -> None:
 @given(st.lists(st.binary(max_size=4), max_size=40), st.data())
 def test_a_root_that_grows_is_the_root_of_all_wherever_it_stopped_in_between(leaves: list[bytes], data: st.DataObject) -> None:
     stop = data.draw(st.integers(0, len(leaves)))
-    first = merkle.Accumulator()
+    first = Accumulator()
     for leaf in leaves[:stop]:
         first.append(leaf)
     assert first.root == merkle.root(leaves[:stop])
-    again = merkle.Accumulator(first.count, first.subtrees)
+    again = Accumulator(first.count, first.subtrees)
     for leaf in leaves[stop:]:
         again.append(leaf)
     assert (again.count, again.root) == (len(leaves), merkle.root(leaves))
@@ -60,7 +61,7 @@ def test_a_root_that_grows_is_the_root_of_all_wherever_it_stopped_in_between(lea
 def test_a_root_does_not_go_on_from_subtrees_that_are_not_its_leaves() -> None:
     for count, subtrees in ((1, []), (0, [bytes(32)]), (2, [bytes(32)] * 2), (1, [bytes(31)])):
         with pytest.raises(ValueError, match="whole subtrees"):
-            merkle.Accumulator(count, subtrees)
+            Accumulator(count, subtrees)
 
 
 def test_root_of_hashes_is_the_root_of_their_leaves() -> None:

@@ -18,7 +18,8 @@ from ..evidence.attestation.seal import Seal
 from ..evidence.attestation.signed import Signed
 from ..evidence.attestation.trust import FleetTrust
 from ..evidence.errors import EvidenceError
-from ..merkle import HASH_BYTES, Accumulator
+from ..merkle import HASH_BYTES
+from ..merkle_accumulator import Accumulator
 
 _LAST_EPOCH = 2**32 - 1
 _TABLES = """

@@ -29,7 +29,7 @@ PRODUCTS = ("node", "pcm")
 
 DONE, TIMING_MISSED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
-SEEDS = (3, 1, 2, 4, 5, 6, 7, 8)
+SEEDS = (4, 3, 1, 2, 5, 6, 7, 8)
 """Tried in this order; the first is the one under which the node of these sources meets its clock."""
 
 BOARD_HELP = "\n".join(["boards:", *(f"  {name:20} {board.description}" for name, board in BOARDS.items())])

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ...merkle import Accumulator
+from ...merkle_accumulator import Accumulator
 from ..check import Check, Reason, passed, refused, undecided
 from ..errors import EvidenceError
 from ..trust import NamedKey

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import cocotb
-from cocotb.clock import Clock
+from clock_bench import clock_and_reset
 from cocotb.triggers import FallingEdge, ReadOnly
 from mac_bench import PREAMBLE, di_bits, wire
 
@@ -190,11 +190,7 @@ async def what_is_for_us_and_right_is_handed_on_and_nothing_else(dut):
     for pin in (dut.rxd, dut.crs_dv, dut.rx_er):
         pin.value = 0
     dut.mac.value, dut.address.value, dut.addressed.value = int.from_bytes(OUR_MAC), int.from_bytes(OUR_IP), 1
-    cocotb.start_soon(Clock(dut.clk, 20, unit="ns").start())
-    dut.rst.value = 1
-    for _ in range(3):
-        await FallingEdge(dut.clk)
-    dut.rst.value = 0
+    await clock_and_reset(dut)
     for _ in range(4):
         await FallingEdge(dut.clk)
     frames, randomly = Frames(SEED), random.Random(SEED)

@@ -4,7 +4,7 @@ import random
 import zlib
 
 import cocotb
-from cocotb.clock import Clock
+from clock_bench import clock_and_reset
 from cocotb.triggers import FallingEdge, ReadOnly
 
 PREAMBLE = [1] * 31 + [3]
@@ -22,11 +22,7 @@ def wire(frame):
 async def begin(dut):
     for pin in (dut.rxd, dut.crs_dv, dut.rx_er, dut.start, dut.byte, dut.last):
         pin.value = 0
-    cocotb.start_soon(Clock(dut.clk, 20, unit="ns").start())
-    dut.rst.value = 1
-    for _ in range(3):
-        await FallingEdge(dut.clk)
-    dut.rst.value = 0
+    await clock_and_reset(dut)
     for _ in range(4):
         await FallingEdge(dut.clk)
 

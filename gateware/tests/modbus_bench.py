@@ -12,7 +12,7 @@ import struct
 from collections import Counter
 
 import cocotb
-from cocotb.clock import Clock
+from clock_bench import clock_and_reset
 from cocotb.triggers import FallingEdge, ReadOnly
 
 SEED, REQUESTS = 4, 450
@@ -282,11 +282,7 @@ class Server:
             dut.registers__refusal,
         ]:
             pin.value = 0
-        cocotb.start_soon(Clock(dut.clk, 20, unit="ns").start())
-        dut.rst.value = 1
-        for _ in range(3):
-            await FallingEdge(dut.clk)
-        dut.rst.value = 0
+        await clock_and_reset(dut)
 
     async def clock(self, *, valid=0, byte=0, settled=0, cancel=0, accepted=0):
         """One clock with this on the stream; whether the byte was taken, an answer held out, the end asked for."""

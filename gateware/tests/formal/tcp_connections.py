@@ -10,14 +10,10 @@ from amaranth.hdl import Const, Module
 from .mutant import Mutant
 from .proof import Property, Task
 from .spec import Spec, internal, state, word
+from .tcp_states import ARRIVAL, HANDSHAKE, SENDS, WORK
 
 CONNECTIONS, FOLLOWED = 2, 1
-_SENDS = ("IP_UPPER", "IP_LOWER", "MAC_LOW", "MAC_HIGH", "PORT", "ACK_UPPER", "ACK_LOWER", "WINDOW", "SEQ_UPPER", "SEQ_LOWER", "FLAGS")
-_SEGMENT = tuple(f"SEGMENT_{of}" for of in (*_SENDS, "SOURCE", "LENGTH", "OPTION", "OPTION_SIZE", "GO"))
-_WORK = tuple("WORK" + of for of in ("_UNA", "_NXT", "_END", "_USABLE", "_LENGTH", "_DECIDE", "_SENDS"))
-_ARRIVAL = ("HEARD", "ELAPSED", "HEARD_NOW", "SEQUENCE", "MEASURE", "RTT", "TIMER", "ASKED", "ARRIVAL_END")
-_HANDSHAKE = ("COOKIE_START", "COOKIE", "COOKIE_EARLIER", "CANDIDATE", "CANDIDATE_IP", "CANDIDATE_AGE", "CHOSEN")
-_LOADED = (*_WORK, *_SEGMENT, "ARM", "TIME", "TIME_NOW", "WORK_DONE", "VISIT_SAVE", "TICK_TIMER", "TICK_HEARD", "TICK_DECIDE")
+_LOADED = (*WORK[2:], *SENDS, "ARM", "TIME", "TIME_NOW", "WORK_DONE", "VISIT_SAVE", "TICK_TIMER", "TICK_HEARD", "TICK_DECIDE")
 """States that hold the connection's CONTROL as it is kept, but for what they add; a segment of the peer may take back as well."""
 
 
@@ -46,7 +42,7 @@ class OnATimer(Spec):
         same &= (control.armed == kept.armed) | (control.armed & state(inside, "TIME", "TIME_NOW", "WORK_DONE"))
         self.always(~holds | same, "works on another word than the kept one")
 
-        arrives = used & here & state(inside, *_ARRIVAL)
+        arrives = used & here & state(inside, *ARRIVAL[2:])
         self.always(~arrives | (control.reset == kept.reset), "a segment takes the reset back")
 
         # What was counted, or armed, stays until a segment of the peer, or a new connection.
@@ -78,7 +74,7 @@ class OnATimer(Spec):
         # A place that is taken anew has its words written one by one, and no order to reset among them.
         place, index = internal(inside, "place", "sync"), internal(inside, "index", "sync")
         for_nobody = (place == REPLY) & (index == 0)
-        self.always(~state(inside, *_HANDSHAKE) | for_nobody, "a handshake has a place before it is complete")
+        self.always(~state(inside, *HANDSHAKE) | for_nobody, "a handshake has a place before it is complete")
         self.always(~state(inside, "EVICT") | (place == EVICTED), "the reset of an evicted connection is another's")
         self.always(~state(inside, "EVICTED") | (place == EVICTED), "the reset of an evicted connection is another's")
         done = index > _NEW.index(Word.CONTROL)
@@ -86,7 +82,7 @@ class OnATimer(Spec):
 
         # What is to be reset is: it waits for its turn, or has it and is given up at the end of it.
         closed = internal(inside, "closed", "sync")
-        ends = here & closed & state(inside, "WORK_SENDS", *_SEGMENT)
+        ends = here & closed & state(inside, "WORK_SENDS", *SENDS)
         self.always(~(used & kept.reset) | work | ends, "to be reset, and nobody does it")
         gone = self.past(used & here & state(inside, "SEGMENT_GO") & closed)
         self.always(reset | ~gone | ~used, "was reset, and is not given up")

@@ -12,6 +12,7 @@ from amaranth.hdl import Cat, Fragment, Module, Mux, Signal, Value
 from .mutant import Mutant
 from .proof import Property, Task
 from .spec import Spec, internal, state
+from .tcp_states import ANSWERED, ARRIVAL, PREPARE, SENDS, SENT, VISIT, WORK
 
 CONNECTIONS = 8
 MOST_CLOCKS = 160
@@ -22,14 +23,7 @@ ANSWER_CLOCKS = 30
 """From an application's answer to its segment."""
 COOKIE_CLOCKS = 29
 
-_PREPARE = ("PREPARE", "PREPARE_CONTROL", "PREPARE_PORT", "PREPARE_IP", "PREPARE_MAC_LOW", "PREPARE_MAC_HIGH", "PREPARED")
-_ARRIVAL = ("ARRIVAL", "JUDGE", "HEARD", "ELAPSED", "HEARD_NOW", "SEQUENCE", "MEASURE", "RTT", "TIMER", "ASKED", "ARRIVAL_END")
-_ANSWERED = ("ANSWERED", "ANSWERED_END", "ANSWERED_CONSUMED", "ANSWERED_UNA", "ANSWERED_ROOM")
-_WORK = tuple("WORK" + of for of in ("", "_CONTROL", "_UNA", "_NXT", "_END", "_USABLE", "_LENGTH", "_DECIDE", "_SENDS"))
-_FIELDS = ("IP_UPPER", "IP_LOWER", "MAC_LOW", "MAC_HIGH", "PORT", "ACK_UPPER", "ACK_LOWER", "WINDOW", "SEQ_UPPER", "SEQ_LOWER", "FLAGS")
-_SEGMENT = tuple(f"SEGMENT_{of}" for of in (*_FIELDS, "SOURCE", "LENGTH", "OPTION", "OPTION_SIZE", "GO"))
-_SENT = ("ARM", "TIME", "TIME_NOW", "WORK_DONE")
-_VISIT = tuple("VISIT" + of for of in ("", "_CONTROL", "_UNA", "_END", "_RECEIVED", "_IP", "_START", "_OVER"))
+_VISIT = (*VISIT, "VISIT_OVER")
 _TICK = tuple("TICK" + of for of in ("", "_CONTROL", "_TIMER", "_HEARD", "_DECIDE", "_END"))
 Stage = tuple[int, dict[str, Value | int]]
 """The most clocks of a stage, and for each of its states what remains of them."""
@@ -103,19 +97,19 @@ class NoDeadEnd(Spec):
             m.d.sync += told.eq(1)
         self.always(~live | told, "a visit reads behind a segment that nobody expects an answer to")
         self.always(~(waits_for_verdict) | busy | comes, "waits for the verdict of no frame")
-        ahead = state(inside, *_PREPARE)
+        ahead = state(inside, *PREPARE)
         self.always(~ahead | ~active | live | arrived, "prepares for what is over")
         self.always(~candidate | live, "a candidate without a segment")
         self.always(~(busy & (at <= 13)) | internal(receiver, "malformed"), "believed before its header is in")
-        for place, name in enumerate(_PREPARE):
+        for place, name in enumerate(PREPARE):
             new = ~arrived & ~comes & (~busy | (at <= place + 1))
             self.always(~state(inside, name) | active | new, "prepares for one segment, and another comes")
         plain = (flags & (Flag.FIN | Flag.SYN | Flag.RST | Flag.ACK)) == Flag.ACK
         self.always(~((candidate | ahead) & active & (live | arrived)) | plain, "prepares for what may end the connection")
-        self.always(~prepared | state(inside, *_ARRIVAL, "AWAIT"), "prepared for nothing")
-        self.always(~claimed | state(inside, *_ARRIVAL, "AWAIT", *_ANSWERED, *_WORK, *_SEGMENT), "claimed for nothing")
-        self.always(~(prepared | claimed) | ~state(inside, *_ARRIVAL) | (plain & arrived), "prepared for what may end the connection")
-        self.always(~claimed | state(inside, *_WORK, *_SEGMENT, "ANSWERED_ROOM") | (active & ~live), "claimed for a visit that is over")
+        self.always(~prepared | state(inside, *ARRIVAL, "AWAIT"), "prepared for nothing")
+        self.always(~claimed | state(inside, *ARRIVAL, "AWAIT", *ANSWERED, *WORK, *SENDS), "claimed for nothing")
+        self.always(~(prepared | claimed) | ~state(inside, *ARRIVAL) | (plain & arrived), "prepared for what may end the connection")
+        self.always(~claimed | state(inside, *WORK, *SENDS, "ANSWERED_ROOM") | (active & ~live), "claimed for a visit that is over")
         self.always(~prepared | ~active | ~live, "prepared for what is not settled")
 
         # All that is of one connection: the segment, the visit that reads behind it, and the place that the engine is at.
@@ -131,18 +125,18 @@ class NoDeadEnd(Spec):
         self.always(~(candidate | (ahead & active)) | (connection == segment.connection), "prepares for another connection")
         self.always(~(ahead & active) | own, "prepares for another connection")
         self.always(~(state(inside, "PREPARED") & arrived) | own, "prepares for another connection")
-        self.always(~(state(inside, *_ARRIVAL)) | (arrived & own), "works on another connection's segment")
-        answers_it = state(inside, *_ARRIVAL, "AWAIT", *_ANSWERED)
+        self.always(~(state(inside, *ARRIVAL)) | (arrived & own), "works on another connection's segment")
+        answers_it = state(inside, *ARRIVAL, "AWAIT", *ANSWERED)
         self.always(~((prepared | claimed) & answers_it & active) | (connection == place), "prepared for another connection")
         self.always(~state(inside, "AWAIT") | ~active | (~live & (connection == place)), "waits for another connection's answer")
         self.always(~state(inside, "AWAIT") | prepared | claimed, "waits for nothing")
-        self.always(~state(inside, *_ANSWERED) | (active & ~live & (connection == place)), "takes over another connection's answer")
+        self.always(~state(inside, *ANSWERED) | (active & ~live & (connection == place)), "takes over another connection's answer")
 
         # The transmitter is given what it was claimed for, and asks for its turn until it has it.
         request, granted = core.egress.request, internal(transmitter, "granted")
         self.always(~state(transmitter, "SEND") | request | granted, "sends without having asked")
         self.always(~claimed | (measure >= 1), "goes on without what it has claimed")
-        given = state(inside, *_ANSWERED, *_WORK, *_SEGMENT) & claimed
+        given = state(inside, *ANSWERED, *WORK, *SENDS) & claimed
         self.always(~given | (measure - self._left_behind <= ANSWER_CLOCKS), "an answer takes too long to its segment")
         self.possible(state(inside, "AWAIT"))
         self.possible(state(inside, "SEGMENT_GO") & claimed)
@@ -189,14 +183,14 @@ class NoDeadEnd(Spec):
         ]
         moved = [(6, {"EVICT": (6 - index)[:3]}), *_one_by_one("EVICTED"), (12, {"NEW": (12 - index)[:4]})]
         return [
-            [*_one_by_one(*_PREPARE, *_ARRIVAL), waits, *_one_by_one(*_ANSWERED, *_WORK, *_SEGMENT, *_SENT)],
+            [*_one_by_one(*PREPARE, *ARRIVAL), waits, *_one_by_one(*ANSWERED, *WORK, *SENDS, *SENT)],
             [*handshake, *moved],
             _one_by_one(*_VISIT),
             _one_by_one("EXHAUSTED", "EXHAUSTED_CONTROL", "CLOSE", "CLOSE_CONTROL", "VISIT_SAVE"),
             _one_by_one(*_TICK),
         ]
 
-    _left_behind = len(_SENT)
+    _left_behind = len(SENT)
 
 
 PROPERTIES = (

@@ -12,18 +12,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from .mutant import Mutant
 from .proof import Property, Task
 from .spec import Spec, internal, state
+from .tcp_states import ANSWERED, ARRIVAL, HANDSHAKE, PREPARE, RECEIVER_SAYS, SENDS, SENT, VISIT, WORK
 
 CONNECTIONS, FOLLOWED = 2, 1
-_FIELDS = ("IP_UPPER", "IP_LOWER", "MAC_LOW", "MAC_HIGH", "PORT", "ACK_UPPER", "ACK_LOWER", "WINDOW", "SEQ_UPPER", "SEQ_LOWER", "FLAGS")
-_SEGMENT = tuple(f"SEGMENT_{of}" for of in (*_FIELDS, "SOURCE", "LENGTH", "OPTION", "OPTION_SIZE", "GO"))
-_SENT = ("ARM", "TIME", "TIME_NOW", "WORK_DONE")
-_ANSWERED = ("ANSWERED", "ANSWERED_END", "ANSWERED_CONSUMED", "ANSWERED_UNA", "ANSWERED_ROOM")
-_ARRIVAL = ("ARRIVAL", "JUDGE", "HEARD", "ELAPSED", "HEARD_NOW", "SEQUENCE", "MEASURE", "RTT", "TIMER", "ASKED", "ARRIVAL_END")
-_WORK = tuple("WORK" + of for of in ("", "_CONTROL", "_UNA", "_NXT", "_END", "_USABLE", "_LENGTH", "_DECIDE", "_SENDS"))
-_PREPARE = tuple("PREPARE" + of for of in ("", "_CONTROL", "_PORT", "_IP", "_MAC_LOW", "_MAC_HIGH", "D"))
-_VISIT = tuple("VISIT" + of for of in ("", "_CONTROL", "_UNA", "_END", "_RECEIVED", "_IP", "_START"))
-_HANDSHAKE = ("COOKIE_START", "COOKIE", "COOKIE_EARLIER", "CANDIDATE", "CANDIDATE_IP", "CANDIDATE_AGE", "CHOSEN")
-_TO_SAY = ("store", "store_address", "store_byte", "arrived", "dropped", "segment", "expects", "simple", "consumed", "end", "address")
 
 
 class SendsWhatWasWritten(Spec):
@@ -38,7 +29,7 @@ class SendsWhatWasWritten(Spec):
         core = TcpServer(clocks_per_tick=1000, connections=CONNECTIONS)
         inside = self.around(core)
         receiver, visit_inside = inside.find_subfragment("receiver"), inside.find_subfragment("visit")
-        says = {name: internal(receiver, name) for name in _TO_SAY}
+        says = {name: internal(receiver, name) for name in RECEIVER_SAYS}
         self.ports += list(says.values())
         inside.subfragments = [entry for entry in inside.subfragments if entry[1] != "receiver"]
         self.free_memory(visit_inside, "buffer")
@@ -90,14 +81,14 @@ class SendsWhatWasWritten(Spec):
         waits = self.past(stream.answered & ~stream.accepted & ~stream.cancel)
         self.given(~waits | (stream.answered & (stream.length == self.past(stream.length))))
         self.given(~stream.write | (stream.offset + ~stream.single < ADU_BYTES))
-        self.given(~state(inside, *_ANSWERED) | (active & (connection == place) & ~stream.write))
-        self.given(~state(inside, *_ANSWERED[:-1]) | stream.answered)
+        self.given(~state(inside, *ANSWERED) | (active & (connection == place) & ~stream.write))
+        self.given(~state(inside, *ANSWERED[:-1]) | stream.answered)
 
         self.given(~(state(inside, "PREPARED") & arrived) | (segment.found & (segment.connection == place)))
 
         # The words of a connection in use: what was written, what of it was sent, and what of that was acknowledged.
         self.always(state(inside, *inside.generated["fsm"].encoding), "in no state at all")
-        fin = flags.fin_sent | (here & control.fin_sent & state(inside, *_SENT))
+        fin = flags.fin_sent | (here & control.fin_sent & state(inside, *SENT))
         written = (unacknowledged + fin)[:32]
         fits = (written <= TRANSMIT_BYTES + 1) & ((unacknowledged + 1)[:32] <= TRANSMIT_BYTES + 1)
         self.always(~used | fits, "more waits for its acknowledgement than there is room for")
@@ -126,44 +117,44 @@ class SendsWhatWasWritten(Spec):
         self.always(~visited | live | (core.used[FOLLOWED] & ~makes), "visits a connection that is not there")
         self.always(~makes | ~visited, "visits a connection that is not there")
         self.always(~unread[FOLLOWED] | core.used[FOLLOWED], "has something to read of a connection that is not there")
-        self.always(~(here & state(inside, *_VISIT)) | core.used[FOLLOWED], "visits a connection that is not there")
+        self.always(~(here & state(inside, *VISIT)) | core.used[FOLLOWED], "visits a connection that is not there")
         comes = arrived & segment.found & (segment.connection == FOLLOWED)
-        works = state(inside, *_ARRIVAL) | (comes & state(inside, *_PREPARE))
+        works = state(inside, *ARRIVAL) | (comes & state(inside, *PREPARE))
         self.always(~(here & works) | core.used[FOLLOWED], "a segment of a connection that is not there")
-        self.always(~state(inside, "STRAY", "STRAY_ACK", *_HANDSHAKE, "EVICT", "EVICTED", "NEW") | arrived, "answers nobody")
-        self.always(~state(inside, *_HANDSHAKE[:-1]) | evicts, "has a place before it is complete")
+        self.always(~state(inside, "STRAY", "STRAY_ACK", *HANDSHAKE, "EVICT", "EVICTED", "NEW") | arrived, "answers nobody")
+        self.always(~state(inside, *HANDSHAKE[:-1]) | evicts, "has a place before it is complete")
         candidate = internal(inside, "candidate", "sync", bits=CONNECTIONS.bit_length())
         scans = state(inside, "CANDIDATE_IP", "CANDIDATE_AGE")
         self.always(~(state(inside, "CANDIDATE") | scans) | (candidate <= CONNECTIONS - scans), "looks at places that are none")
-        self.always(~state(inside, *_HANDSHAKE[:3]) | (candidate == 0), "begins in the middle of the places")
+        self.always(~state(inside, *HANDSHAKE[:3]) | (candidate == 0), "begins in the middle of the places")
         taken = state(inside, "CHOSEN") & available & ~evicts & (best == FOLLOWED)
         self.always(~taken | ~core.used[FOLLOWED], "takes a place that is taken")
 
         # Of the words that the engine has read.
         loaded = used & here
         own_una, own_end, has_room = (internal(inside, name, "sync") for name in ("una", "end", "room"))
-        self.always(~state(inside, *_VISIT) | (place < CONNECTIONS), "visits nobody")
+        self.always(~state(inside, *VISIT) | (place < CONNECTIONS), "visits nobody")
         self.always(~(loaded & state(inside, "VISIT_END")) | (own_una == una[:11]), "reads another word")
         self.always(~(loaded & state(inside, "VISIT_RECEIVED")) | ((has_room == room) & (own_end == end[:11])), "reads another word")
         self.always(~(loaded & state(inside, "VISIT_IP", "VISIT_START")) | (room & (own_end == end[:11])), "visits without room")
         self.always(~(loaded & state(inside, "ANSWERED_CONSUMED", "ANSWERED_UNA")) | (own_end == end[:11]), "reads another word")
         self.always(~(loaded & state(inside, "ANSWERED_ROOM")) | (has_room == room), "another room")
-        keeps = (*_WORK[2:], *_SEGMENT, *_ARRIVAL[2:], "VISIT_SAVE", "TICK_TIMER", "TICK_HEARD", "TICK_DECIDE", "TICK_END")
+        keeps = (*WORK[2:], *SENDS, *ARRIVAL[2:], "VISIT_SAVE", "TICK_TIMER", "TICK_HEARD", "TICK_DECIDE", "TICK_END")
         self.always(~(loaded & state(inside, *keeps)) | (control.fin_sent == flags.fin_sent), "works on another word")
-        self.always(~(loaded & state(inside, *_SENT)) | control.fin_sent | ~flags.fin_sent, "works on another word")
+        self.always(~(loaded & state(inside, *SENT)) | control.fin_sent | ~flags.fin_sent, "works on another word")
 
         # A segment that has come in.
-        done = here & state(inside, *_ARRIVAL[7:])
+        done = here & state(inside, *ARRIVAL[7:])
         self.always(~(arrived & used & believed) | done | new, "acknowledges what was not sent")
         self.always(
-            ~state(inside, *_ARRIVAL) | (arrived & segment.found & (segment.connection == place)), "works on another connection's segment"
+            ~state(inside, *ARRIVAL) | (arrived & segment.found & (segment.connection == place)), "works on another connection's segment"
         )
-        self.always(~state(inside, *_ARRIVAL[2:-1]) | ~segment.ack_wrong, "works on what is not to be believed")
+        self.always(~state(inside, *ARRIVAL[2:-1]) | ~segment.ack_wrong, "works on what is not to be believed")
 
         # A connection that is made anew.
         index, seq = internal(inside, "index", "sync"), internal(inside, "seq", "sync")
         for_nobody = (place == REPLY) & (index == 0)
-        self.always(~state(inside, *_HANDSHAKE) | for_nobody, "a handshake has a place before it is complete")
+        self.always(~state(inside, *HANDSHAKE) | for_nobody, "a handshake has a place before it is complete")
         self.always(~state(inside, "EVICT", "EVICTED") | (place == EVICTED), "the reset of an evicted connection is another's")
         self.always(~makes | ((index < len(_NEW)) & ~control.fin_sent), "makes words that are none")
         for name, value in ((Word.SND_UNA, una), (Word.SND_NXT, nxt), (Word.SND_END, end)):
@@ -174,19 +165,19 @@ class SendsWhatWasWritten(Spec):
         again, length, own_fin = (internal(inside, name, "sync") for name in ("again", "length", "fin"))
         own_nxt, outstanding, unsent = (internal(inside, name, "sync") for name in ("nxt", "outstanding", "unsent"))
         to_send = Mux(flags.fin_sent, 0, (end - nxt)[:11])
-        self.always(~(loaded & state(inside, *_WORK[3:])) | (own_una == una[:11]), "reads another word")
-        self.always(~(loaded & state(inside, *_WORK[4:7])) | ((own_nxt == nxt[:11]) & (seq == nxt)), "reads another word")
-        self.always(~(loaded & state(inside, *_WORK[5:], *_SEGMENT)) | (outstanding == sent[:11]), "another number of bytes is under way")
+        self.always(~(loaded & state(inside, *WORK[3:])) | (own_una == una[:11]), "reads another word")
+        self.always(~(loaded & state(inside, *WORK[4:7])) | ((own_nxt == nxt[:11]) & (seq == nxt)), "reads another word")
+        self.always(~(loaded & state(inside, *WORK[5:], *SENDS)) | (outstanding == sent[:11]), "another number of bytes is under way")
         self.always(~(loaded & state(inside, "WORK_USABLE")) | (unsent == to_send), "another number of bytes is left")
-        decided = loaded & state(inside, *_WORK[6:], *_SEGMENT)
+        decided = loaded & state(inside, *WORK[6:], *SENDS)
         repeats = (sent != 0) & (unsent == (sent - flags.fin_sent)[:11])
         self.always(~decided | Mux(again, repeats, unsent == to_send), "another number of bytes is left")
-        measured = loaded & state(inside, *_WORK[7:], *_SEGMENT)
+        measured = loaded & state(inside, *WORK[7:], *SENDS)
         self.always(~measured | (length <= unsent), "more than is left")
         self.always(~measured | ~again | (seq == una), "begins somewhere else")
         probes = (seq == (nxt - 1)[:32]) & (length == 0) & ~state(inside, "WORK_DECIDE")
         self.always(~measured | again | (seq == nxt) | probes, "begins somewhere else")
-        formed = loaded & state(inside, *_WORK[8:], *_SEGMENT)
+        formed = loaded & state(inside, *WORK[8:], *SENDS)
         self.always(~formed | ~own_fin | ((length == unsent) & (again == flags.fin_sent)), "a FIN in front of what is left")
         self.always(~formed | ~own_fin | again | (seq == nxt), "a FIN with another number than its own")
         go = loaded & state(inside, "SEGMENT_GO")

@@ -14,20 +14,13 @@ from .mutant import Mutant
 from .proof import Property, Task
 from .spec import Spec, internal, state
 from .tcp_receive import TakenIsStored
+from .tcp_states import ANSWERED, ARRIVAL, HANDSHAKE, RECEIVER_SAYS, SENDS, VISIT, WORK
 
 CONNECTIONS, FOLLOWED = 2, 1
 RECEIVE_BYTES, RECEIVE_BITS = 512, 9
-_ARRIVAL = ("ARRIVAL", "JUDGE", "HEARD", "ELAPSED", "HEARD_NOW", "SEQUENCE", "MEASURE", "RTT", "TIMER", "ASKED", "ARRIVAL_END")
-_HANDSHAKE = ("COOKIE_START", "COOKIE", "COOKIE_EARLIER", "CANDIDATE", "CANDIDATE_IP", "CANDIDATE_AGE", "CHOSEN")
-_ANSWERED = ("ANSWERED", "ANSWERED_END", "ANSWERED_CONSUMED", "ANSWERED_UNA", "ANSWERED_ROOM")
-_PREPARE = tuple("PREPARE" + of for of in ("", "_CONTROL", "_PORT", "_IP", "_MAC_LOW", "_MAC_HIGH", "D"))
-_VISIT = tuple("VISIT" + of for of in ("", "_CONTROL", "_UNA", "_END", "_RECEIVED", "_IP", "_START"))
-_FIELDS = ("IP_UPPER", "IP_LOWER", "MAC_LOW", "MAC_HIGH", "PORT", "ACK_UPPER", "ACK_LOWER", "WINDOW", "SEQ_UPPER", "SEQ_LOWER", "FLAGS")
-_SEGMENT = tuple(f"SEGMENT_{of}" for of in (*_FIELDS, "SOURCE", "LENGTH", "OPTION", "OPTION_SIZE", "GO"))
-_WORK = tuple("WORK" + of for of in ("_UNA", "_NXT", "_END", "_USABLE", "_LENGTH", "_DECIDE", "_SENDS", "_DONE"))
-_KEEPS = (*_WORK, *_SEGMENT, "ARM", "TIME", "TIME_NOW", *_VISIT[2:], "TICK_TIMER", "TICK_HEARD", "TICK_DECIDE", "TICK_END")
+_WORK = (*WORK[2:], "WORK_DONE")
+_KEEPS = (*_WORK, *SENDS, "ARM", "TIME", "TIME_NOW", *VISIT[2:], "TICK_TIMER", "TICK_HEARD", "TICK_DECIDE", "TICK_END")
 """States in which the register of flags is the word in the memory, but for what is none of this property's."""
-_TO_SAY = ("store", "store_address", "store_byte", "arrived", "dropped", "segment", "expects", "simple", "consumed", "end", "address")
 
 
 class ReadsWhatWasReceived(Spec):
@@ -42,7 +35,7 @@ class ReadsWhatWasReceived(Spec):
         core = TcpServer(clocks_per_tick=1000, connections=CONNECTIONS)
         inside = self.around(core)
         receiver, visit = inside.find_subfragment("receiver"), inside.find_subfragment("visit")
-        says = {name: internal(receiver, name) for name in _TO_SAY}
+        says = {name: internal(receiver, name) for name in RECEIVER_SAYS}
         self.ports += list(says.values())
         inside.subfragments = [entry for entry in inside.subfragments if entry[1] != "receiver"]
         self.free_memory(visit, "buffer")
@@ -102,17 +95,17 @@ class ReadsWhatWasReceived(Spec):
         # What is proven of the engine.
         self.given(state(inside, *inside.generated["fsm"].encoding))
         self.given(~live | (active & ~arrived & segment.found & (segment.connection == connection)))
-        self.given(~state(inside, *_ANSWERED) | (active & ~live & (connection == place)))
+        self.given(~state(inside, *ANSWERED) | (active & ~live & (connection == place)))
         self.given(~state(inside, "AWAIT") | ~active | ~live)
         own = arrived & segment.found & (segment.connection == place)
-        self.given(~state(inside, *_ARRIVAL) | own)
+        self.given(~state(inside, *ARRIVAL) | own)
         self.given(~(state(inside, "PREPARED") & arrived) | own)
         self.given(~visited | live | (used & ~makes))
         self.given(~makes | ~visited)
-        self.given(~state(inside, "STRAY", "STRAY_ACK", *_HANDSHAKE, "EVICT", "EVICTED", "NEW") | arrived)
-        self.given(~state(inside, *_VISIT) | ((place < CONNECTIONS) & (~here | used)))
+        self.given(~state(inside, "STRAY", "STRAY_ACK", *HANDSHAKE, "EVICT", "EVICTED", "NEW") | arrived)
+        self.given(~state(inside, *VISIT) | ((place < CONNECTIONS) & (~here | used)))
         self.given(~used | self.past(used) | self.past(held))
-        self.given(~state(inside, *_HANDSHAKE) | ((place == REPLY) & (internal(inside, "index", "sync") == 0)))
+        self.given(~state(inside, *HANDSHAKE) | ((place == REPLY) & (internal(inside, "index", "sync") == 0)))
         self.given(~state(inside, "EVICT", "EVICTED") | (place == EVICTED))
         taken_place = state(inside, "CHOSEN") & internal(inside, "available", "sync") & ~internal(inside, "evicts", "sync")
         self.given(~(taken_place & (internal(inside, "best", "sync") == FOLLOWED)) | ~used)
@@ -122,18 +115,18 @@ class ReadsWhatWasReceived(Spec):
         waits = self.past(stream.answered & ~stream.accepted & ~stream.cancel & ~self.domain.rst)
         self.given(~waits | stream.answered)
         self.given(~(stream.answered & stream.ready))
-        self.always(~state(inside, *_ANSWERED[:-1]) | stream.answered, "takes over an answer that was not given")
+        self.always(~state(inside, *ANSWERED[:-1]) | stream.answered, "takes over an answer that was not given")
 
         # The words of a connection in use: what was received, what of it was handed on, and whether the last of it is a FIN.
         in_sequence = here & state(inside, "MEASURE", "RTT")
-        fin = flags.peer_fin | (in_sequence & internal(inside, "fin_taken")) | (here & state(inside, *_ARRIVAL[8:]) & control.peer_fin)
+        fin = flags.peer_fin | (in_sequence & internal(inside, "fin_taken")) | (here & state(inside, *ARRIVAL[8:]) & control.peer_fin)
         data = (unread - fin)[:32]
         self.always(~whole | (unread <= RECEIVE_BYTES), "more was received than there is room for, or more handed on than was received")
         self.always(~whole | ~fin | (unread >= 1), "a FIN is handed on as a byte")
-        done = here & state(inside, *_ARRIVAL[6:])
-        fits = unread + Mux(control.peer_fin & here & state(inside, *_ARRIVAL[2:]), 0, segment.taken + ends) <= RECEIVE_BYTES
+        done = here & state(inside, *ARRIVAL[6:])
+        fits = unread + Mux(control.peer_fin & here & state(inside, *ARRIVAL[2:]), 0, segment.taken + ends) <= RECEIVE_BYTES
         self.always(~(arrived & whole & followed) | done | fits, "a segment is taken that there is no room for")
-        known = flags.peer_fin | flags.closing | (here & state(inside, *_ARRIVAL[8:]) & control.peer_fin)
+        known = flags.peer_fin | flags.closing | (here & state(inside, *ARRIVAL[8:]) & control.peer_fin)
         known |= here & state(inside, "VISIT_SAVE") & control.closing
         self.always(~whole | ~known | deaf, "what follows the end is read")
 
@@ -161,7 +154,7 @@ class ReadsWhatWasReceived(Spec):
             m.d.sync += behind.eq(live)
         with m.Elif(~active):
             m.d.sync += behind.eq(0)
-        stray = state(inside, "STRAY", "STRAY_ACK", *_HANDSHAKE, "EVICT", "EVICTED", "NEW")
+        stray = state(inside, "STRAY", "STRAY_ACK", *HANDSHAKE, "EVICT", "EVICTED", "NEW")
         self.always(~(stray & followed) | ~used, "takes a connection's segment for nobody's")
         acceptable = plain & ~segment.ack_wrong & (segment.in_order | (segment.taken == 0))
         self.always(~(behind & arrived) | acceptable, "reads behind a segment that will not be taken")
@@ -179,7 +172,7 @@ class ReadsWhatWasReceived(Spec):
         self.always(~visited | ~flags.closing, "visits a connection that is closing")
         ended = state(inside, "EXHAUSTED_CONTROL", "CLOSE_CONTROL") | (state(inside, "VISIT_SAVE") & control.closing)
         self.always(~(here & ended) | ~visited, "visits a connection that is closing")
-        self.always(~(behind & arrived) | ~state(inside, "AWAIT", *_ANSWERED), "answers before the segment is acted on")
+        self.always(~(behind & arrived) | ~state(inside, "AWAIT", *ANSWERED), "answers before the segment is acted on")
         available, starts_live = internal(inside, "available", bits=10), internal(inside, "start_live")
         starts = starts_live | (state(inside, "VISIT_START") & (available != 0))
         begins = starts & (internal(inside, "start_connection") == FOLLOWED)
@@ -189,9 +182,9 @@ class ReadsWhatWasReceived(Spec):
         # Of the words that the engine has read.
         loaded = whole & here
         same = (control.peer_fin == flags.peer_fin) & (control.closing == flags.closing)
-        self.always(~(loaded & state(inside, *_KEEPS, *_ARRIVAL[2:8])) | same, "works on another word")
+        self.always(~(loaded & state(inside, *_KEEPS, *ARRIVAL[2:8])) | same, "works on another word")
         more = (control.peer_fin | ~flags.peer_fin) & (control.closing == flags.closing)
-        self.always(~(loaded & state(inside, *_ARRIVAL[8:])) | more, "works on another word")
+        self.always(~(loaded & state(inside, *ARRIVAL[8:])) | more, "works on another word")
         saves = (control.peer_fin == flags.peer_fin) & (control.closing | ~flags.closing)
         self.always(~(loaded & state(inside, "VISIT_SAVE")) | saves, "works on another word")
         to_visit = ~flags.closing & (internal(inside, "ack", "sync") == (received - flags.peer_fin)[:32])

@@ -8,7 +8,16 @@ from thermogen_edge.node_sealer import NodeSealer
 from thermogen_esf import vrf
 from thermogen_esf.evidence.attestation.draw import Drawing
 from thermogen_esf.hostlink import NodeFlag
-from thermogen_esf.hostlink_seal import DRAW, DRAW_REQUEST, SEAL, SEAL_STATUS, SEAL_STATUS_BASE, CustodyState, ProofState
+from thermogen_esf.hostlink_seal import (
+    DRAW,
+    DRAW_REQUEST,
+    RING_SEALS,
+    SEAL_STATUS,
+    SEAL_STATUS_BASE,
+    CustodyState,
+    ProofState,
+    ring_slot,
+)
 from thermogen_sim.fleet.node import SealingNode
 
 DRAWING = Drawing(b"a site!!", 20_700, b"root".ljust(32), 7, b"beacon".ljust(32))
@@ -26,9 +35,16 @@ class Registers:
 
     def seal(self, epoch):
         seal = self.node.seal(epoch)
-        self._put(SEAL, seal.encode() + seal.output)
-        self.state["seals"] += 1
+        self._put(ring_slot(self.state["seals"]), seal.encode())
+        self.state["seals"] = (self.state["seals"] + 1) % 0x10000
+        self.state["seals_kept"] = min(self.state["seals_kept"] + 1, RING_SEALS)
+        self.state["last_epoch"] = epoch
         return seal.encode()
+
+    def power_cycle(self):
+        self.node.reboot()
+        self.content.clear()
+        self.state |= {"boot_count": self.node.boot, "seals": 0, "seals_kept": 0}
 
     def ready(self):
         day, root, beacon = self.given[:4], self.given[4:36], self.given[36:]
@@ -71,23 +87,75 @@ def sealer_of(node, flags=NodeFlag.SEALS):
 def test_a_node_without_a_key_of_its_own_has_no_seals_and_no_draws(node):
     node.seal(5)
     sealer = sealer_of(node, NodeFlag.ARMED)
-    assert sealer.newest() is None and sealer.draw(DRAWING.given) is None and node.given is None
+    assert sealer.seals_after(None) == [] and sealer.last_epoch() is None and sealer.draw(DRAWING.given) is None and node.given is None
 
 
-def test_the_newest_seal_is_read_as_it_is_published(node):
+def test_every_seal_that_is_new_is_read_as_it_is_published_and_none_twice(node):
     sealer = sealer_of(node)
-    assert sealer.newest() is None
-    for epoch in (5, 6):
-        assert node.seal(epoch) == sealer.newest() == sealer.newest()
+    assert sealer.seals_after(None) == []
+    made = [node.seal(epoch) for epoch in (5, 6, 9)]
+    assert sealer.seals_after(None) == made
+    assert sealer.seals_after(made[-1]) == []
+    made += [node.seal(epoch) for epoch in (10, 11)]
+    assert sealer.seals_after(made[2]) == made[3:]
+    assert sealer_of(node).seals_after(made[0]) == made[1:]
 
 
-def test_a_seal_that_changes_while_it_is_read_is_not_taken(node):
-    node.seal(5)
-    node.between = lambda: (setattr(node, "between", lambda: None), node.seal(6))
+def test_seals_that_could_not_be_stored_are_given_again(node):
+    sealer, made = sealer_of(node), [node.seal(epoch) for epoch in (5, 6)]
+    assert sealer.seals_after(None) == made == sealer.seals_after(None)
+
+
+@pytest.mark.slow
+def test_after_a_long_absence_the_whole_ring_is_new_and_the_count_goes_round(node):
+    node.state["seals"] = 0x10000 - 100
+    known = node.seal(1)
+    made = [node.seal(epoch) for epoch in range(2, RING_SEALS + 12)]
+    assert node.state["seals"] < RING_SEALS
+    assert sealer_of(node).seals_after(known) == made[-RING_SEALS:]
+
+
+def once(node, happens):
+    def act():
+        node.between = lambda: None
+        happens()
+
+    node.between = act
+
+
+def test_a_seal_that_is_made_while_others_are_read_comes_with_the_next_look(node):
+    made = [node.seal(epoch) for epoch in (5, 6)]
     sealer = sealer_of(node)
-    assert sealer.newest() is None and sealer.newest() == node.node.seals[-1].encode()
+    once(node, lambda: made.append(node.seal(7)))
+    assert sealer.seals_after(None) == made[:2]
+    assert sealer.seals_after(made[1]) == made[2:]
+
+
+def test_seals_that_were_overwritten_or_lost_their_power_while_they_were_read_are_not_taken(node):
+    for epoch in range(RING_SEALS):
+        node.seal(epoch)
+    sealer = sealer_of(node)
+    once(node, lambda: node.seal(RING_SEALS))
+    assert sealer.seals_after(None) == []
+    assert len(sealer.seals_after(None)) == RING_SEALS
+    once(node, node.power_cycle)
+    assert sealer_of(node).seals_after(None) == []
+
+
+def test_after_a_power_cycle_the_part_says_up_to_which_epoch_there_were_seals(node):
+    sealer = sealer_of(node)
+    node.seal(7)
+    assert sealer.last_epoch() is None
+    node.power_cycle()
+    assert sealer.last_epoch() == 7 and sealer.seals_after(None) == []
+    node.state["custody_state"] = CustodyState.STARTING
+    assert sealer.last_epoch() is None
+    node.state["custody_state"] = CustodyState.READY
     node.state["proof_state"] = ProofState.SEALING
-    assert sealer.newest() is None
+    assert sealer.last_epoch() is None
+    node.state["proof_state"] = ProofState.IDLE
+    node.seal(9)
+    assert sealer.last_epoch() is None
 
 
 def test_a_draw_is_asked_for_once_and_read_when_it_is_made(node):

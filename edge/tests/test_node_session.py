@@ -423,7 +423,7 @@ def test_channels_that_are_off_are_cleared_by_a_command_that_names_them_and_leav
     site.close()
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_buffer_of_an_earlier_version_is_taken_over_with_all_it_holds(model: NodeModel, tmp_path: Path, version: int) -> None:
     site = SiteParts(model, tmp_path)
     site.look()
@@ -431,6 +431,7 @@ def test_a_buffer_of_an_earlier_version_is_taken_over_with_all_it_holds(model: N
     added = {
         1: ("trip_cause", "trip_time", "clear_cause", "clear_time", "lifetime_energy", "lifetime_bus_energy", "lifetime_gas"),
         2: ("next_writes", "told_event"),
+        4: ("last_seal",),
     }
     for column in (column for since, columns in added.items() if since >= version for column in columns):
         site.buffer.database.change(f"ALTER TABLE counters DROP COLUMN {column}")

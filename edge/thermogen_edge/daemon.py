@@ -77,7 +77,6 @@ class Daemon:
         """`sealer` is the node's, where it has a key of its own; `trust` is whom this site believes as a witness, where it is one."""
         site = site_identity(profile.site)
         outbox = Outbox(buffer.database)
-        self._seals = None if sealer is None else SealCollector(sealer, outbox, site)
         self._duty: WitnessDuty | None = None
         if sealer is not None and trust is not None:
             self._duty = WitnessDuty(site, key, sealer, trust, outbox, self._ask, lambda: int(time.time()))
@@ -88,6 +87,7 @@ class Daemon:
         self._link = link
         self._poll_s = poll_s
         self._alerts = Alerts(buffer, site, self._publish_alert)
+        self._seals = None if sealer is None else SealCollector(sealer, outbox, site, self._alerts)
         commands = Commands(buffer, site, key, cloud_keys, self._alerts)
         takers = {} if self._duty is None else {"drawing": self._duty.announced, "published": self._duty.published}
         self._uplink = Uplink(link, buffer, Receipts(buffer, site, cloud_keys, self._alerts), commands, retry_s, takers)

@@ -5,9 +5,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from thermogen_esf.evidence.attestation.seal import ENCODED_BYTES
 from thermogen_esf.hostlink import NodeFlag
-from thermogen_esf.hostlink_seal import DRAW, DRAW_REQUEST, SEAL, SEAL_STATUS, SEAL_STATUS_BASE, SEAL_STATUS_WORDS, CustodyState, ProofState
+from thermogen_esf.hostlink_seal import (
+    DRAW,
+    DRAW_REQUEST,
+    SEAL_STATUS,
+    SEAL_STATUS_BASE,
+    SEAL_STATUS_WORDS,
+    CustodyState,
+    ProofState,
+    ring_slot,
+)
 from thermogen_esf.vrf import PROOF_BYTES
 from thermogen_esf.vrf_inputs import DRAW_BYTES, DRAW_FIELDS, DRAW_PREFIX
 
@@ -15,6 +23,7 @@ from .host_link.client import HostLinkClient, HostLinkRefusedError
 
 _GIVEN_AT = len(DRAW_PREFIX) + DRAW_FIELDS["site"]
 """Where what the host gave begins in a draw's input."""
+_COUNT_MODULUS = 1 << 16
 
 
 class NodeSealer:
@@ -24,17 +33,40 @@ class NodeSealer:
         self._link = link
         self._flags = flags
         self._asked: bytes | None = None
+        self._settled: tuple[int, int, bytes | None] | None = None
 
-    def newest(self) -> bytes | None:
-        """The newest seal, 186 bytes; None where there is none, or another is just being made."""
+    def seals_after(self, known: bytes | None) -> list[bytes]:
+        """The seals that the node keeps and made after `known`, oldest first, 186 bytes each; all of them where `known` is not among them.
+
+        Empty, too, where the node was powered off or overwrote one of them meanwhile: ask again.
+        """
+        if NodeFlag.SEALS not in self._flags():
+            return []
+        before = self._status()
+        made = before["boot_count"], before["seals"]
+        if (*made, known) == self._settled:
+            return []
+        seals: list[bytes] = []
+        for back in range(1, before["seals_kept"] + 1):
+            seal = self._bytes(ring_slot(before["seals"] - back))
+            if seal == known:
+                break
+            seals.insert(0, seal)
+        after = self._status()
+        made_meanwhile = (after["seals"] - before["seals"]) % _COUNT_MODULUS
+        stayed = after["boot_count"] == before["boot_count"] and len(seals) + made_meanwhile <= after["seals_kept"]
+        if not stayed:
+            return []
+        self._settled = (*made, seals[-1] if seals else known)
+        return seals
+
+    def last_epoch(self) -> int | None:
+        """The last epoch that the node's part noted as sealed, as long as this boot has sealed none; None afterwards, or without a key."""
         if NodeFlag.SEALS not in self._flags():
             return None
-        before = self._status()
-        if before["seals"] == 0 or before["proof_state"] == ProofState.SEALING:
-            return None
-        data = self._bytes(SEAL)[:ENCODED_BYTES]
-        after = self._status()
-        return data if after["proof_state"] != ProofState.SEALING and after["seals"] == before["seals"] else None
+        status = self._status()
+        ready = status["custody_state"] == CustodyState.READY and status["proof_state"] != ProofState.SEALING
+        return status["last_epoch"] if ready and status["seals"] == 0 else None
 
     def draw(self, given: bytes) -> bytes | None:
         """The proof for `given`, 80 bytes, once the node has made it: None at first, and while it is busy or has no key."""

@@ -260,6 +260,7 @@ PUBLISHED_CODES = {
         "RECORD_SET_ASIDE": 62,
         "BUFFER_FILLING": 63,
         "BUFFER_FULL": 64,
+        "SEALS_LOST": 65,
         "RECEIPT_REFUSED": 80,
         "COMMAND_REFUSED": 81,
     },

@@ -6,6 +6,8 @@ from thermogen_esf.frames import frame_hash
 
 from .database import Database
 
+SEALS = "seals"
+"""The kind of a seal: its topic's last level."""
 MOST_KEPT = 4_000
 """Forty days of seals; beyond, the oldest give way: without the rest of their day they are worth nothing."""
 
@@ -22,6 +24,23 @@ class Outbox:
             self._database.change("INSERT OR IGNORE INTO outbox (hash, kind, message) VALUES (?, ?, ?)", frame_hash(message), kind, message)
             oldest = "SELECT number FROM outbox ORDER BY number DESC LIMIT 1 OFFSET ?"
             self._database.change(f"DELETE FROM outbox WHERE number <= ({oldest})", MOST_KEPT)  # noqa: S608  the query is ours
+
+    @property
+    def last_seal(self) -> bytes | None:
+        """The seal that was stored last, or passed over, whether or not it was receipted since; None before the first."""
+        (seal,) = self._database.counters("last_seal")
+        return None if seal is None else bytes(seal)
+
+    def store_seal(self, seal: bytes) -> None:
+        """Keeps a seal, and that it was the last."""
+        with self._database.transaction():
+            self.store(SEALS, seal)
+            self.pass_over_seal(seal)
+
+    def pass_over_seal(self, seal: bytes) -> None:
+        """Remembers a seal as the last without keeping it for the cloud."""
+        with self._database.transaction():
+            self._database.set_counters(last_seal=seal)
 
     def waiting(self, count: int) -> list[tuple[int, str, bytes]]:
         """The first `count` messages without a receipt: number, topic's last level, bytes."""

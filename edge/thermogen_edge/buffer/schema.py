@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 4
+VERSION = 5
 
 TABLES = (
     "counters",
@@ -39,7 +39,8 @@ CREATE TABLE counters (
     lifetime_bus_energy INTEGER NOT NULL DEFAULT 0,
     lifetime_gas INTEGER NOT NULL DEFAULT 0,
     next_writes INTEGER NOT NULL DEFAULT 0,
-    told_event INTEGER NOT NULL DEFAULT 0
+    told_event INTEGER NOT NULL DEFAULT 0,
+    last_seal BLOB
 ) STRICT;
 INSERT INTO counters (id) VALUES (1);
 CREATE TABLE leaves (
@@ -114,6 +115,9 @@ CREATE TABLE outbox (
     kind TEXT NOT NULL,
     message BLOB NOT NULL
 ) STRICT;
+""",
+    4: """
+ALTER TABLE counters ADD COLUMN last_seal BLOB;
 """,
 }
 """What leads from a version to the next."""

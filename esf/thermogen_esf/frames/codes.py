@@ -116,6 +116,8 @@ class AlertCode(enum.IntEnum):
     """A stored record was corrupt; it was put aside and the rest carries on."""
     BUFFER_FILLING = 63
     BUFFER_FULL = 64
+    SEALS_LOST = 65
+    """The gateware's seals of some epochs are gone; value is the epoch up to which. Those epochs earn nothing."""
     # The link to the cloud.
     RECEIPT_REFUSED = 80
     """A receipt was not signed by a pinned key or names no batch of the site."""

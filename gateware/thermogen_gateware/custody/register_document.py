@@ -115,7 +115,7 @@ def _ring() -> list[str]:
         f"For a host that was away. The n-th seal since power-up, n from 0, is the {words} words ({2 * words} bytes, the seal as",
         f"published) from {first:#x} + (n mod {RING_SLOTS}) × {RING_SLOT_WORDS:#x} on; the last slot begins at {last:#x}. Those from",
         "`seals` − `seals_kept` to `seals` − 1, mod 65,536, are there; another slot means nothing, and between two slots is BAD_ADDRESS.",
-        f"A seal's epoch is its words {epoch} and {epoch + 1}. The oldest gives way to the next: {RING_SEALS} seals are 63 hours of epochs.",
+        f"A seal's epoch is its words {epoch} and {epoch + 1}. The oldest gives way to the next: they are 63 hours of epochs.",
         "",
         "Read `boot_count` and `seals` before and after: where the boot is the same and the seal still among those that are kept, it is",
         "whole.",

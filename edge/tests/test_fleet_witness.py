@@ -13,7 +13,7 @@ TRIED = (
     "fast-pulse",
     "changed-calibration",
     "replayed-epoch",
-    "gains-5-percent",
+    "amplifiers-5-percent",
     "batches-withheld",
 )
 

@@ -62,6 +62,13 @@ class Boot:
             return False  # armed within this site second, by a daemon that was killed
         if site != self._site:
             raise WrongNodeError(f"the node is armed for site {site.hex()}, this daemon serves {self._site.hex()}: power-cycle the node")
+        loaded = self._node.calibration_hash()
+        if loaded not in (0, self._profile.calibration_hash):
+            _log.warning(
+                "the node measures with calibration %016x and the profile's is %016x: it takes that at its next power-up",
+                loaded,
+                self._profile.calibration_hash,
+            )
         if boot_count != self._buffer.boot_count:
             _log.warning("boot %d was begun with another buffer than this one, whose last is %d", boot_count, self._buffer.boot_count)
             self._buffer.adopt(boot_count, status.leaf_oldest)

@@ -89,7 +89,7 @@ def bench(spi_host, requests, still_power_path):
 def test_a_node_out_of_reset_says_what_it_is_and_switches_nothing(bench):
     async def script(bench):
         status = await bench.status()
-        assert (status["magic"], status["map_version"], status["channels"]) == (MAGIC, 3, 2)
+        assert (status["magic"], status["map_version"], status["channels"]) == (MAGIC, 4, 2)
         assert status["source_hash"] == SOURCE_HASH and status["trip_channel"] == NO_CHANNEL
         assert status["module_identity"] == 0x0102_0000_0000 and status["module_bootstraps"] == 77 << 32
         assert status["module_status"] == (MODULE_PRESENT | MODULE_HEARD | 0x0B) << 32

@@ -55,7 +55,7 @@ from .host_link import RegisterBusSignature
 from .tracker import PARAMETERS_LAYOUT
 from .trip_causes import HOT_FATAL_RAW, HOT_THROTTLE_RAW
 
-MAP_VERSION = 3
+MAP_VERSION = 4
 IMAGE_ADDRESS_BITS = 8
 WORD_BITS = 16
 CURRENT_LIMIT = TRACKER_PARAMETER["current_limit_ma"]
@@ -165,8 +165,8 @@ class RegisterFile(wiring.Component):
     at (n mod 8) × 32. `flags` and `lifetime_*` go out live, for who else shows them.
 
     Out go the control registers: levels, and a strobe where a register is an order. `calibration_*` writes one input's scaling,
-    `channel_gain_*` one channel's. `electrical_energy`, `bus_energy` and `gas_volume` are what this boot has counted; the lifetime totals
-    are that plus what the host restored.
+    `channel_gain_*` one channel's; `calibrates` says that the word on the bus is written to one of those tables. `electrical_energy`,
+    `bus_energy` and `gas_volume` are what this boot has counted; the lifetime totals are that plus what the host restored.
     """
 
     def __init__(self, gateware_version: int, clocks_per_site_second: int, channels: int, source_hash: int = 0):
@@ -210,6 +210,7 @@ class RegisterFile(wiring.Component):
                 "leaf_ack": Out(1),
                 "trip_clear": Out(1),
                 "heartbeat": Out(1),
+                "calibrates": Out(1),
                 "calibration_addr": Out(4),
                 "calibration_gain": Out(16),
                 "calibration_offset": Out(signed(16)),
@@ -416,14 +417,17 @@ class RegisterFile(wiring.Component):
             m.d.sync += first_key.eq(order["trip_clear"] & (bus.write_data == TRIP_CLEAR_KEYS[0]))
         m.d.comb += self.trip_clear.eq(order["trip_clear"] & first_key & (bus.write_data == TRIP_CLEAR_KEYS[1]))
 
+        is_calibration = bus.offered & bus.commit & _in_calibration(bus.address)
+        is_gain = bus.offered & bus.commit & _within(bus.address, CHANNEL_GAIN_BASE, CHANNEL_GAIN_WORDS)
         m.d.comb += [
+            self.calibrates.eq(is_calibration | is_gain),
             self.calibration_addr.eq((bus.address - CALIBRATION_BASE) >> 1),
             self.calibration_gain.eq(self.value[WORD_BITS:]),
             self.calibration_offset.eq(self.value[:WORD_BITS].as_signed()),
-            self.calibration_we.eq(bus.offered & bus.commit & _in_calibration(bus.address) & bus.address[0]),
+            self.calibration_we.eq(is_calibration & bus.address[0]),
             self.channel_gain_addr.eq(bus.address - CHANNEL_GAIN_BASE),
             self.channel_gain.eq(bus.write_data),
-            self.channel_gain_we.eq(bus.offered & bus.commit & _within(bus.address, CHANNEL_GAIN_BASE, CHANNEL_GAIN_WORDS)),
+            self.channel_gain_we.eq(is_gain),
         ]
 
 

@@ -11,7 +11,7 @@ from thermogen_sim.fleet.attacks.table import row
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/attacks.md").read_text()
-QUICK = {"forged-root", "forged-seal", "stolen-key-own-batch", "gains-5-percent", "dropped-dissent", "sybil"}
+QUICK = {"forged-root", "forged-seal", "stolen-key-own-batch", "amplifiers-5-percent", "dropped-dissent", "sybil"}
 WORLD = World()
 
 
@@ -59,8 +59,8 @@ WANTED = {
     "no-pulse": ("caught", "step 4 Merkle roots: time-quality"),
     "wrong-clock": ("caught", "step 4 Merkle roots: wrong-epoch"),
     "changed-calibration": ("caught", "step 4 Merkle roots: wrong-set-up"),
-    "gains-5-percent": ("not caught", "believed"),
-    "gains-doubled": ("caught", "step 4 Merkle roots: above-nameplate"),
+    "amplifiers-5-percent": ("not caught", "believed"),
+    "amplifiers-doubled": ("caught", "step 4 Merkle roots: above-nameplate"),
     "gas-meter-low": ("caught", "step 4 Merkle roots: above-gas"),
     "gas-meter-high": ("not caught", "believed"),
     "gas-counter-jumps": ("caught", "step 4 Merkle roots: counter-went-back"),

@@ -88,8 +88,9 @@ def _replayed_recording(day: AttestedDay) -> None:
     _bent(inputs)(day)
 
 
-def _changed_set_up(day: AttestedDay) -> None:
-    """The gains that the host loads are others than enrolled, and it says so."""
+def _changed_calibration(day: AttestedDay) -> None:
+    """The gains that the host loads are 5 % above those enrolled: the gateware hashes what was loaded."""
+    day.site.power_mw = day.site.power_mw * 105 // 100
     day.measure(lambda sequence, raw: {**day.hashes(sequence, raw), "calibration_hash": 0x1234})
 
 
@@ -234,15 +235,21 @@ ATTACKS = (
         at_a_site(_bent(lambda _seq, _raw: {"time_quality": int(TimeQuality.FREE_RUNNING)})),
     ),
     Attack("wrong-clock", "leaves say another day than their epoch", "host, pulse", at_a_site(_wrong_clock)),
-    Attack("changed-calibration", "the host loads another calibration and says so", "host", at_a_site(_changed_set_up)),
     Attack(
-        "gains-5-percent",
-        "the host loads gains 5 % too high under the enrolled hash",
+        "changed-calibration",
+        "the host loads gains 5 % too high",
         "host",
-        at_a_site(_power(105)),
-        "the hash of what is loaded is the host's word; below the bounds' tolerances nothing sees it",
+        at_a_site(_changed_calibration),
+        "the node hashes what it measures with: that it does is tested with the compiled gateware",
     ),
-    Attack("gains-doubled", "the same, twice too high", "host", at_a_site(_power(200))),
+    Attack(
+        "amplifiers-5-percent",
+        "the channels' amplifiers are changed to read 5 % too high",
+        "wiring",
+        at_a_site(_power(105)),
+        "below the bounds' tolerances nothing sees it",
+    ),
+    Attack("amplifiers-doubled", "the same, twice too high", "wiring", at_a_site(_power(200))),
     Attack("gas-meter-low", "the gas meter reads a tenth", "gas meter", at_a_site(_gas_meter(10))),
     Attack(
         "gas-meter-high",

@@ -196,9 +196,10 @@ class HostLink(wiring.Component):
         word = Signal(range(MAX_WRITE_WORDS))
         region = Signal.like(bus.region)
         # A register, not a sum: from here it is a long way into every register file. One bit more than there are addresses.
-        reached = Signal(17)
+        reached, step, steps = Signal(17), Signal(16), Signal()
         m.d.comb += [
             bus.address.eq(reached),
+            step.eq(1),
             words_read.addr.eq(word),
             bus.write_data.eq(words_read.data),
             bus.first.eq(word == 0),
@@ -206,6 +207,8 @@ class HostLink(wiring.Component):
             bus.freeze.eq(complete),
             leaves.slot.eq(address),
         ]
+        with m.If(steps):
+            m.d.sync += reached.eq(reached + step)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += word.eq(0)
@@ -227,7 +230,8 @@ class HostLink(wiring.Component):
                 with m.Elif(accepted):
                     m.next = "WAIT"
             with m.State("FIRST"):
-                m.d.sync += [region.eq(bus.region), reached.eq(base + count - 1)]
+                m.d.comb += [steps.eq(1), step.eq(count - 1)]
+                m.d.sync += region.eq(bus.region)
                 m.next = "LAST"
             with m.State("LAST"):
                 m.d.sync += reached.eq(base)
@@ -246,7 +250,8 @@ class HostLink(wiring.Component):
                 m.d.comb += [bus.offered.eq(1), bus.commit.eq(accepted), bus.committing.eq(accepted)]
                 with m.If((status == Status.OK) & ~accepted):
                     m.d.sync += status.eq(bus.verdict)
-                m.d.sync += [word.eq(word + 1), reached.eq(reached + 1)]
+                m.d.comb += steps.eq(1)
+                m.d.sync += word.eq(word + 1)
                 m.next = "FETCH"
                 with m.If(bus.last):
                     m.d.sync += accepted.eq(0)
@@ -285,7 +290,8 @@ class HostLink(wiring.Component):
                     m.d.sync += answer.eq(Mux((status == Status.OK) & (opcode != Opcode.WRITE), _Answer.DATA, _Answer.CRC))
                 with m.Case(_Answer.DATA):
                     m.d.comb += [sends.eq(data_byte), crc.valid.eq(1), crc.data.eq(sends)]
-                    m.d.sync += [index.eq(index + 1), reached.eq(reached + index[0])]
+                    m.d.comb += steps.eq(index[0])
+                    m.d.sync += index.eq(index + 1)
                     with m.If(index + 1 == data_bytes):
                         m.d.sync += answer.eq(_Answer.CRC)
                 with m.Case(_Answer.CRC):

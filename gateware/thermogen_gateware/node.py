@@ -167,16 +167,17 @@ class Node(wiring.Component):
             power.calibration_we.eq(registers.calibration_we),
         ]
 
-        # What is measured with is known before the first image that becomes a leaf.
-        calibration_shown = Signal()
-        with m.If(power.ready):
-            m.d.sync += calibration_shown.eq(calibration.ready)
+        # Nothing is counted or becomes a leaf of a second in which anything else could be measured with than what was hashed.
+        calibrated, counts = Signal(), Signal()
+        with m.If(clock.second):
+            m.d.sync += [calibrated.eq(calibration.ready), counts.eq(calibrated)]
         m.d.comb += [
+            power.counts.eq(counts),
             calibration.address.eq(host_link.registers.address),
             calibration.data.eq(host_link.registers.write_data),
             calibration.write.eq(registers.calibrates),
             calibration.armed.eq(registers.armed),
-            snapshot.calibration_hash.eq(calibration.value),
+            snapshot.calibration_hash.eq(Mux(calibration.ready, calibration.value, 0)),
         ]
 
         # The second that just ended: its time is kept from its end to its image.
@@ -238,7 +239,7 @@ class Node(wiring.Component):
         shown = Signal()
         m.d.sync += shown.eq(snapshot.done)
         m.d.comb += [
-            recorder.record.eq(shown & calendar.leaf_due & calibration_shown & (quality != TimeQuality.UNSET)),
+            recorder.record.eq(shown & calendar.leaf_due & counts & (quality != TimeQuality.UNSET)),
             recorder.epoch.eq(calendar.epoch),
             recorder.last_of_epoch.eq(calendar.last_of_epoch),
             recorder.time.eq(time),

@@ -221,7 +221,7 @@ def test_no_leaf_is_of_a_second_that_began_before_the_calibration_was_hashed(ben
 
     async def script(bench):
         await bench.seconds(2)
-        await bench.control(time_set=LAST_SECOND_OF_AN_EPOCH - 11, arm=1)
+        await bench.control(time_set=LAST_SECOND_OF_AN_EPOCH - 12, arm=1)
         assert not bench.ctx.get(bench.power_path.counts)
         while (status := await bench.status())["time"] < LAST_SECOND_OF_AN_EPOCH - 8:
             await bench.ctx.tick().repeat(CLOCKS_PER_SITE_SECOND // 2)

@@ -16,9 +16,10 @@ one instant, and word n is bytes 2n and 2n+1 of the frame. There, only words of 
 be written, and those in LOCKED_WHEN_ARMED no more once the node is armed; what was written shows with the next site second. From
 STATUS_BASE on are the registers below.
 
-The energies of a boot begin at 0 and are all that a leaf holds. What the node counted in the boots before is the host's to remember and to
-write to the RESTORE_REGISTERS before it arms the node; the `lifetime_*` status registers are that plus what this boot counted. They are
-for people: nothing that is signed or credited depends on them.
+The energies of a boot begin at 0, with the first whole second after the node was armed and hashed its calibration, and are all that a
+leaf holds. What the node counted in the boots before is the host's to remember and to write to the RESTORE_REGISTERS before it arms the
+node; the `lifetime_*` status registers are that plus what this boot counted. They are for people: nothing that is signed or credited
+depends on them.
 
 Writing n to `leaf_ack` says that the leaves before sequence n are stored and their slots are free. An n beyond `leaf_next` is
 REFUSED; one at or behind the last acknowledged frees nothing more.

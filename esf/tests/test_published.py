@@ -255,6 +255,7 @@ PUBLISHED_CODES = {
         "HEARTBEAT_LOST": 46,
         "EMERGENCY_WATCHDOG": 47,
         "MODULE_KILLED": 48,
+        "OTHER_CALIBRATION": 49,
         "ROOT_MISMATCH": 60,
         "LEAVES_LOST": 61,
         "RECORD_SET_ASIDE": 62,

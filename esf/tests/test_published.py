@@ -53,7 +53,7 @@ PUBLISHED_POINTS = """
  65 uplink_state              8 enum     1        0         host     -
  66 uplink_reconnects         8 unsigned 1        0         host     -
  67 daemon_version           32 version  1        0         host     -
- 68 calibration_hash         64 bytes    1        0         host     -
+ 68 calibration_hash         64 bytes    1        0         derived  -
  69 profile_hash             64 bytes    1        0         host     -
 """
 """number, identifier, bits, kind, scale, offset, source, unit"""

@@ -89,8 +89,9 @@ RING_BASE = 0x8000
 RING_SEAL_WORDS = (SEAL_BYTES + PROOF_BYTES) // 2
 RING_SEALS = RING_SLOTS - 1
 """The n-th seal since power-up, n from 0, is RING_SEAL_WORDS words, as it is published, from RING_BASE + n mod RING_SLOTS × RING_SLOT_WORDS
-on. Those from `seals` − `seals_kept` to `seals` − 1 are there, RING_SEALS at most: the slot that comes next may just be written. The rest
-of a slot is BAD_ADDRESS, but a READ may go on from one seal into the next ones and gives the rest as zeros or anything. A slot that is none of these holds nothing that means anything."""
+on. Those from `seals` − `seals_kept` to `seals` − 1 are there, RING_SEALS at most: the slot that comes next may just be written. A READ
+that begins or ends in the rest of a slot is BAD_ADDRESS; one that goes on from a seal into the next gives words of no meaning between
+them. A slot that is none of these holds nothing that means anything."""
 
 
 def ring_slot(number: int) -> tuple[int, int]:

@@ -260,7 +260,6 @@ POINTS: tuple[Point, ...] = (
     _quantity(38, "leaves_lost", "leaves overwritten before they were stored", "", (0, 65_535), 1, 16, _DERIVED),
     _opaque(39, "gateware_version", "gateware version", 32, _CONSTANT, Kind.VERSION),
     _quantity(40, "clocks_per_site_second", "clocks per site second", "", (1, 50_000_000), 1, 32, _CONSTANT),
-    _opaque(68, "calibration_hash", "first 8 bytes of the SHA3-256 of the calibration as loaded", 64, _DERIVED),
     # What the daemon writes.
     _quantity(50, "boot_count", "boots of the node", "", (0, 65_535), 1, 16, _HOST),
     _quantity(51, "ambient_temperature", "ambient temperature", "degC", (-40, 60), Fraction(1, 10), 16, _HOST, _SIGNED),
@@ -280,6 +279,9 @@ POINTS: tuple[Point, ...] = (
     _symbols(65, "uplink_state", "uplink state", UplinkState, 8, _HOST),
     _quantity(66, "uplink_reconnects", "uplink reconnections", "", (0, 255), 1, 8, _HOST),
     _opaque(67, "daemon_version", "daemon version", 32, _HOST, Kind.VERSION),
+    # By the gateware itself since register map 4; the daemon wrote it before.
+    _opaque(68, "calibration_hash", "first 8 bytes of the SHA3-256 of the calibration as loaded", 64, _DERIVED),
+    # Written by the daemon.
     _opaque(69, "profile_hash", "first 8 bytes of the profile's SHA3-256", 64, _HOST),
 )
 

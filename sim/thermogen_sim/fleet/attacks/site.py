@@ -8,10 +8,11 @@ from dataclasses import replace
 from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS
 from thermogen_esf.evidence.attestation.seal import Seal
 from thermogen_esf.frames import decode
+from thermogen_esf.hostlink import calibration_hash
 from thermogen_esf.points import SITE_INPUTS, TimeQuality
 
 from ..attested_day import AttestedDay
-from ..node import SealingNode
+from ..node import GAIN_WORDS, INPUT_WORDS, SealingNode
 from .trial import Attack, Stage, Trial, World, at_a_site, claimed, judged_bundle, said
 
 Change = Callable[[int, dict[str, int]], Mapping[str, int]]
@@ -88,10 +89,29 @@ def _replayed_recording(day: AttestedDay) -> None:
     _bent(inputs)(day)
 
 
-def _changed_calibration(day: AttestedDay) -> None:
-    """The gains that the host loads are 5 % above those enrolled: the gateware hashes what was loaded."""
+READS_HIGH = calibration_hash((*INPUT_WORDS, *(gain * 105 // 100 for gain in GAIN_WORDS)))
+"""Of a calibration with channels' gains 5 % above those that the fleet measures with."""
+
+
+def _loaded_to_read_high(day: AttestedDay) -> None:
+    """The host loads gains 5 % too high: the gateware hashes what was loaded."""
+    day.node.calibration = READS_HIGH
     day.site.power_mw = day.site.power_mw * 105 // 100
-    day.measure(lambda sequence, raw: {**day.hashes(sequence, raw), "calibration_hash": 0x1234})
+    day.measure()
+
+
+def _hidden_restart(day: AttestedDay) -> None:
+    """Between two epochs power is cycled. A calibration that counts what is not there runs the counters to 3 % of the day above the last
+    leaf's; then the enrolled one is loaded, and the node armed with the old boot count and the next sequence.
+    """
+    day.measure_epoch(0)
+    day.node.reboot()
+    raised_s = day.epochs * 900 * 3 // 100
+    day.site.uptime = 0
+    day.site.energy_mj += day.site.power_mw * day.scale * raised_s
+    day.site.gas_raw += day.site.gas_flow * day.scale * raised_s
+    for number in range(1, day.epochs):
+        day.measure_epoch(number)
 
 
 def _power(times_percent: int) -> Stage:
@@ -239,8 +259,22 @@ ATTACKS = (
         "changed-calibration",
         "the host loads gains 5 % too high",
         "host",
-        at_a_site(_changed_calibration),
+        at_a_site(_loaded_to_read_high),
         "the node hashes what it measures with: that it does is tested with the compiled gateware",
+    ),
+    Attack(
+        "enrolled-high",
+        "the calibration that is enrolled reads 5 % too high itself",
+        "operator",
+        at_a_site(_loaded_to_read_high, calibration_hash=READS_HIGH),
+        "an enrolment has no more of it than the hash: root keys sign what they are told, and below the bounds' tolerances nothing sees it",
+    ),
+    Attack(
+        "hidden-restart",
+        "power is cycled, the counters are raised by a calibration loaded before the enrolled one, and the node armed as if it had run on",
+        "host",
+        at_a_site(_hidden_restart),
+        "the seals' boot count is the node's own: honest witnesses claim what each boot counted, and whoever claims more is refused",
     ),
     Attack(
         "amplifiers-5-percent",

@@ -14,6 +14,7 @@ TRIED = (
     "changed-calibration",
     "replayed-epoch",
     "amplifiers-5-percent",
+    "hidden-restart",
     "batches-withheld",
 )
 

@@ -176,8 +176,8 @@ class RegisterFile(wiring.Component):
             "gateware_version": gateware_version,
             "clocks_per_site_second": clocks_per_site_second,
             "channels": channels,
-            "source_hash": source_hash,
         }
+        self._source_hash = source_hash
         super().__init__(
             {
                 "bus": In(RegisterBusSignature()),
@@ -251,7 +251,7 @@ class RegisterFile(wiring.Component):
         supplied_write, supplied_read = supplied.write_port(), supplied.read_port()
         m.d.comb += [supplied_read.addr.eq(self.supplied_address), self.supplied_data.eq(supplied_read.data)]
 
-        m.submodules.records = records = Memory(shape=WORD_BITS, depth=1 << RECORD_ADDRESS_BITS, init=[])
+        m.submodules.records = records = Memory(shape=WORD_BITS, depth=2 << RECORD_ADDRESS_BITS, init=self._behind_records())
         record_write, record_read = records.write_port(), records.read_port()
         m.d.comb += [
             record_write.addr.eq(self.record_address),
@@ -281,16 +281,20 @@ class RegisterFile(wiring.Component):
         # Reading. Region numbers as the bus wants them.
         frozen = self._frozen_status(m)
         last_sealed, record, slot = Signal(3), Signal(3), Signal(2)
+        is_source_hash = Signal()
         m.d.comb += [
+            is_source_hash.eq(_within(bus.address, *STATUS_REGISTERS["source_hash"])),
             # Record n is at slot n mod 4, in memory at n mod 8: of the two, the younger that was sealed.
             slot.eq((bus.address - EPOCH_BASE) >> (EPOCH_RECORD_WORDS - 1).bit_length()),
             last_sealed.eq(frozen["epochs_sealed"] - 1),
             record.eq(last_sealed - (last_sealed - slot)[:2]),
-            record_read.addr.eq(Cat(bus.address[: (EPOCH_RECORD_WORDS - 1).bit_length()], record)),
+            record_read.addr.eq(Cat(bus.address[: (EPOCH_RECORD_WORDS - 1).bit_length()], record, is_source_hash)),
         ]
         status_word = Signal(WORD_BITS)
         with m.Switch(bus.address):
             for name, (address, size) in STATUS_REGISTERS.items():
+                if name == "source_hash":
+                    continue
                 value = Value.cast(frozen.get(name, self._constants.get(name)))
                 for place in range(size):
                     with m.Case(address + place):
@@ -307,7 +311,7 @@ class RegisterFile(wiring.Component):
             with m.If(matches_any(bus.address, addresses)):
                 m.d.comb += bus.region.eq(number)
         region = Signal.like(bus.region)
-        m.d.sync += region.eq(bus.region)
+        m.d.sync += region.eq(Mux(is_source_hash, _EPOCHS, bus.region))
         with m.Switch(region):
             with m.Case(_IMAGE):
                 m.d.comb += bus.read_data.eq(host_read.data)
@@ -332,6 +336,18 @@ class RegisterFile(wiring.Component):
         ]
         self._apply(m)
         return m
+
+    def _behind_records(self) -> list[int]:
+        """The epoch records' memory at power-up: the hash of the sources lies in its upper half, behind each of the eight records.
+
+        In block RAM it is a matter of content: nodes of sources that say the same have the same gates, and are placed alike.
+        """
+        words = [0] * (2 << RECORD_ADDRESS_BITS)
+        address, size = STATUS_REGISTERS["source_hash"]
+        for place in range(size):
+            for first in range(1 << RECORD_ADDRESS_BITS, len(words), EPOCH_RECORD_WORDS):
+                words[first + (address + place) % EPOCH_RECORD_WORDS] = self._source_hash >> WORD_BITS * (size - 1 - place) & 0xFFFF
+        return words
 
     def _frozen_status(self, m: Module) -> dict[str, Signal]:
         """The live status registers as they were when the present request was complete."""

@@ -11,6 +11,9 @@ import threading
 from pathlib import Path
 
 import pytest
+import uvicorn
+from thermogen_cloud.accounting import balanced
+from thermogen_cloud.api import application
 from thermogen_cloud.command import main
 from thermogen_cloud.directory import ExposedSecretError
 from thermogen_cloud.settings import SETTINGS, SettingError, read_settings
@@ -18,6 +21,9 @@ from thermogen_esf.evidence.trust import TrustList
 from thermogen_esf.evidence.verification import verify_bundle
 from thermogen_esf.keyfile import load_seed, save_seed
 from thermogen_esf.signatures import SigningKey
+from thermogen_sim.fleet.enrolling import signing_key
+
+from .test_attested_minting import Minting
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -342,6 +348,60 @@ def test_every_setting_and_subcommand_is_documented():
         assert f"`{setting.variable}`" in text
     for subcommand in ("init", "serve", "enrol-site", "enrol-approver", "request-mint", "approve", "bundle"):
         assert f"thermogen-cloud {subcommand}" in text
+
+
+@pytest.fixture
+def attested(cloud, environment, monkeypatch):
+    """A served cloud on which an attested day and a mint of alpha wait for a person; how `approve` is called on a hash."""
+    made = Minting(cloud, environment / "attesting")
+    made.attest()
+    made.minting.round()
+    server = uvicorn.Server(uvicorn.Config(application(cloud.services), log_config=None))
+    listening = socket.create_server(("127.0.0.1", 0))
+    serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    serving.start()
+    monkeypatch.setenv("THERMOGEN_CLOUD_DIR", str(cloud.directory.root))
+    monkeypatch.setenv("THERMOGEN_CLOUD_PORT", str(listening.getsockname()[1]))
+    monkeypatch.setattr("thermogen_cloud.command.unix_seconds", lambda: cloud.now)
+    yield made
+    server.should_exit = True
+    serving.join()
+
+
+def approval(secret, request, approver, key):
+    """The arguments that approve."""
+    file = secret(f"{approver}.seed", key.seed.hex().encode())
+    return ("approve", "--request", request.hex(), "--key", file, "--approver", approver, "--reason", "looked at it")
+
+
+def test_an_attestation_is_approved_by_its_hash_and_again_is_refused(run, attested, cloud, secret):
+    approve = approval(secret, attested.row.attestation, "alice", signing_key("alice"))
+    code, printed, message = run(*approve)
+    assert (code, message) == (0, "")
+    row = attested.row
+    assert printed == {"hash": row.attestation.hex(), "state": "minted", "amount": row.amount, "credit": row.serial}
+    assert balanced(cloud.registry, cloud.ledger).issued == row.amount > 0
+    code, printed, message = run(*approve)
+    assert (code, printed, "decided already" in message) == (1, None, True)
+
+
+def test_an_attestation_is_rejected_by_its_hash(run, attested, cloud, secret):
+    code, printed, _ = run(*approval(secret, attested.row.attestation, "alice", signing_key("alice")), "--reject")
+    assert (code, printed["state"], printed["credit"]) == (0, "rejected", None)
+    assert balanced(cloud.registry, cloud.ledger).issued == 0
+
+
+def test_a_request_is_approved_by_its_hash_where_the_cloud_attests_too(run, attested, cloud, site, secret):
+    for batch in site.batches(2):
+        cloud.receive(batch)
+    request = cloud.minting.request_unminted(site.name, "TZ-DISPLACED-GRID")
+    code, printed, _ = run(*approval(secret, request, "ada", cloud.approver_key))
+    assert (code, printed["hash"], printed["state"]) == (0, request.hex(), "minted")
+
+
+def test_a_hash_of_nothing_is_said_to_be_none(run, attested, secret):
+    code, printed, message = run(*approval(secret, bytes(32), "alice", signing_key("alice")))
+    assert (code, printed, "no mint request" in message, "attestation" in message) == (1, None, True, True)
 
 
 @pytest.mark.slow

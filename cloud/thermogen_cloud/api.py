@@ -83,7 +83,7 @@ class Services:
         return site_views(session, self.trust.current(), self.clock(), self.minting.attested(), suspended)
 
     def decide(self, approval: Approval, signature: bytes) -> None:
-        """Takes an approver's decision on a mint request, or on an attestation that waits for one."""
+        """Takes an approver's decision on a mint request, or on an attestation that waits for one: the page asks for both alike."""
         with self.registry.reading() as session:
             attested = session.scalar(select(AttestedMint.day).where(AttestedMint.attestation == approval.request)) is not None
         if attested and self.attested_minting is not None:
@@ -317,8 +317,8 @@ def _mints(services: Services) -> APIRouter:
 
     @api.post("/mints/{digest}/approval", tags=["mints"], responses=problems_of(403, 404, 409))
     def decide(digest: Digest, decision: SignedDecision) -> MintView:
-        """Takes an approver's signed decision. Where it approves, the credit is minted before this answers."""
-        services.decide(decision.approval(bytes.fromhex(digest)), bytes.fromhex(decision.signature))
+        """Takes an approver's signed decision on a mint request. Where it approves, the credit is minted before this answers."""
+        services.minting.decide(decision.approval(bytes.fromhex(digest)), bytes.fromhex(decision.signature))
         return found(bytes.fromhex(digest))
 
     return api

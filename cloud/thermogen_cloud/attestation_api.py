@@ -14,6 +14,7 @@ from thermogen_esf.evidence.attestation.quorum import DayState
 from thermogen_esf.evidence.attestation.seal import ENCODED_BYTES, EPOCHS_A_DAY
 from thermogen_esf.evidence.attestation.signed import Signed
 
+from . import refusals
 from .api import Digest, Services, SignedDecision, problems_of
 from .attesting import Attestor, NotAttestedError
 from .registry import AttestedDay, AttestedMint, AttestedMintState, StoredStatement
@@ -261,13 +262,12 @@ def attestation_router(services: Services) -> APIRouter:
     @api.post("/mints/{digest}/approval", responses=problems_of(403, 404, 409))
     def decide(digest: Digest, decision: SignedDecision) -> AttestedMintView:
         """Takes an approver's signed decision on an attestation. Where it approves, the credit is minted before this answers."""
-        attestor()
-        services.decide(decision.approval(bytes.fromhex(digest)), bytes.fromhex(decision.signature))
+        attestation, minting = bytes.fromhex(digest), services.attested_minting
+        if minting is None:
+            raise refusals.UnknownRequestError(attestation)
+        minting.decide(decision.approval(attestation), bytes.fromhex(decision.signature))
         with services.registry.reading() as session:
-            row = session.scalars(select(AttestedMint).where(AttestedMint.attestation == bytes.fromhex(digest))).first()
-        if row is None:
-            raise HTTPException(404, f"no attestation has the hash {digest}")
-        return _mint(row)
+            return _mint(session.scalars(select(AttestedMint).where(AttestedMint.attestation == attestation)).one())
 
     return api
 

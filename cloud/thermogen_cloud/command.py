@@ -29,11 +29,13 @@ from thermogen_esf.evidence.trust import NAME, PRODUCT_CLOCKS_PER_SITE_SECOND, R
 from thermogen_esf.keyfile import KeyFileError, load_public_key, load_seed
 from thermogen_esf.signatures import SigningKey
 
+from . import refusals
 from .attestation_trust import adopt
 from .directory import CloudDirectory, read_secret, read_secret_text, replace_file
 from .errors import CloudError, OperatorError
 from .initialise import initialise, read_key
 from .keys import key_owner, open_approver_key, save_approver_key
+from .registry import AttestedMintState
 from .settings import ADDRESS, SETTINGS, Settings, read_settings
 from .trust_file import TrustFile
 
@@ -43,11 +45,16 @@ DEFAULT_CHANNELS = 12
 DEMONSTRATION_CLOCKS = 10_000
 ANSWER_S = 300
 """An approval answers when the credit is minted: a month's batches are judged before it."""
+UNKNOWN_REQUEST = f"urn:thermogen:problem:{refusals.UnknownRequestError.slug}"
 DONE, FAILED = 0, 1
 
 
 class RequestFailedError(OperatorError):
     """The cloud did not answer, or answered with a problem."""
+
+
+class UnknownRequestError(RequestFailedError):
+    """The cloud answered that nothing of that kind has the hash."""
 
 
 def unix_seconds() -> int:
@@ -128,8 +135,8 @@ def _parser() -> argparse.ArgumentParser:
     mint.add_argument("--last-epoch", type=int, help="[the last believed epoch that is not minted yet]")
     mint.add_argument("--methodology", default="TZ-DISPLACED-GRID", help="[%(default)s]")
 
-    approve = command("approve", _approve, "sign a decision on a mint request here and send it to the running cloud")
-    approve.add_argument("--request", required=True, metavar="HASH")
+    approve = command("approve", _approve, "sign a decision on a mint request or an attestation here and send it to the running cloud")
+    approve.add_argument("--request", required=True, metavar="HASH", help="the request's, or the attestation's")
     approve.add_argument("--key", required=True, type=Path, metavar="FILE", help="the approver's key file, encrypted or a plain seed")
     approve.add_argument("--approver", metavar="NAME", help="[the name in an encrypted key file]")
     approve.add_argument("--role", default=ROLE_APPROVER, help="[%(default)s]")
@@ -266,9 +273,19 @@ def _approve(options: argparse.Namespace, settings: Settings) -> None:
     if options.only_print:
         print(json.dumps(body))
         return
+    print(json.dumps(_decided(settings, options.request, body)))
+
+
+def _decided(settings: Settings, digest: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What came of a decision on the mint request with a hash, or on the attestation: hashes of the two are never the same."""
     shown = ("hash", "state", "amount", "credit")
-    answer = _asked(settings, f"mints/{options.request}/approval", shown, body)
-    print(json.dumps({name: answer[name] for name in shown}))
+    try:
+        answer = _asked(settings, f"mints/{digest}/approval", shown, body)
+    except UnknownRequestError:
+        answer = _asked(settings, f"attestation/mints/{digest}/approval", ("attestation", "state", "amount", "serial"), body)
+        minted = answer["state"] == AttestedMintState.MINTED
+        answer = {**answer, "hash": answer["attestation"], "credit": answer["serial"] if minted else None}
+    return {name: answer[name] for name in shown}
 
 
 def _signing_key(options: argparse.Namespace) -> tuple[str, SigningKey]:
@@ -364,7 +381,8 @@ def _problem(settings: Settings, error: urllib.error.HTTPError) -> RequestFailed
     """What a refusal says, where it is a cloud's."""
     try:
         problem = json.loads(error.read())
-        return RequestFailedError(f"{problem['title']}: {problem['detail']}", problem["remedy"])
+        kind = UnknownRequestError if problem["type"] == UNKNOWN_REQUEST else RequestFailedError
+        return kind(f"{problem['title']}: {problem['detail']}", problem["remedy"])
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         return _not_a_cloud(settings)
 

@@ -179,6 +179,7 @@ class Attestor:
     def round(self) -> None:
         """Logs what is stored, closes days and a checkpoint, and decides what can be decided."""
         with self._lock:
+            self._end_interrupted()
             self._log_seals()
             self._freeze()
             self._log_seals()
@@ -186,6 +187,11 @@ class Attestor:
             self._close_days(self._suspend())
             self._close_checkpoint()
             self._decide()
+
+    def _end_interrupted(self) -> None:
+        """Closes the checkpoint of a round that was cut off: else its days would come into one with seals that they were closed without."""
+        if len(self._log) > (0 if self._log.last is None else self._log.last.size):
+            self._checkpoint()
 
     def announcements(self) -> list[Announcement]:
         """The drawings whose windows are open."""
@@ -318,9 +324,11 @@ class Attestor:
             with self._registry.reading() as session:
                 logged = set(session.scalars(select(LoggedDay.day).where(LoggedDay.site == site.identity)))
                 since = StoredSeal.epoch >= EPOCHS_A_DAY * (max(logged, default=0) - WATCHED_DAYS)
-                rows = session.execute(select(StoredSeal.vrf_key, StoredSeal.seal).where(StoredSeal.site == site.identity, since)).all()
-            seals = [Seal.decode(data) for key, data in rows if key == site.vrf_key]
-            former = {Seal.decode(data).day for key, data in rows if key != site.vrf_key}
+                stored = select(StoredSeal.vrf_key, StoredSeal.seal, StoredSeal.logged).where(StoredSeal.site == site.identity, since)
+                rows = session.execute(stored).all()
+            # A seal that came since the seals were logged is the next round's: a day's are in the log before the day is.
+            seals = [Seal.decode(data) for key, data, in_log in rows if key == site.vrf_key and in_log]
+            former = {Seal.decode(data).day for key, data, _ in rows if key != site.vrf_key}
             for number in former - logged - {seal.day for seal in seals}:
                 self.waiting[site.name, number] = "sealed by a VRF key that the trust list does not have for the site"
             for number, day in _closable(seals, logged):

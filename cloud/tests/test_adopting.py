@@ -20,7 +20,7 @@ from thermogen_cloud.trust_file import TrustFile
 from thermogen_esf.evidence.attestation.exchange import encode_seals
 from thermogen_esf.evidence.attestation.log import seal_entry
 from thermogen_esf.evidence.trust import NamedKey
-from thermogen_sim.fleet.enrolling import Fleet
+from thermogen_sim.fleet.enrolling import SINCE, Fleet
 from thermogen_sim.fleet.node import SealingNode
 
 from .attesting_fleet import FIRST, write_trust
@@ -105,8 +105,9 @@ def serving(initialised, tmp_path, monkeypatch):
     own = NamedKey("cloud-1", read_key(CloudDirectory(root).cloud_key).public_key, 0, None)
     adopted = []
 
-    def adopt(sites):
+    def adopt(sites, **changes):
         fleet = Fleet.of(sites, 2)
+        fleet.changes = {fleet.nodes[0].name: changes}
         follows = {"revision": len(adopted) + 1, "previous": adopted[-1].trust.hash if adopted else None}
         fleet.__dict__["trust"] = replace(fleet.trust, clouds=(own,), valid_to=2**32 - 1, **follows)
         pin, signed, enrolments = write_trust(fleet, tmp_path / f"ceremony-{len(adopted)}")
@@ -132,6 +133,14 @@ def test_a_list_that_is_adopted_beside_a_running_cloud_is_taken_by_it(serving, w
     assert services.minting.attested() == {node.name for node in fleet.nodes}
     attestor.take_seals(encode_seals([fleet.nodes[2].seal(FIRST)]))
     wait(lambda: attestor.log.index_of(seal_entry(fleet.nodes[2].seals[0])), "a seal of the site that is new is logged")
+
+
+def test_a_nameplate_that_changed_under_the_same_key_bounds_the_sites_batches(serving):
+    services, adopt = serving
+    before = {key.name: key for key in services.trust.current().sites}
+    adopt(2, nameplate_w=900, channels=9, valid_from=SINCE + 1)
+    after = {key.name: key for key in services.trust.current().sites}
+    assert after == before | {"tz-0000": replace(before["tz-0000"], nameplate_w=900, channels=9)}
 
 
 def test_a_list_that_cannot_be_read_leaves_the_one_before_it(serving, wait, caplog):

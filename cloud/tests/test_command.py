@@ -99,6 +99,23 @@ def test_a_new_key_of_a_site_ends_the_old_one(run, environment):
     assert [(site.valid_from, site.valid_to) for site in trust.sites] == [(1_000, 1_999), (2_000, None)]
 
 
+def test_what_bounds_a_sites_claims_changes_under_its_key_and_its_time_does_not(run, environment):
+    run("init")
+    old, new = (environment / f"{each}.hex" for each in ("old", "new"))
+    for key in (old, new):
+        key.write_text(SigningKey.generate().public_key.hex())
+    enrol = ("enrol-site", "--name", "tz-a", "--public-key")
+    assert run(*enrol, old, "--channels", "36", "--valid-from", 1_000)[0] == 0
+    assert run(*enrol, old, "--channels", "72", "--nameplate-w", 7_000, "--valid-from", 1_500)[0] == 0
+    assert run(*enrol, new, "--valid-from", 2_000)[0] == 0
+    assert run(*enrol, old, "--nameplate-w", 6_500)[0] == 0, "a key that was replaced is not in use again"
+    trust = TrustList.parse((environment / "cloud" / "trust.json").read_bytes())
+    assert [(site.channels, site.nameplate_w, site.valid_from, site.valid_to) for site in trust.sites] == [
+        (12, 6_500, 1_000, 1_999),
+        (12, 1_145, 2_000, None),
+    ]
+
+
 @pytest.mark.parametrize("name", ["Ada", "../ada", "a b", ""])
 def test_a_name_that_cannot_be_one_is_refused_and_makes_no_file(run, environment, name):
     run("init")

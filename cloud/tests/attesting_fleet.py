@@ -32,6 +32,8 @@ def write_trust(fleet: Fleet, folder: Path) -> tuple[Path, Path, Path]:
     """Pin, signed list and enrolments as the ceremony leaves them."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sites").mkdir(exist_ok=True)
+    for former in (folder / "sites").iterdir():
+        former.unlink()
     (folder / "root.json").write_bytes(fleet.root.encode())
     (folder / "trust.signed").write_bytes(fleet.signed_trust().encode())
     for entry in fleet.entries:

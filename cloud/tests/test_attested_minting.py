@@ -321,6 +321,16 @@ def test_a_site_that_the_newest_list_drops_cannot_ask_for_what_was_attested(made
         request_and_approve(made, cloud)
 
 
+def test_an_attested_day_of_a_site_that_the_newest_list_drops_is_not_minted(made, cloud):
+    made.attested_before()
+    made.attest()
+    made.attesting.next_list(made.attesting.fleet.nodes[1:])
+    made.attesting.open()
+    made.open()
+    made.minting.round()
+    assert made.row is None and balanced(cloud.registry, cloud.ledger).issued == 0
+
+
 @pytest.mark.parametrize(
     ("state", "mint_state", "baseline"),
     [

@@ -28,6 +28,7 @@ from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.statement import Heard, Opinion, Statement, judge_statement
 from thermogen_esf.evidence.catalogue import rule
 from thermogen_esf.evidence.errors import EvidenceError
+from thermogen_esf.frames import site_identity
 
 from .attestation_log import AttestationLog
 from .attestation_trust import AttestationTrust, SignedList
@@ -197,9 +198,7 @@ class Attestor:
         """The drawings whose windows are open."""
         found = []
         for row in self._days.in_state(DayState.COLLECTING):
-            enrolled = self._trust.newest.by_name.get(row.site)
-            attempts = [] if enrolled is None else self._attempts(enrolled.enrolment.identity, row.day)
-            for each in attempts:
+            for each in self._attempts(site_identity(row.site), row.day):
                 if each.attempt == row.attempt and each.drawn is not None:
                     found.append(Announcement(row.site, each.drawn.number, each.drawn.beacon, each.drawn.time + WINDOW_S, each.day))
         return found
@@ -382,12 +381,12 @@ class Attestor:
             woken = {(site, day) for site, day in session.execute(statements)}
         newest = max((day for _, day in rows), default=0)
         for site, day in rows:
-            entry = self._trust.newest.by_identity.get(site)
-            if entry is None:
+            name = self._trust.name_of(site)
+            if name is None:
                 continue
             recent = not self._looked and day > newest - WATCHED_DAYS
-            if recent or (site, day) in woken or not self._days.settled(entry.enrolment.name, day):
-                self._decide_day(entry.enrolment.name, site, day)
+            if recent or (site, day) in woken or not self._days.settled(name, day):
+                self._decide_day(name, site, day)
         self._looked = True
 
     def _before_last(self) -> int:

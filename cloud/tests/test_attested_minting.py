@@ -43,7 +43,8 @@ class Minting:
 
     def open(self):
         cloud, attestor = self.cloud, self.attesting.attestor
-        self.minting = AttestedMinting(cloud.registry, cloud.ledger, attestor, signing_key("cloud-1"), METHODOLOGY, lambda: cloud.now)
+        parts = (cloud.registry, cloud.ledger, attestor, signing_key("cloud-1"), self.attesting.methodologies)
+        self.minting = AttestedMinting(*parts, lambda: cloud.now)
         cloud.attestor, cloud.attested_minting = attestor, self.minting
 
     def attested_before(self, days=30, state=DayState.ATTESTED, mint_state=AttestedMintState.REJECTED):

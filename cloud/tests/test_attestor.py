@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from thermogen_cloud.attestation_trust import AttestationTrust, AttestationTrustError, adopt
 from thermogen_cloud.attesting import NotAttestedError
 from thermogen_cloud.directory import CloudDirectory
+from thermogen_cloud.methodology_choices import Choice
 from thermogen_cloud.registry import LoggedDay, StoredSeal, StoredStatement
 from thermogen_edge.witness import Witness
 from thermogen_esf.evidence.attestation.beacon import judge_contributions
@@ -162,14 +163,13 @@ def test_what_a_witness_says_is_stored_as_the_days_state(cloud, say, state, epoc
     assert cloud.states()[0] == (1, state) and cloud.attestor.days.of("tz-0000")[-1].epoch == epoch
 
 
-def test_a_methodology_that_cannot_be_applied_is_a_state_and_not_a_fault(tmp_path):
-    cloud = AttestingCloud(tmp_path, methodology="GS-MICRO-SCALE")
+def test_a_methodology_that_cannot_be_applied_is_a_state_and_not_a_fault(cloud, monkeypatch):
+    monkeypatch.setattr(cloud.methodologies, "made", lambda: (Choice(0, None, "GS-MICRO-SCALE"),))
     cloud.measure()
     cloud.witness(cloud.drawn())
     cloud.round()
     cloud.round(300)
     assert cloud.states() == [(1, "methodology-error")] and "GS-MICRO-SCALE" in cloud.row().detail
-    cloud.registry.close()
 
 
 def refused(cloud):

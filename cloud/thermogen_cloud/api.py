@@ -27,6 +27,7 @@ from .body_limit import BodyLimit
 from .commanding import Commanding
 from .directory import CloudDirectory
 from .ledger import Ledger
+from .methodology_choices import DEFAULT
 from .minting import Minting
 from .receiver import Health, Link
 from .registry import AttestedMint, AttestedMintState, Batch, Credit, MintRequest, Registry
@@ -52,7 +53,7 @@ from .views import (
 HASH_HEX = "^[0-9a-f]{64}$"
 SERIAL = "^SC-[0-9]{4}-TZ-[0-9]{6,9}$"
 MOST_LISTED = 3_000
-METHODOLOGY = "TZ-DISPLACED-GRID"
+METHODOLOGY = DEFAULT
 """By which a mint is requested where none is named."""
 
 

@@ -26,13 +26,13 @@ from thermogen_esf.evidence.attestation.quorum import DayState, Findings
 from thermogen_esf.evidence.attestation.seal import ENCODED_BYTES, EPOCHS_A_DAY, NO_PREVIOUS, Seal
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.statement import Heard, Opinion, Statement, judge_statement
-from thermogen_esf.evidence.catalogue import rule
 from thermogen_esf.evidence.errors import EvidenceError
 from thermogen_esf.frames import site_identity
 
 from .attestation_log import AttestationLog
 from .attestation_trust import AttestationTrust, SignedList
 from .attested_days import AttestedDays
+from .methodology_choices import MethodologyChoices
 from .registry import LoggedDay, Registry, StoredSeal, StoredStatement
 
 log = logging.getLogger(__name__)
@@ -70,12 +70,12 @@ class Attestor:
     """Attests the days of the sites that the trust list enrols. Threads may share it; one makes a round at a time."""
 
     def __init__(
-        self, registry: Registry, log_: AttestationLog, trust: AttestationTrust, methodology: str, clock: Callable[[], int]
+        self, registry: Registry, log_: AttestationLog, trust: AttestationTrust, methodologies: MethodologyChoices, clock: Callable[[], int]
     ) -> None:
         self._registry = registry
         self._log = log_
         self._trust = trust
-        self._methodology = methodology
+        self._methodologies = methodologies
         self._clock = clock
         self._days = AttestedDays(registry, clock)
         self._lock = threading.Lock()
@@ -411,15 +411,17 @@ class Attestor:
                 history_mj=self._days.history_mj(name, day),
                 two_seals=self.suspended(attempt.day),
                 two_roots=two_roots,
-                methodology_error=self._methodology_error(),
+                methodology_error=self._methodology_error(name, attempt),
             )
             row = self._days.decide(name, day, [heard for _, heard in self.heard(attempt)], findings)
             if row.state is not DayState.DEFERRED:
                 return
 
-    def _methodology_error(self) -> str:
+    def _methodology_error(self, name: str, attempt: Open) -> str:
+        if attempt.drawn is None:
+            return ""  # whose auditors count is not known before
         try:
-            rule(self._methodology).amount(0, 0, 0, None)
+            self._methodologies.chosen(name, attempt.day.number, attempt.trust.trust.approvers, attempt.drawn.time)
         except EvidenceError as error:
             return str(error)
         return ""

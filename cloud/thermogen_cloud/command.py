@@ -16,13 +16,16 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
+from hashlib import sha3_256
 from pathlib import Path
 from typing import Any
 
 from thermogen_esf.evidence.approval import Approval, ApprovalError, Decision
 from thermogen_esf.evidence.attestation.proof_bundle import MAGIC as PROOF_MAGIC
 from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle
+from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.bundle import Bundle
+from thermogen_esf.evidence.catalogue import CUSTOM
 from thermogen_esf.evidence.errors import EvidenceError
 from thermogen_esf.evidence.fluids import FLUIDS
 from thermogen_esf.evidence.trust import NAME, PRODUCT_CLOCKS_PER_SITE_SECOND, ROLE_APPROVER, ApproverKey, SiteKey
@@ -30,11 +33,12 @@ from thermogen_esf.keyfile import KeyFileError, load_public_key, load_seed
 from thermogen_esf.signatures import SigningKey
 
 from . import refusals
-from .attestation_trust import adopt
+from .attestation_trust import AttestationTrust, adopt
 from .directory import CloudDirectory, read_secret, read_secret_text, replace_file
 from .errors import CloudError, OperatorError
 from .initialise import initialise, read_key
 from .keys import key_owner, open_approver_key, save_approver_key
+from .methodology_choices import Choice, MethodologyChoices, digest_of
 from .registry import AttestedMintState
 from .settings import ADDRESS, SETTINGS, Settings, read_settings
 from .trust_file import TrustFile
@@ -128,6 +132,18 @@ def _parser() -> argparse.ArgumentParser:
     adopt_trust.add_argument("--pin", required=True, type=Path, metavar="FILE", help="the root keys")
     adopt_trust.add_argument("--trust", required=True, type=Path, metavar="FILE", help="what `thermogen-esf trust combine` wrote")
     adopt_trust.add_argument("--enrolments", required=True, type=Path, metavar="DIR", help="every site's enrolment, a .json file each")
+
+    choose = command(
+        "choose-methodology",
+        _choose_methodology,
+        "by which methodology attested days are minted that begin from now on; in a demonstration, all that are not minted yet",
+    )
+    choose.add_argument("--site", metavar="NAME", help="[every site that has no choice of its own]")
+    choose.add_argument("--methodology", required=True, metavar="ID", help="`thermogen-verify yield` lists them")
+    choose.add_argument("--evidence", type=Path, metavar="FILE", help="what shows the baseline, where the methodology needs it")
+    choose.add_argument(
+        "--document", type=Path, metavar="FILE", help=f"for {CUSTOM}: the methodology as an auditor of the trust list signed it"
+    )
 
     mint = command("request-mint", _request_mint, "ask the running cloud for a mint; prints the request as JSON")
     mint.add_argument("--site", required=True)
@@ -223,6 +239,33 @@ def _adopt_trust(options: argparse.Namespace, settings: Settings) -> None:
     print(
         json.dumps({"revision": trust.revision, "sites": trust.site_count, "trust": trust.hash.hex(), "root_keys": trust.root_keys.hex()})
     )
+
+
+def _choose_methodology(options: argparse.Namespace, settings: Settings) -> None:
+    directory = _initialised(settings)
+    trust = AttestationTrust.load(directory)
+    if trust is None:
+        raise OperatorError("this cloud attests no days", "adopt a trust list with `thermogen-cloud adopt-trust`")
+    if options.site is not None and options.site not in trust.newest.by_name:
+        raise OperatorError(f"{options.site} is not in the trust list", f"name one of {', '.join(trust.newest.by_name)}")
+    evidence = None if options.evidence is None else options.evidence.read_bytes()
+    try:
+        own = None if options.document is None else Signed.parse(options.document.read_bytes())
+    except EvidenceError as error:
+        raise OperatorError(f"{options.document}: {error}", "give the document with its signatures, as an auditor signed it") from error
+    if (own is None) == (options.methodology == CUSTOM):
+        raise OperatorError(f"--document is for {CUSTOM} and only for it", f"give both --methodology {CUSTOM} and --document, or neither")
+    now = unix_seconds()
+    choice = Choice(
+        since=0 if trust.newest.trust.demonstration else now,
+        site=options.site,
+        methodology=options.methodology,
+        own=None if own is None else sha3_256(own.document).digest(),
+        evidence=digest_of(evidence),
+    )
+    chosen = MethodologyChoices(directory).choose(choice, evidence, own, trust.newest.trust.approvers, now)
+    hashes = {"hash": chosen.rule.hash.hex(), "evidence": None if chosen.evidence is None else chosen.evidence.hex()}
+    print(json.dumps({"site": choice.site, "methodology": chosen.rule.identifier, **hashes, "since": choice.since}))
 
 
 def _approver_key(directory: CloudDirectory, options: argparse.Namespace) -> bytes:

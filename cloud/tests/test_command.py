@@ -363,7 +363,17 @@ def test_every_setting_and_subcommand_is_documented():
     text = README.read_text()
     for setting in SETTINGS:
         assert f"`{setting.variable}`" in text
-    for subcommand in ("init", "serve", "enrol-site", "enrol-approver", "request-mint", "approve", "bundle"):
+    for subcommand in (
+        "init",
+        "serve",
+        "enrol-site",
+        "enrol-approver",
+        "adopt-trust",
+        "choose-methodology",
+        "request-mint",
+        "approve",
+        "bundle",
+    ):
         assert f"thermogen-cloud {subcommand}" in text
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from starlette.testclient import TestClient
 from thermogen_cloud.accounting import balanced
+from thermogen_cloud.api import application
 from thermogen_cloud.directory import replace_file
 from thermogen_cloud.methodology_choices import Choice, Choices, MethodologyChoiceError, digest_of
 from thermogen_cloud.registry import AttestedMint, AttestedMintState
@@ -70,6 +72,11 @@ def test_a_day_is_minted_by_the_chosen_methodology_and_a_stranger_believes_it(ma
     assert f"{methodology}: {made.row.amount} x 1e-6 t CO2e" in capsys.readouterr().out
     assert cloud.ledger.find(made.row.attestation).metadata["methodology"] == methodology
     assert balanced(cloud.registry, cloud.ledger).issued == made.row.amount
+    with TestClient(application(cloud.services), base_url="http://127.0.0.1") as client:
+        client.auth = ("viewer", cloud.directory.read_viewer_password())
+        (credit,) = client.get("/api/v1/credits").json()
+        assert credit["methodology"] == methodology and f"{credit['serial']}</strong>" in (page := client.get("/").text)
+        assert f'<span class="small">{methodology}</span>' in page
 
 
 def methodology_of(made):

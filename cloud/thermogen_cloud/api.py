@@ -390,13 +390,16 @@ def list_credits(services: Services, serial: str | None = None) -> list[CreditVi
         rows = rows.where(Credit.serial == serial)
     with services.registry.reading() as session:
         sizes = {row.serial: row.bytes for row in session.execute(select(Credit.serial, func.length(Credit.bundle).label("bytes")))}
+        methodologies = {row.hash: row.methodology_hash for row in session.execute(select(MintRequest.hash, MintRequest.methodology_hash))}
         attested = select(AttestedMint).where(AttestedMint.state == AttestedMintState.MINTED)
         if serial is not None:
             attested = attested.where(AttestedMint.serial == serial)
         newest = attested.order_by(AttestedMint.changed_at.desc(), AttestedMint.serial.desc()).limit(MOST_LISTED)
         by_day = attested_credit_views(session.scalars(newest), holdings)
         return sorted(
-            [*credit_views(session.scalars(rows), sizes.__getitem__, holdings), *by_day], key=lambda view: view.issued_at, reverse=True
+            [*credit_views(session.scalars(rows), sizes.__getitem__, methodologies, holdings), *by_day],
+            key=lambda view: view.issued_at,
+            reverse=True,
         )
 
 

@@ -17,6 +17,7 @@ from thermogen_esf.evidence.attestation.signed import Signed
 from . import refusals
 from .api import Digest, Services, SignedDecision, problems_of
 from .attesting import Attestor, NotAttestedError
+from .methodology_choices import Choice, MethodologyChoices
 from .registry import AttestedDay, AttestedMint, AttestedMintState, StoredStatement
 
 DAYS_SHOWN = 20
@@ -110,6 +111,16 @@ class AttestedMintView(BaseModel):
     amount: int = Field(description="1e-6 t CO2e")
     methodology: str
     serial: str
+
+
+class ChoiceView(BaseModel):
+    """By which methodology days are minted that begin from a time on."""
+
+    since: int = Field(description="Unix seconds")
+    site: str | None = Field(description="null: every site that has no choice of its own")
+    methodology: str
+    own: str | None = Field(description="SHA3-256 of the document that an auditor signed, hex, for CUSTOM")
+    evidence: str | None = Field(description="SHA3-256 of what shows the baseline, hex")
 
 
 class AttestationView(BaseModel):
@@ -209,6 +220,8 @@ def attestation_router(services: Services) -> APIRouter:
     """The API's part about attestation."""
     api = APIRouter(prefix="/attestation", tags=["attestation"], responses=problems_of(404))
 
+    choices = MethodologyChoices(services.directory)
+
     def attestor() -> Attestor:
         if services.attestor is None:
             raise HTTPException(404, "this cloud does not attest: no trust list was adopted")
@@ -223,6 +236,20 @@ def attestation_router(services: Services) -> APIRouter:
     def days(site: Annotated[str, PathParameter(max_length=128)]) -> list[DayView]:
         """A site's days and attempts, newest first."""
         return [_day(row) for row in attestor().days.of(site)]
+
+    @api.get("/methodologies")
+    def methodologies() -> list[ChoiceView]:
+        """Every choice of a methodology in the order it was made; of those for a site, and of those for all, a later one goes before."""
+        return [_choice(each) for each in choices.made()]
+
+    @api.get("/evidence/{digest}", response_class=Response)
+    def evidence(digest: Digest) -> Response:
+        """What shows a baseline that an attestation names, byte for byte."""
+        content = choices.evidence(bytes.fromhex(digest))
+        if content is None:
+            raise HTTPException(404, f"no evidence of a baseline has the hash {digest}")
+        headers = {"Content-Disposition": f'attachment; filename="{digest}"'}
+        return Response(content, media_type="application/octet-stream", headers=headers)
 
     @api.get("/trust", response_class=Response)
     def trust() -> Response:
@@ -270,6 +297,11 @@ def attestation_router(services: Services) -> APIRouter:
             return _mint(session.scalars(select(AttestedMint).where(AttestedMint.attestation == attestation)).one())
 
     return api
+
+
+def _choice(choice: Choice) -> ChoiceView:
+    own, evidence = (None if digest is None else digest.hex() for digest in (choice.own, choice.evidence))
+    return ChoiceView(since=choice.since, site=choice.site, methodology=choice.methodology, own=own, evidence=evidence)
 
 
 def _taken(take: Callable[[bytes], object], message: bytes) -> None:

@@ -234,7 +234,8 @@ def test_the_page_shows_the_credit_as_attested_and_hands_out_its_files(made, clo
         assert credit["label"] == "peer-checked" and credit["held"] == made.row.amount
         bundle, frames = (client.get(f"/api/v1/credits/{credit['serial']}/{part}").content for part in ("bundle", "frames"))
         assert verify_proof(bundle, made.attesting.fleet.root, frames).believed
-        assert "peer-checked" in client.get("/").text
+        page = client.get("/").text
+        assert "peer-checked" in page and page.count(f'<span class="small">{METHODOLOGY}</span>') == 2
 
 
 def test_a_bundle_has_of_each_site_the_seal_that_made_the_beacon_and_not_a_month_of_them(made):

@@ -180,15 +180,17 @@ def test_a_baseline_that_is_not_measured_cannot_be_chosen_without_its_evidence(c
         choose(methodology, evidence=None)
 
 
-def test_a_file_that_was_lost_decides_no_day_until_it_is_there_again(made, choose):
+def test_a_file_that_was_lost_decides_no_day_that_needs_it_until_it_is_there_again(made, choose, caplog):
     choose(FLARE)
     kept = made.attesting.directory.methodologies / "evidence" / digest_of(PERMIT).hex()
     kept.unlink()
     made.attesting.measure()
     made.receive()
     made.attested_before()
-    with pytest.raises(MethodologyChoiceError, match="missing"):
-        made.attesting.witness(made.attesting.drawn())
+    made.attesting.round()
+    made.attesting.others_seal()
+    made.attesting.round()
+    assert made.attesting.states() == [(1, "waiting-for-beacon")] and "is missing" in caplog.text
     kept.write_bytes(PERMIT)
     made.attesting.round()
     made.attesting.witness(made.attesting.attestor.announcements()[0])

@@ -32,7 +32,7 @@ from thermogen_esf.frames import site_identity
 from .attestation_log import AttestationLog
 from .attestation_trust import AttestationTrust, SignedList
 from .attested_days import AttestedDays
-from .methodology_choices import MethodologyChoices
+from .methodology_choices import MethodologyChoiceError, MethodologyChoices
 from .registry import LoggedDay, Registry, StoredSeal, StoredStatement
 
 log = logging.getLogger(__name__)
@@ -386,7 +386,10 @@ class Attestor:
                 continue
             recent = not self._looked and day > newest - WATCHED_DAYS
             if recent or (site, day) in woken or not self._days.settled(name, day):
-                self._decide_day(name, site, day)
+                try:
+                    self._decide_day(name, site, day)
+                except MethodologyChoiceError as error:
+                    log.error("day %d of %s is not decided: %s; %s", day, name, error, error.remedy)
         self._looked = True
 
     def _before_last(self) -> int:

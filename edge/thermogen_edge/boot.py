@@ -23,6 +23,8 @@ from .site_time import SiteTime
 _log = logging.getLogger(__name__)
 CHECKPOINT_PERIOD_S = 60
 """Site seconds between two checkpoints of the lifetime totals: what a power failure takes from them at most."""
+_SHORT_BITS = 32
+"""Of a calibration's hash, that are not in an alert's value."""
 
 
 class Boot:
@@ -87,10 +89,14 @@ class Boot:
         told = struct.pack(">IQQ", self._buffer.boot_count, loaded, wanted) if differs else None
         if told != self._buffer.told_calibration:
             text = f"the node measures with calibration {loaded:016x}, the profile's is {wanted:016x}"
-            if differs:
-                text += ": power-cycle the node"
-            short = {"value": loaded >> 32, "threshold": wanted >> 32}
-            alarm = Alarm(AlertCode.OTHER_CALIBRATION, Severity.CRITICAL, text, raised=differs, **short)
+            alarm = Alarm(
+                AlertCode.OTHER_CALIBRATION,
+                Severity.CRITICAL,
+                f"{text}: power-cycle the node" if differs else text,
+                raised=differs,
+                value=loaded >> _SHORT_BITS,
+                threshold=wanted >> _SHORT_BITS,
+            )
             self._alerts.raise_with([alarm], lambda: self._buffer.set_told_calibration(told))
         self._compared = True
 

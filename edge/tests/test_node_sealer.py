@@ -15,6 +15,7 @@ from thermogen_esf.hostlink_seal import (
     SEAL_STATUS,
     SEAL_STATUS_BASE,
     CustodyState,
+    KeptSeal,
     ProofState,
     ring_slot,
 )
@@ -31,15 +32,17 @@ class Registers:
         self.state = dict.fromkeys(SEAL_STATUS, 0) | {"custody_state": CustodyState.READY}
         self.content = {}
         self.given = None
+        self.reads = 0
         self.between = lambda: None
 
     def seal(self, epoch):
         seal = self.node.seal(epoch)
-        self._put(ring_slot(self.state["seals"]), seal.encode())
+        kept = KeptSeal(self.state["seals"], seal.encode())
+        self._put(ring_slot(kept.number), kept.data)
         self.state["seals"] = (self.state["seals"] + 1) % 0x10000
         self.state["seals_kept"] = min(self.state["seals_kept"] + 1, RING_SEALS)
         self.state["last_epoch"] = epoch
-        return seal.encode()
+        return kept
 
     def power_cycle(self):
         self.node.reboot()
@@ -63,6 +66,7 @@ class Registers:
                 words += struct.unpack(f">{size}H", int(self.state[name]).to_bytes(2 * size, "big"))
             assert len(words) == count
             return tuple(words)
+        self.reads += 1
         answer = tuple(self.content.get(address + place, 0) for place in range(count))
         self.between()
         return answer
@@ -84,26 +88,30 @@ def sealer_of(node, flags=NodeFlag.SEALS):
     return NodeSealer(node, lambda: flags)
 
 
+def all_after(sealer, taken):
+    return sealer.seals_after(taken, RING_SEALS)
+
+
 def test_a_node_without_a_key_of_its_own_has_no_seals_and_no_draws(node):
     node.seal(5)
     sealer = sealer_of(node, NodeFlag.ARMED)
-    assert sealer.seals_after(None) == [] and sealer.last_epoch() is None and sealer.draw(DRAWING.given) is None and node.given is None
+    assert all_after(sealer, None) == [] and sealer.earlier_boots() is None and sealer.draw(DRAWING.given) is None and node.given is None
 
 
 def test_every_seal_that_is_new_is_read_as_it_is_published_and_none_twice(node):
     sealer = sealer_of(node)
-    assert sealer.seals_after(None) == []
+    assert all_after(sealer, None) == []
     made = [node.seal(epoch) for epoch in (5, 6, 9)]
-    assert sealer.seals_after(None) == made
-    assert sealer.seals_after(made[-1]) == []
+    assert all_after(sealer, None) == made
+    assert all_after(sealer, made[-1]) == []
     made += [node.seal(epoch) for epoch in (10, 11)]
-    assert sealer.seals_after(made[2]) == made[3:]
-    assert sealer_of(node).seals_after(made[0]) == made[1:]
+    assert all_after(sealer, made[2]) == made[3:]
+    assert all_after(sealer_of(node), made[0]) == made[1:]
 
 
 def test_seals_that_could_not_be_stored_are_given_again(node):
     sealer, made = sealer_of(node), [node.seal(epoch) for epoch in (5, 6)]
-    assert sealer.seals_after(None) == made == sealer.seals_after(None)
+    assert all_after(sealer, None) == made == all_after(sealer, None)
 
 
 @pytest.mark.slow
@@ -112,7 +120,25 @@ def test_after_a_long_absence_the_whole_ring_is_new_and_the_count_goes_round(nod
     known = node.seal(1)
     made = [node.seal(epoch) for epoch in range(2, RING_SEALS + 12)]
     assert node.state["seals"] < RING_SEALS
-    assert sealer_of(node).seals_after(known) == made[-RING_SEALS:]
+    assert all_after(sealer_of(node), known) == made[-RING_SEALS:]
+
+
+def test_a_few_at_a_time_are_the_oldest_and_cost_only_their_own_reading(node):
+    made = [node.seal(epoch) for epoch in range(RING_SEALS + 5)][-RING_SEALS:]
+    sealer, taken = sealer_of(node), None
+    for first in range(0, 40, 8):
+        node.reads = 0
+        found = sealer.seals_after(taken, 8)
+        assert found == made[first : first + 8]
+        assert node.reads <= 9
+        taken = found[-1]
+
+
+def test_a_seal_of_an_earlier_boot_or_of_another_node_with_the_same_number_is_not_taken_for_this_boots(node):
+    earlier = [node.seal(epoch) for epoch in (5, 6)]
+    node.power_cycle()
+    made = [node.seal(epoch) for epoch in (8, 9, 10)]
+    assert all_after(sealer_of(node), earlier[0]) == all_after(sealer_of(node), earlier[1]) == made
 
 
 def once(node, happens):
@@ -127,8 +153,8 @@ def test_a_seal_that_is_made_while_others_are_read_comes_with_the_next_look(node
     made = [node.seal(epoch) for epoch in (5, 6)]
     sealer = sealer_of(node)
     once(node, lambda: made.append(node.seal(7)))
-    assert sealer.seals_after(None) == made[:2]
-    assert sealer.seals_after(made[1]) == made[2:]
+    assert all_after(sealer, None) == made[:2]
+    assert all_after(sealer, made[1]) == made[2:]
 
 
 def test_seals_that_were_overwritten_or_lost_their_power_while_they_were_read_are_not_taken(node):
@@ -136,26 +162,26 @@ def test_seals_that_were_overwritten_or_lost_their_power_while_they_were_read_ar
         node.seal(epoch)
     sealer = sealer_of(node)
     once(node, lambda: node.seal(RING_SEALS))
-    assert sealer.seals_after(None) == []
-    assert len(sealer.seals_after(None)) == RING_SEALS
+    assert all_after(sealer, None) == []
+    assert len(all_after(sealer, None)) == RING_SEALS
     once(node, node.power_cycle)
-    assert sealer_of(node).seals_after(None) == []
+    assert all_after(sealer_of(node), None) == []
 
 
 def test_after_a_power_cycle_the_part_says_up_to_which_epoch_there_were_seals(node):
     sealer = sealer_of(node)
     node.seal(7)
-    assert sealer.last_epoch() is None
+    assert sealer.earlier_boots() is None
     node.power_cycle()
-    assert sealer.last_epoch() == 7 and sealer.seals_after(None) == []
+    assert sealer.earlier_boots() == (2, 7) and all_after(sealer, None) == []
     node.state["custody_state"] = CustodyState.STARTING
-    assert sealer.last_epoch() is None
+    assert sealer.earlier_boots() is None
     node.state["custody_state"] = CustodyState.READY
     node.state["proof_state"] = ProofState.SEALING
-    assert sealer.last_epoch() is None
+    assert sealer.earlier_boots() is None
     node.state["proof_state"] = ProofState.IDLE
     node.seal(9)
-    assert sealer.last_epoch() is None
+    assert sealer.earlier_boots() is None
 
 
 def test_a_draw_is_asked_for_once_and_read_when_it_is_made(node):

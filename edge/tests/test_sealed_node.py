@@ -1,11 +1,10 @@
 """The daemon's reading of seals and draws, on the compiled gateware with its key: a minute, most of it compiling."""
 
-from unittest.mock import Mock
-
 import pytest
+from thermogen_edge.alerts import Alerts
 from thermogen_edge.buffer import Buffer
 from thermogen_edge.buffer.outbox import Outbox
-from thermogen_edge.host_link.client import HostLinkClient
+from thermogen_edge.host_link.client import HostLinkClient, HostLinkRefusedError
 from thermogen_edge.node import Identity, Lifetimes, Node
 from thermogen_edge.node_sealer import NodeSealer
 from thermogen_edge.profile import default_profile, parse_profile
@@ -13,9 +12,9 @@ from thermogen_edge.sealer import SealCollector
 from thermogen_esf import vrf
 from thermogen_esf.evidence.attestation.draw import Drawing
 from thermogen_esf.evidence.attestation.seal import ENCODED_BYTES, Seal
-from thermogen_esf.frames import AlertCode, site_identity
+from thermogen_esf.frames import AlertCode, decode, site_identity
 from thermogen_esf.hostlink import EPOCH_S
-from thermogen_esf.hostlink_seal import PUBLIC_KEY, SEAL, SEAL_STATUS, CustodyState
+from thermogen_esf.hostlink_seal import PUBLIC_KEY, RING_BASE, RING_SEAL_WORDS, RING_SLOT_WORDS, SEAL, SEAL_STATUS, CustodyState
 from thermogen_sim.inputs import OrdinaryDay
 from thermogen_sim.plant import warm_state
 from thermogen_sim.site import VirtualSite
@@ -80,9 +79,9 @@ def sealing():
 
 def test_a_seal_and_a_draw_of_the_compiled_node_are_what_a_stranger_believes(sealing):
     node, sealer = sealing.node, sealing.sealer
-    assert sealer.seals_after(None) == []
-    (data,) = sealing.until(lambda: sealer.seals_after(None))
-    seal, key = Seal.decode(data), sealing.words(PUBLIC_KEY)
+    assert sealer.seals_after(None, 9) == []
+    (kept,) = sealing.until(lambda: sealer.seals_after(None, 9))
+    seal, key = Seal.decode(kept.data), sealing.words(PUBLIC_KEY)
     assert seal.site == sealing.identity and seal.proven_by(key)
     assert seal.calibration_hash == sealing.profile.calibration_hash.to_bytes(8, "big")
     assert (seal.epoch, seal.root) == (node.epoch_records(1)[0].epoch, node.epoch_records(1)[0].root)
@@ -93,8 +92,8 @@ def test_a_seal_and_a_draw_of_the_compiled_node_are_what_a_stranger_believes(sea
 
 def test_a_daemon_that_was_away_over_several_epochs_gets_every_seal_and_is_told_what_the_power_took(sealing, tmp_path):
     buffer = Buffer(tmp_path / "buffer.sqlite", 10_000_000)
-    outbox, alarms = Outbox(buffer.database), Mock()
-    collector = SealCollector(sealing.sealer, outbox, sealing.identity, alarms)
+    outbox, alerts = Outbox(buffer.database), []
+    collector = SealCollector(sealing.sealer, outbox, sealing.identity, Alerts(buffer, sealing.identity, alerts.append))
 
     def kept():
         return [message for _, _, message in outbox.waiting(99)]
@@ -115,13 +114,20 @@ def test_a_daemon_that_was_away_over_several_epochs_gets_every_seal_and_is_told_
     assert all(seal.proven_by(key) for seal in seals)
     assert [later.previous for later in seals[1:]] == [earlier.link for earlier in seals[:-1]]
     assert [seal.epoch - seals[0].epoch for seal in seals] == [0, 1, 2, 3]
-    alarms.raise_.assert_not_called()
+    assert alerts == []
+
+    # A READ may go on from one seal into the next; it neither begins nor ends between them.
+    both = sealing.words((RING_BASE, RING_SLOT_WORDS + RING_SEAL_WORDS))
+    assert [both[:ENCODED_BYTES], both[2 * RING_SLOT_WORDS :]] == seen[:2]
+    for place in ((RING_BASE, RING_SEAL_WORDS + 1), (RING_BASE + RING_SEAL_WORDS, RING_SLOT_WORDS)):
+        with pytest.raises(HostLinkRefusedError):
+            sealing.words(place)
 
     lost = Seal.decode(made())
     sealing.site.compiled.power_cycle()
     sealing.until_ready()
     collector.collect()
     assert kept() == seen
-    (told,) = (call.args[0] for call in alarms.raise_.call_args_list)
+    (told,) = map(decode, alerts)
     assert (told.code, told.value) == (AlertCode.SEALS_LOST, lost.epoch)
     buffer.close()

@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 from thermogen_esf.frames import AlertCode, Severity, site_identity
 from thermogen_esf.points import UplinkState
@@ -21,7 +22,7 @@ from . import version
 from .alerts import Alerts
 from .attestation_trust import AttestationTrust
 from .boot import Boot
-from .buffer import Buffer, BufferDamagedError, BufferError
+from .buffer import Buffer, BufferDamagedError, BufferError, BufferFullError
 from .buffer.outbox import Outbox
 from .clock_source import ClockError, ClockSource
 from .cloud_keys import CloudKeys
@@ -31,7 +32,7 @@ from .leaf_collector import LeafCollector
 from .monitors import Alarm
 from .mqtt_link import MqttLink
 from .node import Node
-from .node_session import NodeSession
+from .node_session import NodeSession, Seen
 from .profile import Profile
 from .receipts import Receipts
 from .scada_settings import ScadaSettings
@@ -155,9 +156,7 @@ class Daemon:
         if time.monotonic() < self._node_retry_at_s:
             return None, False
         try:
-            seen = self._session.look()
-            if self._seals is not None and seen.time is not None:
-                self._seals.collect()
+            seen = self._collect_seals(self._session.look())
             if self._duty is not None:
                 self._duty.step()
         except BufferDamagedError:
@@ -178,6 +177,14 @@ class Daemon:
         self._full = seen.full is not None
         self._alerts.lasting(_BUFFER_FULL, self._full)
         return seen.time, seen.more
+
+    def _collect_seals(self, seen: Seen) -> Seen:
+        if self._seals is None or seen.time is None:
+            return seen
+        try:
+            return replace(seen, more=self._seals.collect() or seen.more)
+        except BufferFullError as error:
+            return replace(seen, full=error)  # the site is still to be watched; the node keeps its seals for days
 
     def _supplied(self, time_s: int) -> dict[str, int]:
         depth = self._buffer.depth(time_s)

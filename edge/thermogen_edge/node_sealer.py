@@ -13,6 +13,7 @@ from thermogen_esf.hostlink_seal import (
     SEAL_STATUS_BASE,
     SEAL_STATUS_WORDS,
     CustodyState,
+    KeptSeal,
     ProofState,
     ring_slot,
 )
@@ -33,10 +34,11 @@ class NodeSealer:
         self._link = link
         self._flags = flags
         self._asked: bytes | None = None
-        self._settled: tuple[int, int, bytes | None] | None = None
+        self._settled: tuple[int, int, KeptSeal | None] | None = None
 
-    def seals_after(self, known: bytes | None) -> list[bytes]:
-        """The seals that the node keeps and made after `known`, oldest first, 186 bytes each; all of them where `known` is not among them.
+    def seals_after(self, taken: KeptSeal | None, count: int) -> list[KeptSeal]:
+        """The first `count` of the seals that the node keeps and made after `taken`, oldest first; from its oldest on where it does not
+        keep `taken`.
 
         Empty, too, where the node was powered off or overwrote one of them meanwhile: ask again.
         """
@@ -44,29 +46,26 @@ class NodeSealer:
             return []
         before = self._status()
         made = before["boot_count"], before["seals"]
-        if (*made, known) == self._settled:
+        if (*made, taken) == self._settled:
             return []
-        seals: list[bytes] = []
-        for back in range(1, before["seals_kept"] + 1):
-            seal = self._bytes(ring_slot(before["seals"] - back))
-            if seal == known:
-                break
-            seals.insert(0, seal)
+        first = before["seals"] - self._made_after(taken, before)
+        numbers = range(first, before["seals"])
+        seals = [KeptSeal(number % _COUNT_MODULUS, self._bytes(ring_slot(number))) for number in numbers[:count]]
         after = self._status()
-        made_meanwhile = (after["seals"] - before["seals"]) % _COUNT_MODULUS
-        stayed = after["boot_count"] == before["boot_count"] and len(seals) + made_meanwhile <= after["seals_kept"]
-        if not stayed:
+        if after["boot_count"] != before["boot_count"] or (after["seals"] - first) % _COUNT_MODULUS > after["seals_kept"]:
             return []
-        self._settled = (*made, seals[-1] if seals else known)
+        if len(seals) == len(numbers):
+            self._settled = (*made, seals[-1] if seals else taken)
         return seals
 
-    def last_epoch(self) -> int | None:
-        """The last epoch that the node's part noted as sealed, as long as this boot has sealed none; None afterwards, or without a key."""
+    def earlier_boots(self) -> tuple[int, int] | None:
+        """The part's boot count, and the last epoch that it noted as sealed, as long as this boot has sealed none; None afterwards, or
+        without a key."""
         if NodeFlag.SEALS not in self._flags():
             return None
         status = self._status()
         ready = status["custody_state"] == CustodyState.READY and status["proof_state"] != ProofState.SEALING
-        return status["last_epoch"] if ready and status["seals"] == 0 else None
+        return (status["boot_count"], status["last_epoch"]) if ready and status["seals"] == 0 else None
 
     def draw(self, given: bytes) -> bytes | None:
         """The proof for `given`, 80 bytes, once the node has made it: None at first, and while it is busy or has no key."""
@@ -85,6 +84,14 @@ class NodeSealer:
             return None  # an epoch ended in between
         self._asked = given
         return None
+
+    def _made_after(self, taken: KeptSeal | None, status: dict[str, int]) -> int:
+        if taken is not None:
+            behind = (status["seals"] - taken.number - 1) % _COUNT_MODULUS
+            # Another boot, or another node, counts alike: only the bytes show that it is this seal.
+            if behind < status["seals_kept"] and self._bytes(ring_slot(taken.number)) == taken.data:
+                return behind
+        return status["seals_kept"]
 
     def _status(self) -> dict[str, int]:
         words = self._link.read(SEAL_STATUS_BASE, SEAL_STATUS_WORDS)

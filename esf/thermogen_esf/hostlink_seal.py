@@ -8,6 +8,7 @@ after. The last RING_SEALS seals stay besides, for a host that was away.
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 
 from .vrf import KEY_BYTES, OUTPUT_BYTES, PROOF_BYTES
 from .vrf_inputs import DRAW_BYTES, DRAW_FIELDS, SEAL_BYTES
@@ -92,6 +93,14 @@ RING_SEALS = RING_SLOTS - 1
 on. Those from `seals` − `seals_kept` to `seals` − 1 are there, RING_SEALS at most: the slot that comes next may just be written. A READ
 that begins or ends in the rest of a slot is BAD_ADDRESS; one that goes on from a seal into the next gives words of no meaning between
 them. A slot that is none of these holds nothing that means anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSeal:
+    """A seal that the ring keeps: its number since power-up, mod 65,536, and its 186 bytes as they are published."""
+
+    number: int
+    data: bytes
 
 
 def ring_slot(number: int) -> tuple[int, int]:

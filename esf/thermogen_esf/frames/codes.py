@@ -120,7 +120,8 @@ class AlertCode(enum.IntEnum):
     BUFFER_FILLING = 63
     BUFFER_FULL = 64
     SEALS_LOST = 65
-    """The gateware's seals of some epochs are gone; value is the epoch up to which. Those epochs earn nothing."""
+    """The gateware's seals of some epochs are gone; value is the epoch up to which. Those epochs earn nothing. As a warning: they may
+    be gone."""
     # The link to the cloud.
     RECEIPT_REFUSED = 80
     """A receipt was not signed by a pinned key or names no batch of the site."""

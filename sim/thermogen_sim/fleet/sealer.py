@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from thermogen_esf.hostlink_seal import RING_SEALS
+from thermogen_esf.hostlink_seal import RING_SEALS, KeptSeal
 from thermogen_esf.vrf_inputs import draw_input
 
 from .node import SealingNode
@@ -26,16 +26,17 @@ class ModelSealer:
         self._gone = len(self.node.seals)
         self.node.reboot()
 
-    def seals_after(self, known: bytes | None) -> list[bytes]:
-        """The seals that are kept and were made after `known`, oldest first; all where it is none of them."""
-        kept = [seal.encode() for seal in self.node.seals[self._gone :]][-RING_SEALS:]
-        return kept[kept.index(known) + 1 :] if known in kept else kept
+    def seals_after(self, taken: KeptSeal | None, count: int) -> list[KeptSeal]:
+        """The first `count` of the seals that are kept and were made after `taken`, oldest first; from the oldest on where it is none."""
+        kept = [KeptSeal(number, seal.encode()) for number, seal in enumerate(self.node.seals[self._gone :])][-RING_SEALS:]
+        first = kept.index(taken) + 1 if taken in kept else 0
+        return kept[first : first + count]
 
-    def last_epoch(self) -> int | None:
-        """The last epoch that was sealed in an earlier boot, as long as this one has sealed none."""
+    def earlier_boots(self) -> tuple[int, int] | None:
+        """The node's boot, and the last epoch that was sealed before it, as long as it has sealed none."""
         if len(self.node.seals) > self._gone:
             return None
-        return self.node.seals[-1].epoch if self.node.seals else 0
+        return self.node.boot, self.node.seals[-1].epoch if self.node.seals else 0
 
     def draw(self, given: bytes) -> bytes | None:
         """The proof over the node's own identity and `given`, 80 bytes; None while busy."""

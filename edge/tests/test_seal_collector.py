@@ -275,7 +275,9 @@ def test_a_daemon_that_is_new_at_seals_knows_the_newest_that_waits_for_its_recei
 
 
 def test_a_database_whose_counters_rotted_still_knows_the_last_seal(site):
-    seals = site.seal(*range(1, 2 + SEALS_AT_ONCE))
+    seals = site.seal(*range(1, 9))
+    site.collect()
+    seals += site.seal(*range(9, 5 + RING_SEALS))
     site.collect()
     (page,) = site.buffer.database.row("SELECT rootpage FROM sqlite_master WHERE name = 'counters'")
     site.buffer.close()
@@ -285,10 +287,10 @@ def test_a_database_whose_counters_rotted_still_knows_the_last_seal(site):
     site.start()
     assert site.outbox.seal_progress.last == seals[-1]
     site.buffer.database.take_reports()
-    seals += site.seal(100)
+    seals += site.seal(900)
     site.collect()  # from the node's oldest on: it cannot know which of them were stored
     assert site.waiting == seals and site.lost == []
-    site.seal(101)
+    site.seal(901)
     site.sealer.power_cycle()
     site.collect()
-    assert site.lost_up_to == [101]
+    assert site.lost_up_to == [901]

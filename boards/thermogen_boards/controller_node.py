@@ -104,6 +104,21 @@ def ethernet_pins() -> list[Pin]:
     ]
 
 
+def key_memory_pins() -> list[Pin]:
+    """The wires to the part that keeps the node's key, an M41ST87W (DocID9497): to the FPGA and to nothing else.
+
+    Part and cell lie under a lid, their wires on inner layers. The tamper inputs go nowhere near the FPGA; the README has them.
+    """
+    where, bank = "key_memory", 7
+    return [
+        Pin(f"{where}.scl", "o", "E4", bank, "only ever pulled low; this bus has one part and no connector", "4.7 kohm up"),
+        Pin(
+            f"{where}.sda", "io", "E3", bank, "pair of E4; both sides pull it low: 4.7 kohm and 40 pF rise in 160 ns of 300", "4.7 kohm up"
+        ),
+        Pin(f"{where}.tamper_n", "i", "E2", bank, "IRQ/OUT of the part: low once it was tampered with", "10 kohm up"),
+    ]
+
+
 PINS: tuple[Pin, ...] = (
     Pin(
         "clk50",
@@ -135,6 +150,7 @@ PINS: tuple[Pin, ...] = (
     *module_pins(1, 2, "N20", "R18", "P19", "P20"),
     *module_pins(2, 2, "P17", "T20", "P18", "R17"),
     *ethernet_pins(),
+    *key_memory_pins(),
     Pin("led_link", "o", "E17", 1, "link lamp, lit by a low level; where the evaluation board has one too", active_low=True),
     Pin("led_trip", "o", "F13", 1, "trip lamp, lit by a low level; next free ball to E17", active_low=True),
 )

@@ -3,8 +3,9 @@
 The board has no 50 MHz oscillator and no Ethernet PHY: 12 MHz come on L13 (jumper JP2 fitted) and a PLL makes the node's clock of them.
 Everything leaves on two connectors: the Raspberry Pi header (bank 6: modules and converter) and PMOD2 (bank 7: host link, pulse,
 comparator), and PMOD0 and PMOD1 for the Ethernet PHY, to which no clock is brought out yet: its pins are there so that the same top can be
-built. Check that both banks have 3.3 V before anything is connected. No resistor of the table is fitted there: they go on the
-adapter, and without them nothing may be connected that switches power.
+built. PMOD1's pins 7 to 9 go to an M41ST87W: in the open, so for trials and for no key that counts. Check that both banks have 3.3 V before
+anything is connected. No resistor of the table is fitted there: they go on the adapter, and without them nothing may be connected that
+switches power.
 Pins of headers: the board's user guide, FPGA-EB-02028, as LiteX-Boards has them; banks: Project Oxide's `iodb.json`.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from amaranth.vendor import LatticePlatform
 
-from .controller_node import RESERVED, attributes, ethernet_pins, module_pins
+from .controller_node import RESERVED, attributes, ethernet_pins, key_memory_pins, module_pins
 from .pins import Pin, check, resources
 
 OSCILLATOR_HZ = 12_000_000
@@ -37,6 +38,7 @@ PINS: tuple[Pin, ...] = (
     *module_pins(1, 6, "R1", "P2", "P1", "K7"),
     *module_pins(2, 6, "N4", "K6", "K5", "N7"),
     *ethernet_pins(),
+    *key_memory_pins(),
     Pin("led_link", "o", "E17", 1, "green lamp of the board, lit by a low level", active_low=True),
     Pin("led_trip", "o", "F13", 1, "the next green lamp, lit by a low level", active_low=True),
 )

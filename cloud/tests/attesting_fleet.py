@@ -11,6 +11,7 @@ from thermogen_cloud.attestation_log import AttestationLog
 from thermogen_cloud.attestation_trust import AttestationTrust, adopt
 from thermogen_cloud.attesting import Attestor
 from thermogen_cloud.directory import CloudDirectory
+from thermogen_cloud.methodology_choices import MethodologyChoices
 from thermogen_cloud.registry import Registry
 from thermogen_edge.witness import FetchError, Witness
 from thermogen_esf.evidence.attestation.exchange import Announcement, encode_seals
@@ -32,6 +33,8 @@ def write_trust(fleet: Fleet, folder: Path) -> tuple[Path, Path, Path]:
     """Pin, signed list and enrolments as the ceremony leaves them."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sites").mkdir(exist_ok=True)
+    for former in (folder / "sites").iterdir():
+        former.unlink()
     (folder / "root.json").write_bytes(fleet.root.encode())
     (folder / "trust.signed").write_bytes(fleet.signed_trust().encode())
     for entry in fleet.entries:
@@ -52,7 +55,6 @@ class AttestingCloud:
 
     folder: Path
     fleet: Fleet = field(default_factory=large_fleet)
-    methodology: str = METHODOLOGY
     now: int = MIDNIGHT
     batches: dict[int, bytes] = field(default_factory=dict)
     registry_of: Any = None
@@ -72,7 +74,8 @@ class AttestingCloud:
         trust = AttestationTrust.load(self.directory)
         assert trust is not None
         log = AttestationLog(self.registry, trust.root.hash, signing_key("cloud-1"))
-        self.attestor = Attestor(self.registry, log, trust, self.methodology, lambda: self.now)
+        self.methodologies = MethodologyChoices(self.directory)
+        self.attestor = Attestor(self.registry, log, trust, self.methodologies, lambda: self.now)
 
     def next_list(self, nodes: list[SealingNode]) -> None:
         """The root keys sign a list over these nodes that follows the one in force, and the cloud adopts it."""

@@ -8,19 +8,26 @@ import shutil
 import sys
 import threading
 from dataclasses import replace
+from hashlib import sha3_256
 
 import pytest
+from starlette.testclient import TestClient
+from thermogen_cloud.api import application
 from thermogen_cloud.attestation_trust import AttestationTrust
 from thermogen_cloud.command import main
 from thermogen_cloud.directory import CloudDirectory
 from thermogen_cloud.initialise import read_key
+from thermogen_cloud.methodology_choices import MethodologyChoices
 from thermogen_cloud.serving import opened
 from thermogen_cloud.settings import read_settings
 from thermogen_cloud.trust_file import TrustFile
 from thermogen_esf.evidence.attestation.exchange import encode_seals
 from thermogen_esf.evidence.attestation.log import seal_entry
+from thermogen_esf.evidence.attestation.signed import Signed
+from thermogen_esf.evidence.canonical import canonical
+from thermogen_esf.evidence.catalogue import METHODOLOGY_CONTEXT, rule
 from thermogen_esf.evidence.trust import NamedKey
-from thermogen_sim.fleet.enrolling import Fleet
+from thermogen_sim.fleet.enrolling import SINCE, Fleet, signing_key
 from thermogen_sim.fleet.node import SealingNode
 
 from .attesting_fleet import FIRST, write_trust
@@ -105,8 +112,9 @@ def serving(initialised, tmp_path, monkeypatch):
     own = NamedKey("cloud-1", read_key(CloudDirectory(root).cloud_key).public_key, 0, None)
     adopted = []
 
-    def adopt(sites):
+    def adopt(sites, **changes):
         fleet = Fleet.of(sites, 2)
+        fleet.changes = {fleet.nodes[0].name: changes}
         follows = {"revision": len(adopted) + 1, "previous": adopted[-1].trust.hash if adopted else None}
         fleet.__dict__["trust"] = replace(fleet.trust, clouds=(own,), valid_to=2**32 - 1, **follows)
         pin, signed, enrolments = write_trust(fleet, tmp_path / f"ceremony-{len(adopted)}")
@@ -132,6 +140,79 @@ def test_a_list_that_is_adopted_beside_a_running_cloud_is_taken_by_it(serving, w
     assert services.minting.attested() == {node.name for node in fleet.nodes}
     attestor.take_seals(encode_seals([fleet.nodes[2].seal(FIRST)]))
     wait(lambda: attestor.log.index_of(seal_entry(fleet.nodes[2].seals[0])), "a seal of the site that is new is logged")
+
+
+def test_a_nameplate_that_changed_under_the_same_key_bounds_the_sites_batches(serving):
+    services, adopt = serving
+    before = {key.name: key for key in services.trust.current().sites}
+    adopt(2, nameplate_w=900, channels=9, valid_from=SINCE + 1)
+    after = {key.name: key for key in services.trust.current().sites}
+    assert after == before | {"tz-0000": replace(before["tz-0000"], nameplate_w=900, channels=9)}
+
+
+@pytest.fixture
+def choose(serving, monkeypatch, capsys):
+    """Chooses a methodology beside the running cloud; exit code, what was printed, the message."""
+    monkeypatch.setattr("thermogen_cloud.command.unix_seconds", lambda: NOW)
+
+    def choose_one(*arguments):
+        capsys.readouterr()
+        code = main(["choose-methodology", *map(str, arguments)])
+        shown = capsys.readouterr()
+        return code, json.loads(shown.out) if shown.out else None, shown.err
+
+    return choose_one
+
+
+def test_a_methodology_is_chosen_beside_a_running_cloud_and_published_with_its_evidence(serving, choose, tmp_path):
+    services, _ = serving
+    permit, digest = tmp_path / "permit.pdf", sha3_256(b"flare permit").hexdigest()
+    permit.write_bytes(b"flare permit")
+    flare = ("--methodology", "EPA-AP42-CH4-FLARE", "--evidence", permit)
+    named = {"methodology": "EPA-AP42-CH4-FLARE", "evidence": digest, "since": NOW}
+    assert choose(*flare) == (0, {"site": None, "hash": rule("EPA-AP42-CH4-FLARE").hash.hex(), **named}, "")
+    signed = tmp_path / "own.signed"
+    own = canonical({**json.loads(rule("IPCC-AR5-100Y").document), "id": "CUSTOM"})
+    signed.write_bytes(Signed.by(own, [signing_key("anna")], METHODOLOGY_CONTEXT).encode())
+    for _ in range(2):
+        code, printed, _ = choose("--site", "tz-0001", "--methodology", "CUSTOM", "--document", signed, "--evidence", permit)
+        assert (code, printed["hash"]) == (0, sha3_256(own).hexdigest())
+    with TestClient(application(services), base_url="http://127.0.0.1") as client:
+        client.auth = ("viewer", services.directory.read_viewer_password())
+        assert client.get("/api/v1/attestation/methodologies").json() == [
+            {"site": None, "own": None, **named},
+            {"site": "tz-0001", "own": sha3_256(own).hexdigest(), **named, "methodology": "CUSTOM"},
+        ]
+        assert client.get(f"/api/v1/attestation/evidence/{digest}").content == b"flare permit"
+        assert client.get(f"/api/v1/attestation/evidence/{'0' * 64}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--methodology", "EPA-AP42-CH4-FLARE"), "needs: Flare permits"),
+        (("--methodology", "GS-MICRO-SCALE"), "refuses"),
+        (("--methodology", "EPA"), "known are"),
+        (("--methodology", "CUSTOM"), "--document"),
+        (("--methodology", "TZ-DISPLACED-GRID", "--document", "{bad}"), "--document"),
+        (("--methodology", "CUSTOM", "--document", "{bad}"), "this is IPCC-AR5-100Y"),
+        (("--methodology", "TZ-DISPLACED-GRID", "--site", "tz-0009"), "tz-0000, tz-0001"),
+        (("--methodology", "EPA-AP42-CH4-FLARE", "--evidence", "nowhere"), "nowhere"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_answered_with_what_to_do_and_changes_nothing(serving, choose, tmp_path, arguments, says):
+    services, _ = serving
+    bad = tmp_path / "bad.signed"
+    bad.write_bytes(Signed.by(rule("IPCC-AR5-100Y").document, [signing_key("anna")], METHODOLOGY_CONTEXT).encode())
+    code, printed, message = choose(*(each.format(bad=bad) for each in arguments))
+    assert (code, printed, says in message) == (1, None, True), message
+    assert MethodologyChoices(services.directory).made() == ()
+
+
+def test_a_cloud_that_attests_nothing_has_no_methodology_to_choose(initialised, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("THERMOGEN_CLOUD_DIR", str(shutil.copytree(initialised, tmp_path / "cloud")))
+    assert main(["choose-methodology", "--methodology", "TZ-DISPLACED-GRID"]) == 1
+    assert "adopt-trust" in capsys.readouterr().err
 
 
 def test_a_list_that_cannot_be_read_leaves_the_one_before_it(serving, wait, caplog):

@@ -168,6 +168,7 @@ def test_a_mint_is_requested_approved_and_its_bundle_fetched(cloud, client, requ
     assert minted["approval"]["approver"] == "ada"
     credit = client.get(f"/api/v1/credits/{minted['credit']}").json()
     assert credit["supply"] == credit["held"] == credit["amount"] == requested["amount"]
+    assert credit["methodology"] == requested["methodology"] == "TZ-DISPLACED-GRID"
     assert client.get("/api/v1/credits").json() == [credit]
     bundle = client.get(f"/api/v1/credits/{minted['credit']}/bundle")
     assert Bundle.parse(bundle.content).request.decode() == minted["document"]

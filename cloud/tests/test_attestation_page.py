@@ -27,7 +27,7 @@ from thermogen_esf.evidence.trust import NamedKey
 from thermogen_sim.fleet.enrolling import signing_key
 from thermogen_sim.fleet.node import SealingNode
 
-from .attesting_fleet import DAY, FIRST, METHODOLOGY, AttestingCloud, large_fleet, write_trust
+from .attesting_fleet import DAY, FIRST, AttestingCloud, large_fleet, write_trust
 from .test_page import address, browser, shot  # noqa: F401  the page's own fixtures
 
 PUBLISHED = "/api/v1/attestation"
@@ -215,8 +215,8 @@ def test_seals_and_statements_that_come_by_the_broker_are_receipted_and_what_is_
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390], ids=["desktop", "phone"])
 def test_the_days_are_legible_in_a_browser_at(browser, cloud, attesting, address, tmp_path, width):  # noqa: F811
-    minting = AttestedMinting(cloud.registry, cloud.ledger, attesting.attestor, signing_key("cloud-1"), METHODOLOGY, lambda: cloud.now)
-    cloud.attested_minting = minting
+    parts = (cloud.registry, cloud.ledger, attesting.attestor, signing_key("cloud-1"), attesting.methodologies)
+    cloud.attested_minting = minting = AttestedMinting(*parts, lambda: cloud.now)
     attesting.measure()
     for batch in attesting.batches.values():
         cloud.receive(batch, "tz-0000")

@@ -43,7 +43,8 @@ class Minting:
 
     def open(self):
         cloud, attestor = self.cloud, self.attesting.attestor
-        self.minting = AttestedMinting(cloud.registry, cloud.ledger, attestor, signing_key("cloud-1"), METHODOLOGY, lambda: cloud.now)
+        parts = (cloud.registry, cloud.ledger, attestor, signing_key("cloud-1"), self.attesting.methodologies)
+        self.minting = AttestedMinting(*parts, lambda: cloud.now)
         cloud.attestor, cloud.attested_minting = attestor, self.minting
 
     def attested_before(self, days=30, state=DayState.ATTESTED, mint_state=AttestedMintState.REJECTED):
@@ -233,7 +234,8 @@ def test_the_page_shows_the_credit_as_attested_and_hands_out_its_files(made, clo
         assert credit["label"] == "peer-checked" and credit["held"] == made.row.amount
         bundle, frames = (client.get(f"/api/v1/credits/{credit['serial']}/{part}").content for part in ("bundle", "frames"))
         assert verify_proof(bundle, made.attesting.fleet.root, frames).believed
-        assert "peer-checked" in client.get("/").text
+        page = client.get("/").text
+        assert "peer-checked" in page and page.count(f'<span class="small">{METHODOLOGY}</span>') == 2
 
 
 def test_a_bundle_has_of_each_site_the_seal_that_made_the_beacon_and_not_a_month_of_them(made):
@@ -319,6 +321,16 @@ def test_a_site_that_the_newest_list_drops_cannot_ask_for_what_was_attested(made
     assert [(row.epoch, row.used_by) for row in used] == [(FIRST + each, made.row.attestation) for each in range(3)]
     with pytest.raises(EpochAlreadyUsedError):
         request_and_approve(made, cloud)
+
+
+def test_an_attested_day_of_a_site_that_the_newest_list_drops_is_not_minted(made, cloud):
+    made.attested_before()
+    made.attest()
+    made.attesting.next_list(made.attesting.fleet.nodes[1:])
+    made.attesting.open()
+    made.open()
+    made.minting.round()
+    assert made.row is None and balanced(cloud.registry, cloud.ledger).issued == 0
 
 
 @pytest.mark.parametrize(

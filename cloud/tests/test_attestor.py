@@ -10,7 +10,9 @@ from sqlalchemy import select, update
 from thermogen_cloud.attestation_trust import AttestationTrust, AttestationTrustError, adopt
 from thermogen_cloud.attesting import NotAttestedError
 from thermogen_cloud.directory import CloudDirectory
+from thermogen_cloud.methodology_choices import Choice
 from thermogen_cloud.registry import LoggedDay, StoredSeal, StoredStatement
+from thermogen_edge.witness import Witness
 from thermogen_esf.evidence.attestation.beacon import judge_contributions
 from thermogen_esf.evidence.attestation.exchange import encode_seals
 from thermogen_esf.evidence.attestation.log import Checkpoint, EntryKind, day_entry
@@ -161,14 +163,13 @@ def test_what_a_witness_says_is_stored_as_the_days_state(cloud, say, state, epoc
     assert cloud.states()[0] == (1, state) and cloud.attestor.days.of("tz-0000")[-1].epoch == epoch
 
 
-def test_a_methodology_that_cannot_be_applied_is_a_state_and_not_a_fault(tmp_path):
-    cloud = AttestingCloud(tmp_path, methodology="GS-MICRO-SCALE")
+def test_a_methodology_that_cannot_be_applied_is_a_state_and_not_a_fault(cloud, monkeypatch):
+    monkeypatch.setattr(cloud.methodologies, "made", lambda: (Choice(0, None, "GS-MICRO-SCALE"),))
     cloud.measure()
     cloud.witness(cloud.drawn())
     cloud.round()
     cloud.round(300)
     assert cloud.states() == [(1, "methodology-error")] and "GS-MICRO-SCALE" in cloud.row().detail
-    cloud.registry.close()
 
 
 def refused(cloud):
@@ -383,6 +384,64 @@ def test_every_seal_in_the_log_is_of_a_key_of_the_list_by_which_its_beacon_draws
         if before > frozen:
             keys = dict(cloud.attestor.trust.newest.vrf_keys)
     assert cloud.node.seals[0].encode() in {entry[1:] for entry in log.between(0, len(log))}
+
+
+def adopt_while_collecting(cloud, nodes):
+    """The cloud takes a list over other nodes after a day was drawn for and before its window is over; the drawing, and the fleet then."""
+    cloud.measure()
+    announced, drawn = cloud.drawn(), cloud.fleet
+    for node in nodes:
+        drawn.operators.setdefault(node.name, "operator-9")
+    cloud.next_list(nodes)
+    cloud.attestor.renew(AttestationTrust.load(cloud.directory))
+    cloud.round()
+    assert cloud.attestor.announcements() == [announced]
+    return announced, drawn
+
+
+def witness_as(cloud, fleet, announced):
+    """Every site of a fleet that is no longer the cloud's considers the drawing, and the window ends."""
+    newer, cloud.fleet = cloud.fleet, fleet
+    cloud.witness(announced)
+    cloud.fleet = newer
+    cloud.round()
+    cloud.round(300)
+
+
+def test_a_day_that_was_drawn_is_decided_by_the_list_of_its_drawing_though_another_is_adopted_in_its_window(cloud):
+    """One witness is gone in the new list, one has another board, one is new."""
+    nodes, new = cloud.fleet.nodes, SealingNode.named("tz-0009")
+    announced, drawn = adopt_while_collecting(cloud, [*nodes[:4], SealingNode.named(nodes[4].name, seed=7), new])
+    enrolment, witness = cloud.fleet.entry(cloud.node).enrolment, Witness(new.identity, new, signing_key(new.name), lambda: cloud.now)
+    said = witness.consider(announced.drawing, announced.day, enrolment, cloud.fleet.trust, cloud.fetch, announced.until)
+    with pytest.raises(NotAttestedError, match="not enrol"):
+        cloud.attestor.take_statement(said.encode())
+    witness_as(cloud, drawn, announced)
+    (attempt,) = cloud.attestor.attempts(cloud.node.identity, DAY)
+    assert (attempt.trust.trust.revision, cloud.attestor.trust.newest.trust.revision) == (1, 2)
+    assert cloud.states() == [(1, "off-baseline")] and cloud.row().agreeing == 5
+
+
+def test_a_day_that_is_drawn_for_again_is_drawn_by_the_list_that_was_adopted_since(cloud):
+    adopt_while_collecting(cloud, cloud.fleet.nodes[:5])
+    cloud.round(900)
+    cloud.others_seal(FIRST + 97)
+    cloud.round()
+    (announced,) = cloud.attestor.announcements()
+    cloud.witness(announced)
+    cloud.round()
+    cloud.round(300)
+    assert [each.trust.trust.revision for each in cloud.attestor.attempts(cloud.node.identity, DAY)] == [1, 2]
+    assert cloud.states() == [(1, "deferred"), (2, "off-baseline")] and cloud.row().agreeing == 4
+
+
+def test_a_day_of_a_site_that_a_list_drops_in_its_window_comes_to_a_state_all_the_same(cloud):
+    announced, drawn = adopt_while_collecting(cloud, cloud.fleet.nodes[1:])
+    witness_as(cloud, drawn, announced)
+    assert [(row.attempt, str(row.state)) for row in cloud.attestor.days.of("tz-0000")] == [(1, "off-baseline")]
+    last = cloud.attestor.log.last.number
+    cloud.round()
+    assert cloud.attestor.log.last.number == last, "no day waits for a checkpoint"
 
 
 def test_the_days_of_a_board_that_is_gone_are_said_not_to_close(cloud):

@@ -11,6 +11,9 @@ import threading
 from pathlib import Path
 
 import pytest
+import uvicorn
+from thermogen_cloud.accounting import balanced
+from thermogen_cloud.api import application
 from thermogen_cloud.command import main
 from thermogen_cloud.directory import ExposedSecretError
 from thermogen_cloud.settings import SETTINGS, SettingError, read_settings
@@ -18,6 +21,9 @@ from thermogen_esf.evidence.trust import TrustList
 from thermogen_esf.evidence.verification import verify_bundle
 from thermogen_esf.keyfile import load_seed, save_seed
 from thermogen_esf.signatures import SigningKey
+from thermogen_sim.fleet.enrolling import signing_key
+
+from .test_attested_minting import Minting
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -91,6 +97,23 @@ def test_a_new_key_of_a_site_ends_the_old_one(run, environment):
         assert run("enrol-site", "--name", "tz-a", "--public-key", key, "--valid-from", valid_from)[0] == 0
     trust = TrustList.parse((environment / "cloud" / "trust.json").read_bytes())
     assert [(site.valid_from, site.valid_to) for site in trust.sites] == [(1_000, 1_999), (2_000, None)]
+
+
+def test_what_bounds_a_sites_claims_changes_under_its_key_and_its_time_does_not(run, environment):
+    run("init")
+    old, new = (environment / f"{each}.hex" for each in ("old", "new"))
+    for key in (old, new):
+        key.write_text(SigningKey.generate().public_key.hex())
+    enrol = ("enrol-site", "--name", "tz-a", "--public-key")
+    assert run(*enrol, old, "--channels", "36", "--valid-from", 1_000)[0] == 0
+    assert run(*enrol, old, "--channels", "72", "--nameplate-w", 7_000, "--valid-from", 1_500)[0] == 0
+    assert run(*enrol, new, "--valid-from", 2_000)[0] == 0
+    assert run(*enrol, old, "--nameplate-w", 6_500)[0] == 0, "a key that was replaced is not in use again"
+    trust = TrustList.parse((environment / "cloud" / "trust.json").read_bytes())
+    assert [(site.channels, site.nameplate_w, site.valid_from, site.valid_to) for site in trust.sites] == [
+        (12, 6_500, 1_000, 1_999),
+        (12, 1_145, 2_000, None),
+    ]
 
 
 @pytest.mark.parametrize("name", ["Ada", "../ada", "a b", ""])
@@ -340,8 +363,72 @@ def test_every_setting_and_subcommand_is_documented():
     text = README.read_text()
     for setting in SETTINGS:
         assert f"`{setting.variable}`" in text
-    for subcommand in ("init", "serve", "enrol-site", "enrol-approver", "request-mint", "approve", "bundle"):
+    for subcommand in (
+        "init",
+        "serve",
+        "enrol-site",
+        "enrol-approver",
+        "adopt-trust",
+        "choose-methodology",
+        "request-mint",
+        "approve",
+        "bundle",
+    ):
         assert f"thermogen-cloud {subcommand}" in text
+
+
+@pytest.fixture
+def attested(cloud, environment, monkeypatch):
+    """A served cloud on which an attested day and a mint of alpha wait for a person; how `approve` is called on a hash."""
+    made = Minting(cloud, environment / "attesting")
+    made.attest()
+    made.minting.round()
+    server = uvicorn.Server(uvicorn.Config(application(cloud.services), log_config=None))
+    listening = socket.create_server(("127.0.0.1", 0))
+    serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    serving.start()
+    monkeypatch.setenv("THERMOGEN_CLOUD_DIR", str(cloud.directory.root))
+    monkeypatch.setenv("THERMOGEN_CLOUD_PORT", str(listening.getsockname()[1]))
+    monkeypatch.setattr("thermogen_cloud.command.unix_seconds", lambda: cloud.now)
+    yield made
+    server.should_exit = True
+    serving.join()
+
+
+def approval(secret, request, approver, key):
+    """The arguments that approve."""
+    file = secret(f"{approver}.seed", key.seed.hex().encode())
+    return ("approve", "--request", request.hex(), "--key", file, "--approver", approver, "--reason", "looked at it")
+
+
+def test_an_attestation_is_approved_by_its_hash_and_again_is_refused(run, attested, cloud, secret):
+    approve = approval(secret, attested.row.attestation, "alice", signing_key("alice"))
+    code, printed, message = run(*approve)
+    assert (code, message) == (0, "")
+    row = attested.row
+    assert printed == {"hash": row.attestation.hex(), "state": "minted", "amount": row.amount, "credit": row.serial}
+    assert balanced(cloud.registry, cloud.ledger).issued == row.amount > 0
+    code, printed, message = run(*approve)
+    assert (code, printed, "decided already" in message) == (1, None, True)
+
+
+def test_an_attestation_is_rejected_by_its_hash(run, attested, cloud, secret):
+    code, printed, _ = run(*approval(secret, attested.row.attestation, "alice", signing_key("alice")), "--reject")
+    assert (code, printed["state"], printed["credit"]) == (0, "rejected", None)
+    assert balanced(cloud.registry, cloud.ledger).issued == 0
+
+
+def test_a_request_is_approved_by_its_hash_where_the_cloud_attests_too(run, attested, cloud, site, secret):
+    for batch in site.batches(2):
+        cloud.receive(batch)
+    request = cloud.minting.request_unminted(site.name, "TZ-DISPLACED-GRID")
+    code, printed, _ = run(*approval(secret, request, "ada", cloud.approver_key))
+    assert (code, printed["hash"], printed["state"]) == (0, request.hex(), "minted")
+
+
+def test_a_hash_of_nothing_is_said_to_be_none(run, attested, secret):
+    code, printed, message = run(*approval(secret, bytes(32), "alice", signing_key("alice")))
+    assert (code, printed, "no mint request" in message, "attestation" in message) == (1, None, True, True)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import pytest
 from thermogen_cloud.drawings import Drawings
 from thermogen_cloud.intake import Intake
 from thermogen_cloud.registry import AttestedMintState
+from thermogen_edge.alerts import Alerts
 from thermogen_edge.attestation_trust import AttestationTrust
 from thermogen_edge.buffer import Buffer
 from thermogen_edge.buffer.outbox import Outbox
@@ -38,9 +39,12 @@ class Daemon:
     def __post_init__(self) -> None:
         sealer, outbox = ModelSealer(self.node), Outbox(self.buffer.database)
         trust = AttestationTrust(self.fleet.made.attesting.fleet.trust, self.fleet.sites)
-        self.outbox, self.collector = outbox, SealCollector(sealer, outbox, self.node.identity)
+        self.outbox, self.collector = outbox, SealCollector(sealer, outbox, self.node.identity, self._alerts())
         key = signing_key(self.node.name)
         self.duty = WitnessDuty(self.node.identity, key, sealer, trust, outbox, self._ask, lambda: self.fleet.made.attesting.now)
+
+    def _alerts(self) -> Alerts:
+        return Alerts(self.buffer, self.node.identity, lambda _frame: None)
 
     def _ask(self, kind: str, message: bytes) -> bool:
         assert kind == "fetch"

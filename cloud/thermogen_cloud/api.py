@@ -27,6 +27,7 @@ from .body_limit import BodyLimit
 from .commanding import Commanding
 from .directory import CloudDirectory
 from .ledger import Ledger
+from .methodology_choices import DEFAULT
 from .minting import Minting
 from .receiver import Health, Link
 from .registry import AttestedMint, AttestedMintState, Batch, Credit, MintRequest, Registry
@@ -52,7 +53,7 @@ from .views import (
 HASH_HEX = "^[0-9a-f]{64}$"
 SERIAL = "^SC-[0-9]{4}-TZ-[0-9]{6,9}$"
 MOST_LISTED = 3_000
-METHODOLOGY = "TZ-DISPLACED-GRID"
+METHODOLOGY = DEFAULT
 """By which a mint is requested where none is named."""
 
 
@@ -83,7 +84,7 @@ class Services:
         return site_views(session, self.trust.current(), self.clock(), self.minting.attested(), suspended)
 
     def decide(self, approval: Approval, signature: bytes) -> None:
-        """Takes an approver's decision on a mint request, or on an attestation that waits for one."""
+        """Takes an approver's decision on a mint request, or on an attestation that waits for one: the page asks for both alike."""
         with self.registry.reading() as session:
             attested = session.scalar(select(AttestedMint.day).where(AttestedMint.attestation == approval.request)) is not None
         if attested and self.attested_minting is not None:
@@ -317,8 +318,8 @@ def _mints(services: Services) -> APIRouter:
 
     @api.post("/mints/{digest}/approval", tags=["mints"], responses=problems_of(403, 404, 409))
     def decide(digest: Digest, decision: SignedDecision) -> MintView:
-        """Takes an approver's signed decision. Where it approves, the credit is minted before this answers."""
-        services.decide(decision.approval(bytes.fromhex(digest)), bytes.fromhex(decision.signature))
+        """Takes an approver's signed decision on a mint request. Where it approves, the credit is minted before this answers."""
+        services.minting.decide(decision.approval(bytes.fromhex(digest)), bytes.fromhex(decision.signature))
         return found(bytes.fromhex(digest))
 
     return api
@@ -389,13 +390,16 @@ def list_credits(services: Services, serial: str | None = None) -> list[CreditVi
         rows = rows.where(Credit.serial == serial)
     with services.registry.reading() as session:
         sizes = {row.serial: row.bytes for row in session.execute(select(Credit.serial, func.length(Credit.bundle).label("bytes")))}
+        methodologies = {row.hash: row.methodology_hash for row in session.execute(select(MintRequest.hash, MintRequest.methodology_hash))}
         attested = select(AttestedMint).where(AttestedMint.state == AttestedMintState.MINTED)
         if serial is not None:
             attested = attested.where(AttestedMint.serial == serial)
         newest = attested.order_by(AttestedMint.changed_at.desc(), AttestedMint.serial.desc()).limit(MOST_LISTED)
         by_day = attested_credit_views(session.scalars(newest), holdings)
         return sorted(
-            [*credit_views(session.scalars(rows), sizes.__getitem__, holdings), *by_day], key=lambda view: view.issued_at, reverse=True
+            [*credit_views(session.scalars(rows), sizes.__getitem__, methodologies, holdings), *by_day],
+            key=lambda view: view.issued_at,
+            reverse=True,
         )
 
 

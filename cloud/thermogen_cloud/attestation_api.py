@@ -14,8 +14,10 @@ from thermogen_esf.evidence.attestation.quorum import DayState
 from thermogen_esf.evidence.attestation.seal import ENCODED_BYTES, EPOCHS_A_DAY
 from thermogen_esf.evidence.attestation.signed import Signed
 
+from . import refusals
 from .api import Digest, Services, SignedDecision, problems_of
 from .attesting import Attestor, NotAttestedError
+from .methodology_choices import Choice, MethodologyChoices
 from .registry import AttestedDay, AttestedMint, AttestedMintState, StoredStatement
 
 DAYS_SHOWN = 20
@@ -109,6 +111,16 @@ class AttestedMintView(BaseModel):
     amount: int = Field(description="1e-6 t CO2e")
     methodology: str
     serial: str
+
+
+class ChoiceView(BaseModel):
+    """By which methodology days are minted that begin from a time on."""
+
+    since: int = Field(description="Unix seconds")
+    site: str | None = Field(description="null: every site that has no choice of its own")
+    methodology: str
+    own: str | None = Field(description="SHA3-256 of the document that an auditor signed, hex, for CUSTOM")
+    evidence: str | None = Field(description="SHA3-256 of what shows the baseline, hex")
 
 
 class AttestationView(BaseModel):
@@ -208,6 +220,8 @@ def attestation_router(services: Services) -> APIRouter:
     """The API's part about attestation."""
     api = APIRouter(prefix="/attestation", tags=["attestation"], responses=problems_of(404))
 
+    choices = MethodologyChoices(services.directory)
+
     def attestor() -> Attestor:
         if services.attestor is None:
             raise HTTPException(404, "this cloud does not attest: no trust list was adopted")
@@ -222,6 +236,20 @@ def attestation_router(services: Services) -> APIRouter:
     def days(site: Annotated[str, PathParameter(max_length=128)]) -> list[DayView]:
         """A site's days and attempts, newest first."""
         return [_day(row) for row in attestor().days.of(site)]
+
+    @api.get("/methodologies")
+    def methodologies() -> list[ChoiceView]:
+        """Every choice of a methodology in the order it was made; of those for a site, and of those for all, a later one goes before."""
+        return [_choice(each) for each in choices.made()]
+
+    @api.get("/evidence/{digest}", response_class=Response)
+    def evidence(digest: Digest) -> Response:
+        """What shows a baseline that an attestation names, byte for byte."""
+        content = choices.evidence(bytes.fromhex(digest))
+        if content is None:
+            raise HTTPException(404, f"no evidence of a baseline has the hash {digest}")
+        headers = {"Content-Disposition": f'attachment; filename="{digest}"'}
+        return Response(content, media_type="application/octet-stream", headers=headers)
 
     @api.get("/trust", response_class=Response)
     def trust() -> Response:
@@ -261,15 +289,19 @@ def attestation_router(services: Services) -> APIRouter:
     @api.post("/mints/{digest}/approval", responses=problems_of(403, 404, 409))
     def decide(digest: Digest, decision: SignedDecision) -> AttestedMintView:
         """Takes an approver's signed decision on an attestation. Where it approves, the credit is minted before this answers."""
-        attestor()
-        services.decide(decision.approval(bytes.fromhex(digest)), bytes.fromhex(decision.signature))
+        attestation, minting = bytes.fromhex(digest), services.attested_minting
+        if minting is None:
+            raise refusals.UnknownRequestError(attestation)
+        minting.decide(decision.approval(attestation), bytes.fromhex(decision.signature))
         with services.registry.reading() as session:
-            row = session.scalars(select(AttestedMint).where(AttestedMint.attestation == bytes.fromhex(digest))).first()
-        if row is None:
-            raise HTTPException(404, f"no attestation has the hash {digest}")
-        return _mint(row)
+            return _mint(session.scalars(select(AttestedMint).where(AttestedMint.attestation == attestation)).one())
 
     return api
+
+
+def _choice(choice: Choice) -> ChoiceView:
+    own, evidence = (None if digest is None else digest.hex() for digest in (choice.own, choice.evidence))
+    return ChoiceView(since=choice.since, site=choice.site, methodology=choice.methodology, own=own, evidence=evidence)
 
 
 def _taken(take: Callable[[bytes], object], message: bytes) -> None:

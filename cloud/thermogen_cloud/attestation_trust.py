@@ -74,6 +74,11 @@ class AttestationTrust:
         entries = (each.by_identity.get(site) for each in reversed(self.lists))
         return tuple(dict.fromkeys(entry.enrolment.vrf_key for entry in entries if entry is not None))
 
+    def name_of(self, site: bytes) -> str | None:
+        """Name of the site with an identity in the newest list that has it; None where none has."""
+        entries = (each.by_identity.get(site) for each in reversed(self.lists))
+        return next((entry.enrolment.name for entry in entries if entry is not None), None)
+
     @classmethod
     def load(cls, directory: CloudDirectory) -> AttestationTrust | None:
         """What the directory holds; None where this cloud does not attest. AttestationTrustError where it cannot be read."""

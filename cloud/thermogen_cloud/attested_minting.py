@@ -23,7 +23,6 @@ from thermogen_esf.evidence.attestation.attested import Attestation
 from thermogen_esf.evidence.attestation.proof_verification import verify_proof
 from thermogen_esf.evidence.attestation.quorum import DayState, Label
 from thermogen_esf.evidence.attestation.signed import Signed
-from thermogen_esf.evidence.catalogue import Rule, rule
 from thermogen_esf.evidence.check import Reason
 from thermogen_esf.evidence.errors import EvidenceError
 from thermogen_esf.evidence.ledger_record import SYMBOL
@@ -31,7 +30,9 @@ from thermogen_esf.signatures import SigningKey
 
 from . import refusals
 from .attesting import Attestor, Open
+from .errors import OperatorError
 from .ledger import CreditBlock, Ledger, LedgerRefusedError
+from .methodology_choices import Chosen, MethodologyChoices
 from .proofs import Evidence, gather
 from .registry import AttestedDay, AttestedMint, AttestedMintState, ConsumedEpoch, Registry
 from .serials import next_number
@@ -45,13 +46,19 @@ class AttestedMinting:
     """Mints attested days. Threads may share it; days are minted one at a time."""
 
     def __init__(
-        self, registry: Registry, ledger: Ledger, attestor: Attestor, key: SigningKey, methodology: str, clock: Callable[[], int]
+        self,
+        registry: Registry,
+        ledger: Ledger,
+        attestor: Attestor,
+        key: SigningKey,
+        methodologies: MethodologyChoices,
+        clock: Callable[[], int],
     ) -> None:
         self._registry = registry
         self._ledger = ledger
         self._attestor = attestor
         self._key = key
-        self._methodology = methodology
+        self._methodologies = methodologies
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -62,7 +69,7 @@ class AttestedMinting:
             for row in self._ripe():
                 try:
                     self._emit(row)
-                except (LedgerRefusedError, EvidenceError) as error:
+                except (LedgerRefusedError, OperatorError, EvidenceError) as error:
                     log.error("day %d of %s is not minted: %s", row.day, row.site, error)
 
     def decide(self, approval: Approval, signature: bytes) -> None:
@@ -100,7 +107,8 @@ class AttestedMinting:
         """The companion of a day's bundle, None where there is none."""
         with self._registry.reading() as session:
             row = session.get(AttestedMint, (site, day))
-        evidence = None if row is None else self._evidence(row)
+        attempt = None if row is None else self._attempt(site, day, row.attempt)
+        evidence = None if attempt is None else gather(self._registry, self._attestor, attempt, b"")
         return None if evidence is None else evidence.frames
 
     def _ripe(self) -> list[AttestedDay]:
@@ -127,15 +135,17 @@ class AttestedMinting:
         attempt = self._attempt(row.site, row.day, row.attempt)
         if attempt is None:
             return
-        evidence = gather(self._registry, self._attestor, attempt, self._methodology)
+        assert attempt.drawn is not None, "it was drawn for"
+        chosen = self._methodologies.chosen(row.site, row.day, attempt.trust.trust.approvers, attempt.drawn.time)
+        evidence = gather(self._registry, self._attestor, attempt, chosen.document)
         if evidence is None:
             return  # a batch is still on its way
-        methodology = rule(self._methodology)
-        attestation = self._attestation(row, attempt, methodology)
+        attestation = self._attestation(row, attempt, chosen)
         signed = attestation.sign(self._key).encode()
         state, detail = AttestedMintState.WAITING if row.state in BY_A_PERSON else AttestedMintState.MINTING, ""
-        if attestation.amount < methodology.least_mint:
-            state, detail = AttestedMintState.BELOW_LEAST_MINT, f"{attestation.amount} is below the least mint of {methodology.least_mint}"
+        least = chosen.rule.least_mint
+        if attestation.amount < least:
+            state, detail = AttestedMintState.BELOW_LEAST_MINT, f"{attestation.amount} is below the least mint of {least}"
         elif state is AttestedMintState.MINTING:
             try:
                 self._refuse_unverifiable(evidence.signed(signed), evidence.frames)
@@ -161,14 +171,12 @@ class AttestedMinting:
         if state is AttestedMintState.MINTING:
             self._mint(row.site, row.day)
 
-    def _attestation(self, row: AttestedDay, attempt: Open, methodology: Rule) -> Attestation:
+    def _attestation(self, row: AttestedDay, attempt: Open, chosen: Chosen) -> Attestation:
         assert row.energy_mj is not None and row.gas is not None and row.label is not None, "a quorum claims and is labelled"
         with self._registry.reading() as session:
-            before = _last_minted(session, row.site)
-        previous = None if before is None else Attestation.parse(Signed.parse(before.signed).document)
-        carry_in = 0 if previous is None or previous.methodology_hash != methodology.hash else previous.carry_out
-        follows = previous is not None and previous.methodology_hash == methodology.hash
-        amount, carry_out = methodology.amount(row.energy_mj, row.gas, carry_in, None)
+            previous = _last_minted(session, row.site, chosen.rule.hash)
+        carry_in = 0 if previous is None else previous.carry_out
+        amount, carry_out = chosen.rule.amount(row.energy_mj, row.gas, carry_in, chosen.evidence)
         drawing = attempt.drawing
         assert drawing is not None, "it was drawn for"
         return Attestation(
@@ -183,14 +191,14 @@ class AttestedMinting:
             received=row.received,
             energy_mj=row.energy_mj,
             gas=row.gas,
-            methodology=methodology.identifier,
-            methodology_hash=methodology.hash,
-            baseline_evidence=None,
+            methodology=chosen.rule.identifier,
+            methodology_hash=chosen.rule.hash,
+            baseline_evidence=chosen.evidence,
             carry_in=carry_in,
             carry_out=carry_out,
             amount=amount,
             history_mj=tuple(self._attestor.days.history_mj(row.site, row.day)),
-            previous=previous.hash if follows and previous is not None else None,
+            previous=None if previous is None else previous.hash,
         )
 
     def _refuse_unverifiable(self, bundle: bytes, frames: bytes) -> None:
@@ -208,7 +216,7 @@ class AttestedMinting:
             log.warning("taking up the interrupted mint of day %d of %s", day, site)
             try:
                 self._mint(site, day)
-            except (LedgerRefusedError, EvidenceError) as error:
+            except (LedgerRefusedError, OperatorError, EvidenceError) as error:
                 log.error("day %d of %s is not minted yet: %s", day, site, error)
 
     def _mint(self, site: str, day: int) -> None:
@@ -224,7 +232,7 @@ class AttestedMinting:
             "uri": f"esf:{row.attestation.hex()}",
             "site": site,
             "vintage": str(row.vintage),
-            "methodology": self._methodology,
+            "methodology": Attestation.parse(Signed.parse(row.signed).document).methodology,
             "demonstration": "true" if self._attestor.trust.newest.trust.demonstration else "false",
         }
         block = self._ledger.find(row.attestation) or self._ledger.issue(CreditBlock(row.attestation, row.amount, metadata))
@@ -236,7 +244,8 @@ class AttestedMinting:
 
     def _evidence(self, row: AttestedMint) -> Evidence | None:
         attempt = self._attempt(row.site, row.day, row.attempt)
-        return None if attempt is None else gather(self._registry, self._attestor, attempt, self._methodology)
+        methodology = self._methodologies.named(Attestation.parse(Signed.parse(row.signed).document))
+        return None if attempt is None or methodology is None else gather(self._registry, self._attestor, attempt, methodology)
 
     def _suspended(self, row: AttestedDay | AttestedMint) -> bool:
         """Whether the key that sealed the day has sealed an epoch twice: of its days nothing is minted, whoever has the site now."""
@@ -264,7 +273,9 @@ def _used(session: Session, site: str, attempt: Open) -> ConsumedEpoch | None:
     return session.scalars(select(ConsumedEpoch).where(ConsumedEpoch.site == site, epochs).order_by(ConsumedEpoch.epoch)).first()
 
 
-def _last_minted(session: Session, site: str) -> AttestedMint | None:
-    """The site's newest minted day: what its next carries on."""
-    chosen = select(AttestedMint).where(AttestedMint.site == site, AttestedMint.state == AttestedMintState.MINTED)
-    return session.scalars(chosen.order_by(AttestedMint.changed_at.desc(), AttestedMint.day.desc()).limit(1)).first()
+def _last_minted(session: Session, site: str, methodology: bytes) -> Attestation | None:
+    """The attestation of the site's newest day that was minted by the methodology with a hash: what its next by it carries on."""
+    minted = select(AttestedMint.signed).where(AttestedMint.site == site, AttestedMint.state == AttestedMintState.MINTED)
+    newest = session.scalars(minted.order_by(AttestedMint.changed_at.desc(), AttestedMint.day.desc()))
+    attestations = (Attestation.parse(Signed.parse(signed).document) for signed in newest)
+    return next((each for each in attestations if each.methodology_hash == methodology), None)

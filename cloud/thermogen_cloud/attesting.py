@@ -26,12 +26,13 @@ from thermogen_esf.evidence.attestation.quorum import DayState, Findings
 from thermogen_esf.evidence.attestation.seal import ENCODED_BYTES, EPOCHS_A_DAY, NO_PREVIOUS, Seal
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.statement import Heard, Opinion, Statement, judge_statement
-from thermogen_esf.evidence.catalogue import rule
 from thermogen_esf.evidence.errors import EvidenceError
+from thermogen_esf.frames import site_identity
 
 from .attestation_log import AttestationLog
 from .attestation_trust import AttestationTrust, SignedList
 from .attested_days import AttestedDays
+from .methodology_choices import MethodologyChoiceError, MethodologyChoices
 from .registry import LoggedDay, Registry, StoredSeal, StoredStatement
 
 log = logging.getLogger(__name__)
@@ -69,12 +70,12 @@ class Attestor:
     """Attests the days of the sites that the trust list enrols. Threads may share it; one makes a round at a time."""
 
     def __init__(
-        self, registry: Registry, log_: AttestationLog, trust: AttestationTrust, methodology: str, clock: Callable[[], int]
+        self, registry: Registry, log_: AttestationLog, trust: AttestationTrust, methodologies: MethodologyChoices, clock: Callable[[], int]
     ) -> None:
         self._registry = registry
         self._log = log_
         self._trust = trust
-        self._methodology = methodology
+        self._methodologies = methodologies
         self._clock = clock
         self._days = AttestedDays(registry, clock)
         self._lock = threading.Lock()
@@ -179,6 +180,7 @@ class Attestor:
     def round(self) -> None:
         """Logs what is stored, closes days and a checkpoint, and decides what can be decided."""
         with self._lock:
+            self._end_interrupted()
             self._log_seals()
             self._freeze()
             self._log_seals()
@@ -187,13 +189,16 @@ class Attestor:
             self._close_checkpoint()
             self._decide()
 
+    def _end_interrupted(self) -> None:
+        """Closes the checkpoint of a round that was cut off: else its days would come into one with seals that they were closed without."""
+        if len(self._log) > (0 if self._log.last is None else self._log.last.size):
+            self._checkpoint()
+
     def announcements(self) -> list[Announcement]:
         """The drawings whose windows are open."""
         found = []
         for row in self._days.in_state(DayState.COLLECTING):
-            enrolled = self._trust.newest.by_name.get(row.site)
-            attempts = [] if enrolled is None else self._attempts(enrolled.enrolment.identity, row.day)
-            for each in attempts:
+            for each in self._attempts(site_identity(row.site), row.day):
                 if each.attempt == row.attempt and each.drawn is not None:
                     found.append(Announcement(row.site, each.drawn.number, each.drawn.beacon, each.drawn.time + WINDOW_S, each.day))
         return found
@@ -318,9 +323,11 @@ class Attestor:
             with self._registry.reading() as session:
                 logged = set(session.scalars(select(LoggedDay.day).where(LoggedDay.site == site.identity)))
                 since = StoredSeal.epoch >= EPOCHS_A_DAY * (max(logged, default=0) - WATCHED_DAYS)
-                rows = session.execute(select(StoredSeal.vrf_key, StoredSeal.seal).where(StoredSeal.site == site.identity, since)).all()
-            seals = [Seal.decode(data) for key, data in rows if key == site.vrf_key]
-            former = {Seal.decode(data).day for key, data in rows if key != site.vrf_key}
+                stored = select(StoredSeal.vrf_key, StoredSeal.seal, StoredSeal.logged).where(StoredSeal.site == site.identity, since)
+                rows = session.execute(stored).all()
+            # A seal that came since the seals were logged is the next round's: a day's are in the log before the day is.
+            seals = [Seal.decode(data) for key, data, in_log in rows if key == site.vrf_key and in_log]
+            former = {Seal.decode(data).day for key, data, _ in rows if key != site.vrf_key}
             for number in former - logged - {seal.day for seal in seals}:
                 self.waiting[site.name, number] = "sealed by a VRF key that the trust list does not have for the site"
             for number, day in _closable(seals, logged):
@@ -374,12 +381,15 @@ class Attestor:
             woken = {(site, day) for site, day in session.execute(statements)}
         newest = max((day for _, day in rows), default=0)
         for site, day in rows:
-            entry = self._trust.newest.by_identity.get(site)
-            if entry is None:
+            name = self._trust.name_of(site)
+            if name is None:
                 continue
             recent = not self._looked and day > newest - WATCHED_DAYS
-            if recent or (site, day) in woken or not self._days.settled(entry.enrolment.name, day):
-                self._decide_day(entry.enrolment.name, site, day)
+            if recent or (site, day) in woken or not self._days.settled(name, day):
+                try:
+                    self._decide_day(name, site, day)
+                except MethodologyChoiceError as error:
+                    log.error("day %d of %s is not decided: %s; %s", day, name, error, error.remedy)
         self._looked = True
 
     def _before_last(self) -> int:
@@ -404,15 +414,17 @@ class Attestor:
                 history_mj=self._days.history_mj(name, day),
                 two_seals=self.suspended(attempt.day),
                 two_roots=two_roots,
-                methodology_error=self._methodology_error(),
+                methodology_error=self._methodology_error(name, attempt),
             )
             row = self._days.decide(name, day, [heard for _, heard in self.heard(attempt)], findings)
             if row.state is not DayState.DEFERRED:
                 return
 
-    def _methodology_error(self) -> str:
+    def _methodology_error(self, name: str, attempt: Open) -> str:
+        if attempt.drawn is None:
+            return ""  # whose auditors count is not known before
         try:
-            rule(self._methodology).amount(0, 0, 0, None)
+            self._methodologies.chosen(name, attempt.day.number, attempt.trust.trust.approvers, attempt.drawn.time)
         except EvidenceError as error:
             return str(error)
         return ""

@@ -16,24 +16,30 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
+from hashlib import sha3_256
 from pathlib import Path
 from typing import Any
 
 from thermogen_esf.evidence.approval import Approval, ApprovalError, Decision
 from thermogen_esf.evidence.attestation.proof_bundle import MAGIC as PROOF_MAGIC
 from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle
+from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.bundle import Bundle
+from thermogen_esf.evidence.catalogue import CUSTOM
 from thermogen_esf.evidence.errors import EvidenceError
 from thermogen_esf.evidence.fluids import FLUIDS
 from thermogen_esf.evidence.trust import NAME, PRODUCT_CLOCKS_PER_SITE_SECOND, ROLE_APPROVER, ApproverKey, SiteKey
 from thermogen_esf.keyfile import KeyFileError, load_public_key, load_seed
 from thermogen_esf.signatures import SigningKey
 
-from .attestation_trust import adopt
+from . import refusals
+from .attestation_trust import AttestationTrust, adopt
 from .directory import CloudDirectory, read_secret, read_secret_text, replace_file
 from .errors import CloudError, OperatorError
 from .initialise import initialise, read_key
 from .keys import key_owner, open_approver_key, save_approver_key
+from .methodology_choices import Choice, MethodologyChoices, digest_of
+from .registry import AttestedMintState
 from .settings import ADDRESS, SETTINGS, Settings, read_settings
 from .trust_file import TrustFile
 
@@ -43,11 +49,16 @@ DEFAULT_CHANNELS = 12
 DEMONSTRATION_CLOCKS = 10_000
 ANSWER_S = 300
 """An approval answers when the credit is minted: a month's batches are judged before it."""
+UNKNOWN_REQUEST = f"urn:thermogen:problem:{refusals.UnknownRequestError.slug}"
 DONE, FAILED = 0, 1
 
 
 class RequestFailedError(OperatorError):
     """The cloud did not answer, or answered with a problem."""
+
+
+class UnknownRequestError(RequestFailedError):
+    """The cloud answered that nothing of that kind has the hash."""
 
 
 def unix_seconds() -> int:
@@ -122,14 +133,26 @@ def _parser() -> argparse.ArgumentParser:
     adopt_trust.add_argument("--trust", required=True, type=Path, metavar="FILE", help="what `thermogen-esf trust combine` wrote")
     adopt_trust.add_argument("--enrolments", required=True, type=Path, metavar="DIR", help="every site's enrolment, a .json file each")
 
+    choose = command(
+        "choose-methodology",
+        _choose_methodology,
+        "by which methodology attested days are minted that begin from now on; in a demonstration, all that are not minted yet",
+    )
+    choose.add_argument("--site", metavar="NAME", help="[every site that has no choice of its own]")
+    choose.add_argument("--methodology", required=True, metavar="ID", help="`thermogen-verify yield` lists them")
+    choose.add_argument("--evidence", type=Path, metavar="FILE", help="what shows the baseline, where the methodology needs it")
+    choose.add_argument(
+        "--document", type=Path, metavar="FILE", help=f"for {CUSTOM}: the methodology as an auditor of the trust list signed it"
+    )
+
     mint = command("request-mint", _request_mint, "ask the running cloud for a mint; prints the request as JSON")
     mint.add_argument("--site", required=True)
     mint.add_argument("--first-epoch", type=int, help="[the first believed epoch that is not minted yet]")
     mint.add_argument("--last-epoch", type=int, help="[the last believed epoch that is not minted yet]")
     mint.add_argument("--methodology", default="TZ-DISPLACED-GRID", help="[%(default)s]")
 
-    approve = command("approve", _approve, "sign a decision on a mint request here and send it to the running cloud")
-    approve.add_argument("--request", required=True, metavar="HASH")
+    approve = command("approve", _approve, "sign a decision on a mint request or an attestation here and send it to the running cloud")
+    approve.add_argument("--request", required=True, metavar="HASH", help="the request's, or the attestation's")
     approve.add_argument("--key", required=True, type=Path, metavar="FILE", help="the approver's key file, encrypted or a plain seed")
     approve.add_argument("--approver", metavar="NAME", help="[the name in an encrypted key file]")
     approve.add_argument("--role", default=ROLE_APPROVER, help="[%(default)s]")
@@ -218,6 +241,33 @@ def _adopt_trust(options: argparse.Namespace, settings: Settings) -> None:
     )
 
 
+def _choose_methodology(options: argparse.Namespace, settings: Settings) -> None:
+    directory = _initialised(settings)
+    trust = AttestationTrust.load(directory)
+    if trust is None:
+        raise OperatorError("this cloud attests no days", "adopt a trust list with `thermogen-cloud adopt-trust`")
+    if options.site is not None and options.site not in trust.newest.by_name:
+        raise OperatorError(f"{options.site} is not in the trust list", f"name one of {', '.join(trust.newest.by_name)}")
+    evidence = None if options.evidence is None else options.evidence.read_bytes()
+    try:
+        own = None if options.document is None else Signed.parse(options.document.read_bytes())
+    except EvidenceError as error:
+        raise OperatorError(f"{options.document}: {error}", "give the document with its signatures, as an auditor signed it") from error
+    if (own is None) == (options.methodology == CUSTOM):
+        raise OperatorError(f"--document is for {CUSTOM} and only for it", f"give both --methodology {CUSTOM} and --document, or neither")
+    now = unix_seconds()
+    choice = Choice(
+        since=0 if trust.newest.trust.demonstration else now,
+        site=options.site,
+        methodology=options.methodology,
+        own=None if own is None else sha3_256(own.document).digest(),
+        evidence=digest_of(evidence),
+    )
+    chosen = MethodologyChoices(directory).choose(choice, evidence, own, trust.newest.trust.approvers, now)
+    hashes = {"hash": chosen.rule.hash.hex(), "evidence": None if chosen.evidence is None else chosen.evidence.hex()}
+    print(json.dumps({"site": choice.site, "methodology": chosen.rule.identifier, **hashes, "since": choice.since}))
+
+
 def _approver_key(directory: CloudDirectory, options: argparse.Namespace) -> bytes:
     """Public half of the key in the approver's file, which is made where it is not there."""
     path = directory.approver_key(options.name)
@@ -266,9 +316,19 @@ def _approve(options: argparse.Namespace, settings: Settings) -> None:
     if options.only_print:
         print(json.dumps(body))
         return
+    print(json.dumps(_decided(settings, options.request, body)))
+
+
+def _decided(settings: Settings, digest: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What came of a decision on the mint request with a hash, or on the attestation: hashes of the two are never the same."""
     shown = ("hash", "state", "amount", "credit")
-    answer = _asked(settings, f"mints/{options.request}/approval", shown, body)
-    print(json.dumps({name: answer[name] for name in shown}))
+    try:
+        answer = _asked(settings, f"mints/{digest}/approval", shown, body)
+    except UnknownRequestError:
+        answer = _asked(settings, f"attestation/mints/{digest}/approval", ("attestation", "state", "amount", "serial"), body)
+        minted = answer["state"] == AttestedMintState.MINTED
+        answer = {**answer, "hash": answer["attestation"], "credit": answer["serial"] if minted else None}
+    return {name: answer[name] for name in shown}
 
 
 def _signing_key(options: argparse.Namespace) -> tuple[str, SigningKey]:
@@ -364,7 +424,8 @@ def _problem(settings: Settings, error: urllib.error.HTTPError) -> RequestFailed
     """What a refusal says, where it is a cloud's."""
     try:
         problem = json.loads(error.read())
-        return RequestFailedError(f"{problem['title']}: {problem['detail']}", problem["remedy"])
+        kind = UnknownRequestError if problem["type"] == UNKNOWN_REQUEST else RequestFailedError
+        return kind(f"{problem['title']}: {problem['detail']}", problem["remedy"])
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         return _not_a_cloud(settings)
 

@@ -66,6 +66,11 @@ class CloudDirectory:
         return self.root / "attestation"
 
     @property
+    def methodologies(self) -> Path:
+        """What attested days are minted by, where somebody chose."""
+        return self.root / "methodologies"
+
+    @property
     def viewer_password(self) -> Path:
         return self.viewer_password_file or self.root / "viewer.password"
 

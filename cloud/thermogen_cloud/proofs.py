@@ -13,7 +13,6 @@ from thermogen_esf.evidence.attestation.log import Checkpoint, EntryKind
 from thermogen_esf.evidence.attestation.proof_bundle import EnrolledBytes, Entry, ProofBundle, StatementBytes, encode_frames
 from thermogen_esf.evidence.attestation.seal import Seal
 from thermogen_esf.evidence.attestation.statement import Heard, Opinion
-from thermogen_esf.evidence.catalogue import rule
 from thermogen_esf.frames import frame_hash
 from thermogen_esf.signatures import SIGNATURE_BYTES
 
@@ -34,8 +33,11 @@ class Evidence:
         return ProofBundle(**{**parts, "approval": approval, "approval_signature": signature}).encode()
 
 
-def gather(registry: Registry, attestor: Attestor, attempt: Open, methodology: str) -> Evidence | None:
-    """What an attempt whose window is over rests on; None while a sealed epoch has no believed batch here."""
+def gather(registry: Registry, attestor: Attestor, attempt: Open, methodology: bytes) -> Evidence | None:
+    """What an attempt whose window is over rests on; None while a sealed epoch has no believed batch here.
+
+    `methodology` is the one of its attestation, as a bundle has it.
+    """
     drawn, log = attempt.drawn, attestor.log
     batches = _batches(registry, attempt)
     if drawn is None or batches is None:
@@ -60,7 +62,7 @@ def gather(registry: Registry, attestor: Attestor, attempt: Open, methodology: s
     (last,) = log.published(over.number, over.number)
     bundle = ProofBundle(
         attestation=b"",
-        methodology=rule(methodology).document,
+        methodology=methodology,
         trust=attempt.trust.signed.encode(),
         enrolments=tuple(_encoded(each) for each in (attempt.trust.by_identity[attempt.day.site], *witnesses)),
         opening=attempt.row.opening,

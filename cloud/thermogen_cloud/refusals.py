@@ -100,12 +100,15 @@ class NotMintableError(RefusedError):
 
 
 class UnknownRequestError(RefusedError):
-    """There is no request with that hash."""
+    """There is no request, or no attestation, with that hash."""
 
     slug, title, status = "unknown-request", "There is no such mint request", 404
 
     def __init__(self, request: bytes) -> None:
-        super().__init__(f"no mint request has the hash {request.hex()}", "the page lists the requests, and so does GET on the API's mints")
+        super().__init__(
+            f"no mint request has the hash {request.hex()}",
+            "the page lists requests and attestations, and so does GET on the API's mints and attestation",
+        )
 
 
 class AlreadyDecidedError(RefusedError):

@@ -29,6 +29,7 @@ from .initialise import read_key
 from .intake import Intake
 from .judging import Judge
 from .ledger import Token2022Ledger
+from .methodology_choices import MethodologyChoices
 from .minting import Minting
 from .receiver import Receiver
 from .registry import Registry
@@ -65,9 +66,10 @@ def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
             directory.ledger, read_key(directory.ledger_authority_key).seed, read_key(directory.ledger_holder_key).seed
         )
         try:
-            attestor = _attestor(directory, registry, key, clock)
+            methodologies = MethodologyChoices(directory)
+            attestor = _attestor(directory, registry, key, methodologies, clock)
             minting = Minting(registry, ledger, trust, key, clock, lambda: _attested(attestor))
-            attested_minting = None if attestor is None else AttestedMinting(registry, ledger, attestor, key, METHODOLOGY, clock)
+            attested_minting = None if attestor is None else AttestedMinting(registry, ledger, attestor, key, methodologies, clock)
             minting.recover()
             try:
                 balanced(registry, ledger)
@@ -109,11 +111,13 @@ def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
             registry.close()
 
 
-def _attestor(directory: CloudDirectory, registry: Registry, key: SigningKey, clock: Callable[[], int]) -> Attestor | None:
+def _attestor(
+    directory: CloudDirectory, registry: Registry, key: SigningKey, methodologies: MethodologyChoices, clock: Callable[[], int]
+) -> Attestor | None:
     trust = AttestationTrust.load(directory)
     if trust is None:
         return None
-    return Attestor(registry, AttestationLog(registry, trust.root.hash, key), trust, METHODOLOGY, clock)
+    return Attestor(registry, AttestationLog(registry, trust.root.hash, key), trust, methodologies, clock)
 
 
 def _attested(attestor: Attestor | None) -> frozenset[str]:

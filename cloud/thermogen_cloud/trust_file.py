@@ -60,25 +60,30 @@ class TrustFile:
                 self._write(TrustList((), (cloud,), (), demonstration))
 
     def enrol_site(self, key: SiteKey) -> None:
-        """Adds a site's key; the same key again changes nothing. A new key ends the site's former one the second before it begins.
+        """Adds a site's key. A new key ends the site's former one the second before it begins.
 
-        EnrolmentError, and the list as it was, where the entry cannot be.
+        The same key again changes what bounds the site's claims, to what is given, and not when the key began or that another followed
+        it. EnrolmentError, and the list as it was, where the entry cannot be.
         """
         self.enrol_sites([key])
 
     def enrol_sites(self, keys: Iterable[SiteKey]) -> None:
         """The same for many sites, all of them or none."""
         with self._directory.changing_trust():
-            now = self.current()
+            now, given = self.current(), {(key.name, key.public_key): key for key in keys}
             known = {(old.name, old.public_key) for old in now.sites}
-            new = {key.name: key for key in keys if (key.name, key.public_key) not in known}
-            if not new:
-                return
-            former = (
-                replace(old, valid_to=new[old.name].valid_from - 1) if old.name in new and old.valid_to is None else old
-                for old in now.sites
-            )
-            self._change(now, sites=(*former, *new.values()))
+            new = {key.name: key for named, key in given.items() if named not in known}
+            newest = {old.name: old for old in sorted(now.sites, key=lambda old: old.valid_from)}
+            former = []
+            for old in now.sites:
+                again, follower = given.get((old.name, old.public_key)), new.get(old.name)
+                valid_to = again.valid_to if again is not None and newest[old.name] is old else old.valid_to
+                if follower is not None and valid_to is None:
+                    valid_to = follower.valid_from - 1
+                former.append(replace(again or old, valid_from=old.valid_from, valid_to=valid_to))
+            sites = (*former, *new.values())
+            if sites != now.sites:
+                self._change(now, sites=sites)
 
     def enrol_approver(self, key: ApproverKey) -> None:
         """Adds an approver's key; the same key again changes nothing. A new key ends the former one of that person and role."""

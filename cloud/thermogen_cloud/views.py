@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -14,6 +14,7 @@ from thermogen_esf.evidence import mint as rules
 from thermogen_esf.evidence.attestation.attested import Attestation
 from thermogen_esf.evidence.attestation.quorum import DayState
 from thermogen_esf.evidence.attestation.signed import Signed
+from thermogen_esf.evidence.methodology import known
 from thermogen_esf.evidence.trust import SiteKey, TrustList
 from thermogen_esf.hostlink import EPOCH_S
 from thermogen_esf.layout import FIELD, LEAF_BYTES
@@ -241,6 +242,7 @@ class CreditView(BaseModel):
     issued_at: int
     bundle_bytes: int
     label: str = Field(description="witnessed or peer-checked, or not attested: by the site's own key alone")
+    methodology: str = Field(description="credits of different methodologies are worth what their baselines are: never one sum")
 
     @property
     def attested(self) -> bool:
@@ -460,8 +462,14 @@ def mint_view(session: Session, row: MintRequest) -> MintView:
     )
 
 
-def credit_views(rows: Iterable[Credit], sizes: Callable[[str], int], holdings: dict[str, Holding]) -> list[CreditView]:
-    """Credits with what the ledger says of them; a block that the ledger lacks shows as nothing held."""
+def credit_views(
+    rows: Iterable[Credit], sizes: Callable[[str], int], methodologies: Mapping[bytes, bytes], holdings: dict[str, Holding]
+) -> list[CreditView]:
+    """Credits with what the ledger says of them; a block that the ledger lacks shows as nothing held.
+
+    `methodologies` has the hash of each request's, by the request's own.
+    """
+    names = {each.hash: each.identifier for each in known()}
     nothing = Holding(0, 0, 0, 0, 0)
     views = []
     for row in rows:
@@ -481,6 +489,7 @@ def credit_views(rows: Iterable[Credit], sizes: Callable[[str], int], holdings: 
                 issued_at=row.issued_at,
                 bundle_bytes=sizes(row.serial),
                 label=NOT_ATTESTED,
+                methodology=names.get(methodologies[row.request_hash], methodologies[row.request_hash].hex()),
             )
         )
     return views
@@ -492,6 +501,7 @@ def attested_credit_views(rows: Iterable[AttestedMint], holdings: dict[str, Hold
     views = []
     for row in rows:
         holding = holdings.get(row.mint or "", nothing)
+        attestation = Attestation.parse(Signed.parse(row.signed).document)
         views.append(
             CreditView(
                 serial=row.serial,
@@ -506,7 +516,8 @@ def attested_credit_views(rows: Iterable[AttestedMint], holdings: dict[str, Hold
                 transaction=row.transaction or "",
                 issued_at=row.changed_at,
                 bundle_bytes=len(row.bundle or b""),
-                label=Attestation.parse(Signed.parse(row.signed).document).label.value,
+                label=attestation.label.value,
+                methodology=attestation.methodology,
             )
         )
     return views

@@ -15,6 +15,7 @@ from thermogen_esf.hostlink import (
     CHANNEL_GAIN_BASE,
     CHANNEL_GAIN_MAX,
     CHANNEL_GAIN_MIN,
+    CHANNEL_GAIN_ONE,
     CHANNEL_GAIN_WORDS,
     CONTROL_BASE,
     CONTROL_REGISTERS,
@@ -41,6 +42,7 @@ from thermogen_esf.hostlink import (
     NodeFlag,
     Opcode,
     Status,
+    calibration_hash,
 )
 from thermogen_esf.hostlink_codec import Request, RequestError, build_request, build_response, parse_request
 from thermogen_esf.hostlink_network import (
@@ -107,7 +109,9 @@ class NodeModel:
             self.enabled = False
             self.current_limit_ma = 0
             self.calibration = [0] * CALIBRATION_WORDS
-            self.channel_gains = [0] * CHANNEL_GAIN_WORDS
+            self.channel_gains = [CHANNEL_GAIN_ONE] * CHANNEL_GAIN_WORDS
+            self.loaded_calibration = bytes(8)
+            """Its hash, from the second after `arm` on."""
             self.restored = [0] * RESTORE_WORDS
             self.parameters: dict[str, int] = {}
             self.trip_cause = self.trip_time_s = 0
@@ -136,6 +140,8 @@ class NodeModel:
             for _ in range(seconds):
                 self.plant_time_s += 1
                 self.shown = bytes(self.written)
+                if NodeFlag.ARMED in self.flags:
+                    self.loaded_calibration = calibration_hash([*self.calibration, *self.channel_gains])
                 if NodeFlag.TIME_VALID not in self.flags:
                     continue
                 self.time_s += 1
@@ -182,6 +188,7 @@ class NodeModel:
             "channel_power": POWER_MW if self.enabled else 0,
             "clocks_per_site_second": CLOCKS_PER_SITE_SECOND,
             "leaves_lost": self.leaves_lost,
+            "calibration_hash": int.from_bytes(self.loaded_calibration, "big"),
         }
         for identifier, raw in {**{name: POINT[name].raw(value) for name, value in self.measured.items()}, **derived}.items():
             placed = FIELD[identifier]
@@ -244,7 +251,7 @@ class NodeModel:
     def _status(self) -> Mapping[str, int]:
         return {
             "magic": MAGIC,
-            "map_version": 3,
+            "map_version": 4,
             "gateware_version": 0x00010000,
             "clocks_per_site_second": CLOCKS_PER_SITE_SECOND,
             "channels": CHANNELS,

@@ -54,6 +54,7 @@ class SiteParts:
         transport: Transport | None = None,
         limit_bytes: int = LIMIT_BYTES,
         scada: ScadaSettings = DEFAULT_SCADA,
+        profile: bytes = default_profile(SITE),
     ) -> None:
         self.buffer: Buffer = open_buffer(directory / "buffer.sqlite", limit_bytes)
         self.node = Node(HostLinkClient(transport or DirectTransport(model)))
@@ -61,11 +62,11 @@ class SiteParts:
         self.published_alerts: list[bytes] = []
         self.live: list[bytes] = []
         site = site_identity(SITE)
-        profile = parse_profile(default_profile(SITE))
+        parsed = parse_profile(profile)
         self.alerts = Alerts(self.buffer, site, self.published_alerts.append)
         collector = LeafCollector(self.node, self.buffer, site, KEY, self.alerts)
-        boot = Boot(self.node, self.buffer, self.clock, collector, profile, site, self.alerts)
-        self.controller = SiteController(self.node, self.buffer, profile, self.alerts)
+        boot = Boot(self.node, self.buffer, self.clock, collector, parsed, site, self.alerts)
+        self.controller = SiteController(self.node, self.buffer, parsed, self.alerts)
         self.writes = ScadaWrites(self.node.network, scada, self.buffer, site, KEY)
         self.session = NodeSession(self.node, boot, collector, self.controller, self.alerts, self._supplied, self.live.append, self.writes)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from thermogen_edge.attestation_trust import AttestationTrust
-from thermogen_edge.buffer import BufferDamagedError, BufferError, open_buffer
+from thermogen_edge.buffer import BufferDamagedError, BufferError, BufferFullError, open_buffer
 from thermogen_edge.buffer.outbox import Outbox
 from thermogen_edge.clock_source import ClockError
 from thermogen_edge.cloud_keys import CloudKeys
@@ -19,6 +19,7 @@ from thermogen_edge.host_link.transport import HostLinkDownError
 from thermogen_edge.mqtt_link import MqttLink
 from thermogen_edge.node import Node
 from thermogen_edge.profile import default_profile, parse_profile
+from thermogen_edge.sealer import SEALS_AT_ONCE
 from thermogen_edge.settings import BrokerAddress, TcpAddress
 from thermogen_edge.site_sensors import SiteSensors
 from thermogen_esf.evidence.attestation.exchange import Announcement, encode_published, parse_request
@@ -154,6 +155,45 @@ def test_a_seal_that_the_node_made_waits_for_the_clouds_receipt(model: NodeModel
         model.tick()
         loop.step()
     assert [(kind, message) for _, kind, message in Outbox(loop.buffer.database).waiting(9)] == [("seals", seal)]
+    loop.daemon.close()
+
+
+def test_seals_of_a_long_absence_come_look_by_look_with_the_heartbeat_between_them(model: NodeModel, tmp_path: Path) -> None:
+    sealing = SealingNode.named(SITE)
+    loop = Loop(model, tmp_path, 10_000_000, sealer=ModelSealer(sealing))
+    outbox = Outbox(loop.buffer.database)
+    loop.step()
+    model.tick()
+    for epoch in range(2 * SEALS_AT_ONCE + 1):
+        sealing.seal(epoch)
+    kept = []
+    for more in (True, True, False):
+        loop.daemon._session._beat_at_s = 0.0  # a second ago and more
+        beats = [name for name, _ in model.writes].count("heartbeat")
+        assert loop.daemon.step() is more
+        assert [name for name, _ in model.writes].count("heartbeat") == beats + 1
+        kept.append(len(outbox.waiting(999)))
+    assert kept[-1] == 2 * SEALS_AT_ONCE + 1 and max(b - a for a, b in zip([0, *kept], kept, strict=False)) == SEALS_AT_ONCE
+    loop.daemon.close()
+
+
+def test_a_disk_that_is_full_for_seals_keeps_the_site_watched(model: NodeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise BufferFullError("the test's disk is full")
+
+    sealing = SealingNode.named(SITE)
+    loop = Loop(model, tmp_path, 10_000_000, sealer=ModelSealer(sealing))
+    loop.step()
+    sealing.seal(5)
+    with monkeypatch.context() as disk:
+        disk.setattr(Outbox, "store_seals", refuse)
+        for _ in range(3):
+            model.tick()
+            loop.daemon.step()
+            assert loop.daemon._session._recognised
+    assert loop.told.count((AlertCode.BUFFER_FULL, True)) == 1
+    loop.daemon.step()
+    assert (AlertCode.BUFFER_FULL, False) in loop.told and len(Outbox(loop.buffer.database).waiting(9)) == 1
     loop.daemon.close()
 
 

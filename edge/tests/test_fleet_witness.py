@@ -13,7 +13,8 @@ TRIED = (
     "fast-pulse",
     "changed-calibration",
     "replayed-epoch",
-    "gains-5-percent",
+    "amplifiers-5-percent",
+    "hidden-restart",
     "batches-withheld",
 )
 

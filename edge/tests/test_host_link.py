@@ -83,11 +83,11 @@ def test_what_was_introduced_is_what_the_node_holds(model: NodeModel, node: Node
     assert tuple(model.channel_gains) == PROFILE.channel_gains
     assert {("hot_throttle", 190 * 50), ("hot_fatal", 205 * 50)} <= set(model.writes)
     assert node.status().lifetimes == Lifetimes(3 << 40, -5, 1 << 33)
-    assert model.raw("calibration_hash") == PROFILE.calibration_hash
     assert model.raw("profile_hash") == PROFILE.profile_hash
     assert node.identity() == (bytes(8), 0)
     model.tick()
     assert node.identity() == (IDENTITY.site, 7)
+    assert node.calibration_hash() == PROFILE.calibration_hash
     with pytest.raises(HostLinkRefusedError):
         node.introduce(IDENTITY, PROFILE, Lifetimes())
 
@@ -101,7 +101,7 @@ def test_a_node_that_does_not_arm_is_reported(model: NodeModel, node: Node, monk
 
 
 def test_every_host_supplied_point_reaches_the_image(model: NodeModel, node: Node) -> None:
-    identity = {"boot_count", "calibration_hash", "profile_hash"}
+    identity = {"boot_count", "profile_hash"}
     assert {point.identifier for point in POINTS if point.source is Source.HOST} - identity == SUPPLIED_POINTS
     values = {name: index + 1 for index, name in enumerate(sorted(SUPPLIED_POINTS))} | {"ambient_temperature": -55}
     node.supply(values)

@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 from thermogen_edge.buffer import BufferFullError, CommandLog
 from thermogen_edge.clock_source import ClockError
+from thermogen_edge.host_link.client import HostLinkNoiseError
 from thermogen_edge.node import Lifetimes, Trip, WrongNodeError
+from thermogen_edge.profile import default_profile, parse_profile
 from thermogen_esf.frames import Alert, AlertCode, RootSource, Telemetry, decode, verify_frame
 from thermogen_esf.hostlink import NodeFlag
 from thermogen_esf.merkle import root
 from thermogen_esf.points import Fault, SiteState
 
 from .node_model import NodeModel
-from .site_parts import KEY, SiteParts
+from .site_parts import KEY, SITE, SiteParts
+
+OTHER_PROFILE = default_profile(SITE).replace(b'"gain": 22500', b'"gain": 22501', 1)
 
 
 def test_an_epoch_becomes_one_signed_batch_with_the_gatewares_root(model: NodeModel, tmp_path: Path) -> None:
@@ -423,7 +427,85 @@ def test_channels_that_are_off_are_cleared_by_a_command_that_names_them_and_leav
     site.close()
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+def told_calibrations(site: SiteParts) -> list[tuple[bool, int, int]]:
+    """Raised or cleared, what the node measures with, what the profile says."""
+    alerts = [decode(data) for data in site.published_alerts]
+    return [(a.raised, a.value, a.threshold) for a in alerts if isinstance(a, Alert) and a.code == AlertCode.OTHER_CALIBRATION]
+
+
+def test_a_new_profile_is_told_until_the_node_is_power_cycled_once_for_each_boot_and_profile(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    site.look()
+    site.live_on(model, 20, look_each_s=1)
+    assert told_calibrations(site) == []
+    site.close()
+    loaded, wanted = (parse_profile(content).calibration_hash >> 32 for content in (default_profile(SITE), OTHER_PROFILE))
+    for told in ([(True, loaded, wanted)], []):
+        site = SiteParts(model, tmp_path, profile=OTHER_PROFILE)
+        for _ in range(2):
+            site.live_on(model, 20, look_each_s=10)
+            site.session.lost()
+        assert told_calibrations(site) == told, "by another daemon"
+        site.close()
+    site = SiteParts(model, tmp_path, profile=OTHER_PROFILE)
+    model.power_cycle()
+    site.look()
+    site.live_on(model, 20, look_each_s=1)
+    assert told_calibrations(site) == [(False, wanted, wanted)]
+    site.close()
+
+
+def test_another_calibration_than_what_was_loaded_is_told_by_the_daemon_that_armed_the_node(model: NodeModel, tmp_path: Path) -> None:
+    site = SiteParts(model, tmp_path)
+    for boot in (1, 2):
+        site.look()
+        model.channel_gains[3] += 1
+        assert len(told_calibrations(site)) == boot - 1, "before it shows"
+        site.live_on(model, 20, look_each_s=1)
+        assert len(told_calibrations(site)) == boot
+        model.power_cycle()
+    site.close()
+
+
+def test_a_link_that_fails_as_the_calibration_is_read_leaves_it_to_be_told(
+    model: NodeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> int:
+        raise HostLinkNoiseError("the test's link is bad")
+
+    site = SiteParts(model, tmp_path, profile=OTHER_PROFILE)
+    site.look()
+    model.channel_gains[3] += 1
+    model.tick()
+    with monkeypatch.context() as link:
+        link.setattr(site.node, "calibration_hash", fail)
+        with pytest.raises(HostLinkNoiseError):
+            site.look()
+    assert told_calibrations(site) == []
+    site.look()
+    assert len(told_calibrations(site)) == 1
+    site.close()
+
+
+def test_a_full_disk_tells_of_the_calibration_once_it_has_room(model: NodeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_told: bytes | None) -> None:
+        raise BufferFullError("the test's disk is full")
+
+    site = SiteParts(model, tmp_path)
+    site.look()
+    model.channel_gains[3] += 1
+    model.tick()
+    with monkeypatch.context() as disk:
+        disk.setattr(site.buffer, "set_told_calibration", refuse)
+        for _ in range(3):
+            assert site.look().full is not None
+    assert told_calibrations(site) == []
+    assert site.look().full is None
+    assert len(told_calibrations(site)) == 1
+    site.close()
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_buffer_of_an_earlier_version_is_taken_over_with_all_it_holds(model: NodeModel, tmp_path: Path, version: int) -> None:
     site = SiteParts(model, tmp_path)
     site.look()
@@ -431,6 +513,7 @@ def test_a_buffer_of_an_earlier_version_is_taken_over_with_all_it_holds(model: N
     added = {
         1: ("trip_cause", "trip_time", "clear_cause", "clear_time", "lifetime_energy", "lifetime_bus_energy", "lifetime_gas"),
         2: ("next_writes", "told_event"),
+        4: ("last_seal", "taken_seal", "taken_number", "told_lost_up_to", "looked_back_in", "told_calibration"),
     }
     for column in (column for since, columns in added.items() if since >= version for column in columns):
         site.buffer.database.change(f"ALTER TABLE counters DROP COLUMN {column}")

@@ -8,7 +8,6 @@ import pytest
 from thermogen_edge.attestation_trust import AttestationTrust, AttestationTrustError, load_attestation_trust
 from thermogen_edge.buffer.outbox import Outbox
 from thermogen_edge.host_link.transport import HostLinkError
-from thermogen_edge.sealer import SealCollector
 from thermogen_edge.witness_duty import AT_ONCE, MOST_DUTIES, SPARE_S, WitnessDuty
 from thermogen_esf.evidence.attestation.draw import WINDOW_S
 from thermogen_esf.evidence.attestation.exchange import Announcement, encode_published, parse_request
@@ -229,24 +228,6 @@ def test_a_flood_of_drawings_is_bounded(duty):
         duty.duty.announced(replace(duty.announced, beacon=bytes([number]) * 32).encode())
     duty.duty.step()
     assert duty.sealer.draws == MOST_DUTIES
-
-
-def test_a_seal_is_kept_once_and_goes_with_its_receipt_only(buffer):
-    node = WORLD.fleet().nodes[0]
-    outbox = Outbox(buffer.database)
-    collector = SealCollector(ModelSealer(node), outbox, node.identity)
-    collector.collect()
-    assert outbox.waiting(9) == []
-    seals = []
-    for epoch in (5, 6):
-        seals.append(node.seal(epoch).encode())
-        for _ in range(2):
-            collector.collect()
-        SealCollector(ModelSealer(node), outbox, node.identity).collect()  # as after a restart
-    assert [(kind, message) for _, kind, message in outbox.waiting(9)] == [("seals", seal) for seal in seals]
-    node.seal(7, site=b"another!")
-    collector.collect()
-    assert len(outbox.waiting(9)) == 2
 
 
 def write_trust(fleet, folder, **changes):

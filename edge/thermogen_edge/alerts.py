@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from thermogen_esf.frames import MAX_TEXT_BYTES, Alert, Header, encode
@@ -37,20 +37,28 @@ class Alerts:
 
     def raise_(self, alarm: Alarm) -> None:
         """Raises or clears. Where the disk is full the alert is sent only, under the number 2**32 - 1, which no stored one reaches."""
-        _log.log(
-            logging.WARNING if alarm.raised else logging.INFO,
-            "%s %s (%s): %s",
-            "raised" if alarm.raised else "cleared",
-            alarm.code.name.lower(),
-            alarm.severity.name.lower(),
-            alarm.text,
-        )
+        _say(alarm)
         try:
-            frame = self._buffer.add_alert(lambda number: self._frame(alarm, number))
+            frame = self._stored(alarm)
         except BufferError as error:
             _log.error("the alert could not be stored: %s", error)
             frame = self._frame(alarm, 0xFFFFFFFF)
         self._publish(frame)
+
+    def raise_with(self, alarms: Sequence[Alarm], effect: Callable[[], object]) -> None:
+        """Raises or clears in one transaction with what `effect` does to the buffer, so that neither is there without the other.
+
+        They are sent once that is on disk. BufferError leaves everything undone and nothing said.
+        """
+        with self._buffer.database.transaction():
+            effect()
+            frames = [self._stored(alarm) for alarm in alarms]
+        for alarm, frame in zip(alarms, frames, strict=True):
+            _say(alarm)
+            self._publish(frame)
+
+    def _stored(self, alarm: Alarm) -> bytes:
+        return self._buffer.add_alert(lambda number: self._frame(alarm, number))
 
     def _frame(self, alarm: Alarm, number: int) -> bytes:
         return encode(
@@ -65,6 +73,17 @@ class Alerts:
                 text=shortened(alarm.text),
             )
         )
+
+
+def _say(alarm: Alarm) -> None:
+    _log.log(
+        logging.WARNING if alarm.raised else logging.INFO,
+        "%s %s (%s): %s",
+        "raised" if alarm.raised else "cleared",
+        alarm.code.name.lower(),
+        alarm.severity.name.lower(),
+        alarm.text,
+    )
 
 
 def shortened(text: str) -> str:

@@ -6,6 +6,7 @@ A boot count is used up on disk before the node hears of it, so that no two boot
 from __future__ import annotations
 
 import logging
+import struct
 
 from thermogen_esf.frames import AlertCode, Severity
 from thermogen_esf.points import TimeQuality
@@ -22,6 +23,8 @@ from .site_time import SiteTime
 _log = logging.getLogger(__name__)
 CHECKPOINT_PERIOD_S = 60
 """Site seconds between two checkpoints of the lifetime totals: what a power failure takes from them at most."""
+_SHORT_BITS = 32
+"""Of a calibration's hash, that are not in an alert's value."""
 
 
 class Boot:
@@ -38,6 +41,7 @@ class Boot:
         self._site = site
         self._alerts = alerts
         self._checkpoint_at_s = 0
+        self._compared = False
 
     def arm(self) -> None:
         """Begins a new boot. ClockError where there is no time to begin it with, HostLinkError or BufferError otherwise.
@@ -50,6 +54,7 @@ class Boot:
         self._node.introduce(Identity(self._site, boot_count, self._buffer.next_sequence), self._profile, self._buffer.lifetimes)
         time_s = self._now()
         self._node.arm(time_s)
+        self._compared = False
         self._alerts.now = SiteTime(time_s, TimeQuality.FREE_RUNNING)
         _log.info("the node is armed: boot %d, first leaf %d", boot_count, self._buffer.next_sequence)
         text = f"the node had lost its power: boot {boot_count}"
@@ -69,7 +74,31 @@ class Boot:
             raise WrongNodeError(
                 f"the node counts leaf {status.leaf_next}, the buffer has leaf {self._buffer.next_sequence - 1}: power-cycle the node"
             )
+        self._compared = False
         return True
+
+    def compare_calibration(self) -> None:
+        """Says whether the node measures with the profile's calibration, as soon as it shows: once for each boot and profile where it does
+        not, and once that it does again. It takes the profile's only when it is armed. HostLinkError or BufferError leave it unsaid."""
+        if self._compared:
+            return
+        loaded, wanted = self._node.calibration_hash(), self._profile.calibration_hash
+        if loaded == 0:
+            return  # armed within this site second
+        differs = loaded != wanted
+        told = struct.pack(">IQQ", self._buffer.boot_count, loaded, wanted) if differs else None
+        if told != self._buffer.told_calibration:
+            text = f"the node measures with calibration {loaded:016x}, the profile's is {wanted:016x}"
+            alarm = Alarm(
+                AlertCode.OTHER_CALIBRATION,
+                Severity.CRITICAL,
+                f"{text}: power-cycle the node" if differs else text,
+                raised=differs,
+                value=loaded >> _SHORT_BITS,
+                threshold=wanted >> _SHORT_BITS,
+            )
+            self._alerts.raise_with([alarm], lambda: self._buffer.set_told_calibration(told))
+        self._compared = True
 
     def checkpoint(self, status: NodeStatus) -> None:
         """Keeps the lifetime totals for the next boot, now and then. A disk that refuses costs a minute of them."""

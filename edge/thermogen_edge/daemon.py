@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 from thermogen_esf.frames import AlertCode, Severity, site_identity
 from thermogen_esf.points import UplinkState
@@ -21,7 +22,7 @@ from . import version
 from .alerts import Alerts
 from .attestation_trust import AttestationTrust
 from .boot import Boot
-from .buffer import Buffer, BufferDamagedError, BufferError
+from .buffer import Buffer, BufferDamagedError, BufferError, BufferFullError
 from .buffer.outbox import Outbox
 from .clock_source import ClockError, ClockSource
 from .cloud_keys import CloudKeys
@@ -31,7 +32,7 @@ from .leaf_collector import LeafCollector
 from .monitors import Alarm
 from .mqtt_link import MqttLink
 from .node import Node
-from .node_session import NodeSession
+from .node_session import NodeSession, Seen
 from .profile import Profile
 from .receipts import Receipts
 from .scada_settings import ScadaSettings
@@ -77,7 +78,6 @@ class Daemon:
         """`sealer` is the node's, where it has a key of its own; `trust` is whom this site believes as a witness, where it is one."""
         site = site_identity(profile.site)
         outbox = Outbox(buffer.database)
-        self._seals = None if sealer is None else SealCollector(sealer, outbox, site)
         self._duty: WitnessDuty | None = None
         if sealer is not None and trust is not None:
             self._duty = WitnessDuty(site, key, sealer, trust, outbox, self._ask, lambda: int(time.time()))
@@ -88,6 +88,7 @@ class Daemon:
         self._link = link
         self._poll_s = poll_s
         self._alerts = Alerts(buffer, site, self._publish_alert)
+        self._seals = None if sealer is None else SealCollector(sealer, outbox, site, self._alerts)
         commands = Commands(buffer, site, key, cloud_keys, self._alerts)
         takers = {} if self._duty is None else {"drawing": self._duty.announced, "published": self._duty.published}
         self._uplink = Uplink(link, buffer, Receipts(buffer, site, cloud_keys, self._alerts), commands, retry_s, takers)
@@ -155,9 +156,7 @@ class Daemon:
         if time.monotonic() < self._node_retry_at_s:
             return None, False
         try:
-            seen = self._session.look()
-            if self._seals is not None and seen.time is not None:
-                self._seals.collect()
+            seen = self._collect_seals(self._session.look())
             if self._duty is not None:
                 self._duty.step()
         except BufferDamagedError:
@@ -178,6 +177,14 @@ class Daemon:
         self._full = seen.full is not None
         self._alerts.lasting(_BUFFER_FULL, self._full)
         return seen.time, seen.more
+
+    def _collect_seals(self, seen: Seen) -> Seen:
+        if self._seals is None or seen.time is None:
+            return seen
+        try:
+            return replace(seen, more=self._seals.collect() or seen.more)
+        except BufferFullError as error:
+            return replace(seen, full=error)  # the site is still to be watched; the node keeps its seals for days
 
     def _supplied(self, time_s: int) -> dict[str, int]:
         depth = self._buffer.depth(time_s)

@@ -37,14 +37,19 @@ from .profile import Profile
 _CLEAR_READINGS = 20
 """Of the status after the keys: channels are let go with the tracker's next pass but one, 0.2 ms later."""
 
-MAP_VERSION = 3
+MAP_VERSION = 4
 
-_READ_FIELDS = tuple(placed for placed in TELEMETRY_FIELDS if placed.point.source in (Source.MEASURED, Source.DERIVED))
+_READ_FIELDS = tuple(
+    placed
+    for placed in TELEMETRY_FIELDS
+    if placed.point.source in (Source.MEASURED, Source.DERIVED) and placed.point.identifier != "calibration_hash"
+)
 _READ_WORDS = range(_READ_FIELDS[0].offset // 2, (_READ_FIELDS[-1].offset + _READ_FIELDS[-1].size + 1) // 2)
 
-_IDENTITY = ("boot_count", "calibration_hash", "profile_hash")
+_IDENTITY = ("boot_count", "profile_hash")
 _SUPPLIED_FIELDS = tuple(p for p in TELEMETRY_FIELDS if p.point.source is Source.HOST and p.point.identifier not in _IDENTITY)
 _SUPPLIED_WORDS = range(_SUPPLIED_FIELDS[0].offset // 2, (_SUPPLIED_FIELDS[-1].offset + _SUPPLIED_FIELDS[-1].size) // 2)
+_CALIBRATION_HASH_WORDS = range(FIELD["calibration_hash"].offset // 2, FIELD["calibration_hash"].offset // 2 + 4)
 SUPPLIED_POINTS: frozenset[str] = frozenset(placed.point.identifier for placed in _SUPPLIED_FIELDS)
 """Points that the daemon writes each site second; the identity is written once, before arming."""
 
@@ -173,6 +178,10 @@ class Node:
         (boot_count,) = self._link.read(FIELD["boot_count"].offset // 2, 1)
         return site, boot_count
 
+    def calibration_hash(self) -> int:
+        """What the node measures with, as it hashed it after it was armed; 0 for the first site second of that."""
+        return int.from_bytes(self._image(_CALIBRATION_HASH_WORDS), "big")
+
     def leaf(self, sequence: int) -> bytes | None:
         """Leaf `sequence`, 506 bytes; None where its slot holds another leaf by now."""
         leaf = self._link.leaf(sequence)
@@ -191,7 +200,6 @@ class Node:
         possible until it is armed."""
         self._link.write(SITE_WORDS.start, struct.unpack(">4H", identity.site))
         self._write_point("boot_count", identity.boot_count)
-        self._write_point("calibration_hash", profile.calibration_hash)
         self._write_point("profile_hash", profile.profile_hash)
         self._link.write(CALIBRATION_BASE, profile.calibration_words)
         for start in range(0, len(profile.channel_gains), MAX_WRITE_WORDS):

@@ -5,9 +5,18 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from thermogen_esf.evidence.attestation.seal import ENCODED_BYTES
 from thermogen_esf.hostlink import NodeFlag
-from thermogen_esf.hostlink_seal import DRAW, DRAW_REQUEST, SEAL, SEAL_STATUS, SEAL_STATUS_BASE, SEAL_STATUS_WORDS, CustodyState, ProofState
+from thermogen_esf.hostlink_seal import (
+    DRAW,
+    DRAW_REQUEST,
+    SEAL_STATUS,
+    SEAL_STATUS_BASE,
+    SEAL_STATUS_WORDS,
+    CustodyState,
+    KeptSeal,
+    ProofState,
+    ring_slot,
+)
 from thermogen_esf.vrf import PROOF_BYTES
 from thermogen_esf.vrf_inputs import DRAW_BYTES, DRAW_FIELDS, DRAW_PREFIX
 
@@ -15,6 +24,7 @@ from .host_link.client import HostLinkClient, HostLinkRefusedError
 
 _GIVEN_AT = len(DRAW_PREFIX) + DRAW_FIELDS["site"]
 """Where what the host gave begins in a draw's input."""
+_COUNT_MODULUS = 1 << 16
 
 
 class NodeSealer:
@@ -24,17 +34,38 @@ class NodeSealer:
         self._link = link
         self._flags = flags
         self._asked: bytes | None = None
+        self._settled: tuple[int, int, KeptSeal | None] | None = None
 
-    def newest(self) -> bytes | None:
-        """The newest seal, 186 bytes; None where there is none, or another is just being made."""
+    def seals_after(self, taken: KeptSeal | None, count: int) -> list[KeptSeal]:
+        """The first `count` of the seals that the node keeps and made after `taken`, oldest first; from its oldest on where it does not
+        keep `taken`.
+
+        Empty, too, where the node was powered off or overwrote one of them meanwhile: ask again.
+        """
+        if NodeFlag.SEALS not in self._flags():
+            return []
+        before = self._status()
+        made = before["boot_count"], before["seals"]
+        if (*made, taken) == self._settled:
+            return []
+        first = before["seals"] - self._made_after(taken, before)
+        numbers = range(first, before["seals"])
+        seals = [KeptSeal(number % _COUNT_MODULUS, self._bytes(ring_slot(number))) for number in numbers[:count]]
+        after = self._status()
+        if after["boot_count"] != before["boot_count"] or (after["seals"] - first) % _COUNT_MODULUS > after["seals_kept"]:
+            return []
+        if len(seals) == len(numbers):
+            self._settled = (*made, seals[-1] if seals else taken)
+        return seals
+
+    def earlier_boots(self) -> tuple[int, int] | None:
+        """The part's boot count, and the last epoch that it noted as sealed, as long as this boot has sealed none; None afterwards, or
+        without a key."""
         if NodeFlag.SEALS not in self._flags():
             return None
-        before = self._status()
-        if before["seals"] == 0 or before["proof_state"] == ProofState.SEALING:
-            return None
-        data = self._bytes(SEAL)[:ENCODED_BYTES]
-        after = self._status()
-        return data if after["proof_state"] != ProofState.SEALING and after["seals"] == before["seals"] else None
+        status = self._status()
+        ready = status["custody_state"] == CustodyState.READY and status["proof_state"] != ProofState.SEALING
+        return (status["boot_count"], status["last_epoch"]) if ready and status["seals"] == 0 else None
 
     def draw(self, given: bytes) -> bytes | None:
         """The proof for `given`, 80 bytes, once the node has made it: None at first, and while it is busy or has no key."""
@@ -53,6 +84,14 @@ class NodeSealer:
             return None  # an epoch ended in between
         self._asked = given
         return None
+
+    def _made_after(self, taken: KeptSeal | None, status: dict[str, int]) -> int:
+        if taken is not None:
+            behind = (status["seals"] - taken.number - 1) % _COUNT_MODULUS
+            # Another boot, or another node, counts alike: only the bytes show that it is this seal.
+            if behind < status["seals_kept"] and self._bytes(ring_slot(taken.number)) == taken.data:
+                return behind
+        return status["seals_kept"]
 
     def _status(self) -> dict[str, int]:
         words = self._link.read(SEAL_STATUS_BASE, SEAL_STATUS_WORDS)

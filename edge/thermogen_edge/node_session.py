@@ -101,6 +101,7 @@ class NodeSession:
         full = None
         more = False
         try:
+            self._boot.compare_calibration()
             collected = self._collector.collect(status)
             more = collected.more
             self._show(collected.newest, status.time_s)

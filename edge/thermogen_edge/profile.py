@@ -14,7 +14,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from thermogen_esf.hostlink import CHANNEL_GAIN_MAX, CHANNEL_GAIN_MIN, CHANNEL_GAIN_ONE, CHANNEL_GAIN_WORDS, HOT_LIMIT_MAX, HOT_LIMIT_MIN
+from thermogen_esf.hostlink import (
+    CHANNEL_GAIN_MAX,
+    CHANNEL_GAIN_MIN,
+    CHANNEL_GAIN_ONE,
+    CHANNEL_GAIN_WORDS,
+    HOT_LIMIT_MAX,
+    HOT_LIMIT_MIN,
+    calibration_hash,
+)
 from thermogen_esf.points import POINT, SITE_INPUTS
 from thermogen_esf.tracker_parameters import TRACKER_PARAMETER, TRACKER_PARAMETERS
 
@@ -99,9 +107,8 @@ class Profile:
 
     @property
     def calibration_hash(self) -> int:
-        """The first 8 bytes of the SHA3-256 of calibration words and channel gains, big-endian, as the point's raw value."""
-        loaded = b"".join(word.to_bytes(2, "big") for word in (*self.calibration_words, *self.channel_gains))
-        return int.from_bytes(hashlib.sha3_256(loaded).digest()[:HASH_BYTES], "big")
+        """What the node will say that it measures with once this profile is loaded, as the point's raw value."""
+        return int.from_bytes(calibration_hash([*self.calibration_words, *self.channel_gains]), "big")
 
 
 _DEFAULT_CALIBRATION = {

@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from paho.mqtt.client import MQTTMessageInfo
 
 from .buffer import Buffer, BufferError, CommandLog
-from .buffer.outbox import Outbox
+from .buffer.outbox import SEALS, Outbox
 from .buffer.write_log import WriteLog
 from .commands import Commands
 from .mqtt_link import Incoming, MqttLink
 from .receipts import Receipts
-from .sealer import SEALS
 from .site_time import SiteTime
 from .witness_duty import STATEMENT
 

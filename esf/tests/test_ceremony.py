@@ -11,6 +11,9 @@ from thermogen_esf.command import main
 from thermogen_esf.evidence.attestation.enrolment import Enrolment, enrolled, judge_enrolment
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.trust import FleetTrust, RootKeys, judge_trust
+from thermogen_esf.evidence.catalogue import MethodologyRefusedError, custom, rule
+from thermogen_esf.evidence.trust import ApproverKey
+from thermogen_esf.keyfile import load_public_key
 from thermogen_esf.signatures import SigningKey
 from thermogen_sim.ecvrf import SoftwareProver
 
@@ -41,8 +44,8 @@ class Ceremony:
     def step(self, step: str, *arguments: object, out: str | None = None) -> int:
         written = () if out is None else ("--out", self / out)
         given = [str(each) for each in (*arguments, *written)]
-        secret = ["--passphrase-file", str(self.passphrase)] if step in ("key", "certify", "sign") else []
-        now = [] if step == "key" else ["--now", str(NOW)]
+        secret = ["--passphrase-file", str(self.passphrase)] if step in ("key", "certify", "sign", "methodology") else []
+        now = [] if step in ("key", "methodology") else ["--now", str(NOW)]
         return main(["trust", step, *given, *secret, *now])
 
     def keys(self) -> None:
@@ -251,6 +254,30 @@ def test_nothing_is_written_over(ceremony: Ceremony, capsys: pytest.CaptureFixtu
     assert ceremony.step("pin", "--threshold", 1, "--key", f"rita={ceremony / 'rita.key.pub'}", out="root.json") == 2
     assert "exists" in capsys.readouterr().err
     assert (ceremony / "rita.key").read_bytes() == key
+
+
+def test_an_auditor_signs_a_methodology_of_ones_own_and_no_other(ceremony: Ceremony, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ceremony.step("key", "--use", "approver", "--name", "anna", out="anna.key") == 0
+    own = {**json.loads(rule("EPA-AP42-CH4-FLARE").document), "id": "CUSTOM", "title": "Our flare"}
+    (ceremony / "own.json").write_text(json.dumps(own, indent=2))
+    assert ceremony.step("methodology", ceremony / "own.json", "--key", ceremony / "anna.key", out="own.signed") == 0
+    auditor = ApproverKey("anna", "auditor", load_public_key(ceremony / "anna.key.pub"), NOW, None)
+    signed = Signed.parse((ceremony / "own.signed").read_bytes())
+    found = custom(signed, [auditor], NOW)
+    assert found.title == "Our flare" and found.hash.hex() in capsys.readouterr().out
+    with pytest.raises(MethodologyRefusedError):
+        custom(signed, [replace(auditor, role="approver")], NOW)
+    for name, wrong in (("renamed", {**own, "id": "EPA-AP42-CH4-FLARE"}), ("unread", {**own, "kind": "wind"})):
+        (ceremony / name).write_text(json.dumps(wrong))
+        assert ceremony.step("methodology", ceremony / name, "--key", ceremony / "anna.key", out=f"{name}.signed") == 2
+        assert not (ceremony / f"{name}.signed").exists()
+    assert ceremony.step("methodology", ceremony / "own.json", "--key", ceremony / "paula.key", out="paula.signed") == 2
+
+
+def test_a_file_that_is_no_json_is_no_methodology(ceremony: Ceremony, capsys: pytest.CaptureFixture[str]) -> None:
+    (ceremony / "own.json").write_text("{")
+    assert ceremony.step("methodology", ceremony / "own.json", "--key", ceremony / "paula.key", out="own.signed") == 2
+    assert "JSON" in capsys.readouterr().err
 
 
 def test_a_vrf_key_that_is_no_point_is_not_certified(ceremony: Ceremony) -> None:

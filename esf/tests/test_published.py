@@ -53,7 +53,7 @@ PUBLISHED_POINTS = """
  65 uplink_state              8 enum     1        0         host     -
  66 uplink_reconnects         8 unsigned 1        0         host     -
  67 daemon_version           32 version  1        0         host     -
- 68 calibration_hash         64 bytes    1        0         host     -
+ 68 calibration_hash         64 bytes    1        0         derived  -
  69 profile_hash             64 bytes    1        0         host     -
 """
 """number, identifier, bits, kind, scale, offset, source, unit"""
@@ -172,11 +172,14 @@ sealstat 0x804  2 boot_count
 sealstat 0x806  2 last_epoch
 sealstat 0x808  1 seals
 sealstat 0x809  1 draws
+sealstat 0x80a  1 seals_kept
 seal     0x820   1 make_key
 seal     0x840  34 draw_request
 seal     0x880 125 seal
 seal     0x900 114 draw
 seal     0x980  16 public_key
+seal     0x8000  93 first_in_ring
+seal     0xff80  93 last_in_ring
 epoch   0x000  2 epoch
 epoch   0x002  2 first_sequence
 epoch   0x004  1 count
@@ -252,11 +255,13 @@ PUBLISHED_CODES = {
         "HEARTBEAT_LOST": 46,
         "EMERGENCY_WATCHDOG": 47,
         "MODULE_KILLED": 48,
+        "OTHER_CALIBRATION": 49,
         "ROOT_MISMATCH": 60,
         "LEAVES_LOST": 61,
         "RECORD_SET_ASIDE": 62,
         "BUFFER_FILLING": 63,
         "BUFFER_FULL": 64,
+        "SEALS_LOST": 65,
         "RECEIPT_REFUSED": 80,
         "COMMAND_REFUSED": 81,
     },
@@ -350,6 +355,8 @@ def test_a_published_register_never_moves() -> None:
             "seal": hostlink_seal.SEAL,
             "draw": hostlink_seal.DRAW,
             "public_key": hostlink_seal.PUBLIC_KEY,
+            "first_in_ring": hostlink_seal.ring_slot(0),
+            "last_in_ring": hostlink_seal.ring_slot(hostlink_seal.RING_SEALS),
         },
         "epoch": hostlink.EPOCH_RECORD,
     }
@@ -397,6 +404,10 @@ def test_register_blocks_do_not_overlap() -> None:
         hostlink_seal.SEAL,
         hostlink_seal.DRAW,
         hostlink_seal.PUBLIC_KEY,
+        hostlink_seal.ring_slot(0),
+        hostlink_seal.ring_slot(1),
+        hostlink_seal.ring_slot(hostlink_seal.RING_SEALS),
+        (1 << 16, 0),
     ]
     for (start, size), (following, _) in itertools.pairwise(blocks):
         assert start + size <= following

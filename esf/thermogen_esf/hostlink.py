@@ -16,9 +16,10 @@ one instant, and word n is bytes 2n and 2n+1 of the frame. There, only words of 
 be written, and those in LOCKED_WHEN_ARMED no more once the node is armed; what was written shows with the next site second. From
 STATUS_BASE on are the registers below.
 
-The energies of a boot begin at 0 and are all that a leaf holds. What the node counted in the boots before is the host's to remember and to
-write to the RESTORE_REGISTERS before it arms the node; the `lifetime_*` status registers are that plus what this boot counted. They are
-for people: nothing that is signed or credited depends on them.
+The energies of a boot begin at 0, with the first whole second after the node was armed and hashed its calibration, and are all that a
+leaf holds. What the node counted in the boots before is the host's to remember and to write to the RESTORE_REGISTERS before it arms the
+node; the `lifetime_*` status registers are that plus what this boot counted. They are for people: nothing that is signed or credited
+depends on them.
 
 Writing n to `leaf_ack` says that the leaves before sequence n are stored and their slots are free. An n beyond `leaf_next` is
 REFUSED; one at or behind the last acknowledged frees nothing more.
@@ -27,6 +28,8 @@ REFUSED; one at or behind the last acknowledged frees nothing more.
 from __future__ import annotations
 
 import enum
+import hashlib
+from collections.abc import Sequence
 
 from .layout import FIELD, HEADER_OFFSET, LEAF_BYTES
 from .points import CHANNELS_PER_SITE, POINT, POINTS, SITE_INPUTS, Source
@@ -174,6 +177,13 @@ CHANNEL_GAIN_ONE = 0x8000
 CHANNEL_GAIN_MIN, CHANNEL_GAIN_MAX = 0x7000, 0x9000
 """±12.5 %: a shunt and its amplifier are good to a few per cent, and what needs more is broken."""
 
+CALIBRATION_HASH_WORDS: tuple[int, ...] = (
+    *range(CALIBRATION_BASE, CALIBRATION_BASE + CALIBRATION_WORDS),
+    *range(CHANNEL_GAIN_BASE, CHANNEL_GAIN_BASE + CHANNEL_GAIN_WORDS),
+)
+"""What a node measures with, by word address, in the order in which it hashes them once it is armed: 132 words, 264 bytes."""
+CALIBRATION_HASH_BYTES = 8
+
 PARAMETER_BASE = 0x300
 PARAMETER_REGISTERS: dict[str, int] = {parameter.identifier: PARAMETER_BASE + place for place, parameter in enumerate(TRACKER_PARAMETERS)}
 """Word address of each of the tracker's parameters; read and write, at any time, within the parameter's limits."""
@@ -192,8 +202,16 @@ WRITABLE_IMAGE_WORDS: frozenset[int] = frozenset(SITE_WORDS) | frozenset(
 )
 """Words of the image that the host supplies."""
 
-LOCKED_WHEN_ARMED: frozenset[int] = (
-    frozenset(SITE_WORDS) | frozenset(_words("boot_count")) | frozenset(_words("calibration_hash")) | frozenset(_words("profile_hash"))
-)
+LOCKED_WHEN_ARMED: frozenset[int] = frozenset(SITE_WORDS) | frozenset(_words("boot_count")) | frozenset(_words("profile_hash"))
 """Words of the image that say who the node is: fixed from `arm` until power-off, as are `sequence_start`, calibration, channel gains, hot
 limits and lifetime totals."""
+
+
+def calibration_hash(words: Sequence[int]) -> bytes:
+    """What a node says that it measures with: the first 8 bytes of the SHA3-256 of CALIBRATION_HASH_WORDS' 132 words, big-endian.
+
+    Eight bytes are what a leaf has room for. To find other words with the same hash takes some 2^64 trials.
+    """
+    if len(words) != len(CALIBRATION_HASH_WORDS):
+        raise ValueError(f"{len(words)} words: a calibration has {len(CALIBRATION_HASH_WORDS)}")
+    return hashlib.sha3_256(b"".join(word.to_bytes(2, "big") for word in words)).digest()[:CALIBRATION_HASH_BYTES]

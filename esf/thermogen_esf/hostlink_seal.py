@@ -2,12 +2,13 @@
 
 They are there where the node says `NodeFlag.SEALS`; elsewhere their addresses are BAD_ADDRESS. No register holds the key or anything of
 it but the public key and proofs. A proof stays until the next of its kind; who reads one reads `proof_state` and its count before and
-after.
+after. The last RING_SEALS seals stay besides, for a host that was away.
 """
 
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 
 from .vrf import KEY_BYTES, OUTPUT_BYTES, PROOF_BYTES
 from .vrf_inputs import DRAW_BYTES, DRAW_FIELDS, SEAL_BYTES
@@ -63,8 +64,9 @@ SEAL_STATUS: dict[str, tuple[int, int]] = {
     "last_epoch": (0x806, 2),
     "seals": (0x808, 1),
     "draws": (0x809, 1),
+    "seals_kept": (0x80A, 1),
 }
-SEAL_STATUS_WORDS = 0x0A
+SEAL_STATUS_WORDS = 0x0B
 """Counts are since power-up, mod 65,536. `boot_count` and `last_epoch` are the part's own."""
 
 MAKE_KEY = (0x820, 1)
@@ -82,3 +84,25 @@ DRAW = (0x900, (DRAW_BYTES + PROOF_BYTES + OUTPUT_BYTES) // 2)
 
 PUBLIC_KEY = (0x980, KEY_BYTES // 2)
 """Of the node's key; zeros where there is none."""
+
+RING_SLOTS, RING_SLOT_WORDS = 256, 128
+RING_BASE = 0x8000
+RING_SEAL_WORDS = (SEAL_BYTES + PROOF_BYTES) // 2
+RING_SEALS = RING_SLOTS - 1
+"""The n-th seal since power-up, n from 0, is RING_SEAL_WORDS words, as it is published, from RING_BASE + n mod RING_SLOTS × RING_SLOT_WORDS
+on. Those from `seals` − `seals_kept` to `seals` − 1 are there, RING_SEALS at most: the slot that comes next may just be written. A READ
+that begins or ends in the rest of a slot is BAD_ADDRESS; one that goes on from a seal into the next gives words of no meaning between
+them. A slot that is none of these holds nothing that means anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSeal:
+    """A seal that the ring keeps: its number since power-up, mod 65,536, and its 186 bytes as they are published."""
+
+    number: int
+    data: bytes
+
+
+def ring_slot(number: int) -> tuple[int, int]:
+    """Word address and words of the seal with that number in the ring."""
+    return RING_BASE + number % RING_SLOTS * RING_SLOT_WORDS, RING_SEAL_WORDS

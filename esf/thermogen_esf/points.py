@@ -27,7 +27,7 @@ class Source(enum.Enum):
     MEASURED = "measured"
     """Sampled by the gateware's own converters."""
     DERIVED = "derived"
-    """Computed by the gateware from what it measured or counted."""
+    """Computed by the gateware from what it measured or counted, or of what it measures with."""
     HOST = "host"
     """Written by the daemon: believed only as far as the daemon is."""
     CONSTANT = "constant"
@@ -279,7 +279,9 @@ POINTS: tuple[Point, ...] = (
     _symbols(65, "uplink_state", "uplink state", UplinkState, 8, _HOST),
     _quantity(66, "uplink_reconnects", "uplink reconnections", "", (0, 255), 1, 8, _HOST),
     _opaque(67, "daemon_version", "daemon version", 32, _HOST, Kind.VERSION),
-    _opaque(68, "calibration_hash", "first 8 bytes of the calibration's SHA3-256", 64, _HOST),
+    # By the gateware itself since register map 4; the daemon wrote it before.
+    _opaque(68, "calibration_hash", "first 8 bytes of the SHA3-256 of the calibration as loaded", 64, _DERIVED),
+    # Written by the daemon.
     _opaque(69, "profile_hash", "first 8 bytes of the profile's SHA3-256", 64, _HOST),
 )
 

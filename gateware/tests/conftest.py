@@ -197,6 +197,7 @@ class StillPowerPath(wiring.Component):
         orders = {
             "pulse": 1,
             "enable": 1,
+            "counts": 1,
             "calibration_addr": 4,
             "calibration_gain": 16,
             "calibration_offset": signed(16),

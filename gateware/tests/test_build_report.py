@@ -27,6 +27,13 @@ def test_the_tools_own_constraint_does_not_decide():
     assert clock.margin == pytest.approx(0.10)
 
 
+def test_a_design_that_asks_for_less_margin_is_judged_by_that():
+    report_of = report({"clk": {"achieved": 55.0}})
+    for margin, met in ((0.25, False), (0.10, True)):
+        clocks, _ = timing(report_of, (ClockTarget("clk", 50e6, margin),), {}, Path("report.json"))
+        assert [clock.met for clock in clocks] == [met]
+
+
 @pytest.mark.parametrize(("achieved", "met"), [(62.5, True), (62.4, False), (40.0, False)])
 def test_a_clock_needs_a_quarter_more_than_it_is_used_at(achieved, met):
     assert Timing("clk", 50.0, achieved).met is met

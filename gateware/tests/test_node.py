@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 
 import pytest
@@ -9,6 +10,11 @@ from amaranth.sim import Simulator
 from thermogen_esf import merkle
 from thermogen_esf.frames import Telemetry
 from thermogen_esf.hostlink import (
+    CALIBRATION_BASE,
+    CALIBRATION_HASH_WORDS,
+    CHANNEL_GAIN_BASE,
+    CHANNEL_GAIN_ONE,
+    CHANNEL_GAIN_WORDS,
     CONTROL_REGISTERS,
     EPOCH_BASE,
     EPOCH_RECORD,
@@ -23,9 +29,11 @@ from thermogen_esf.hostlink import (
     NodeFlag,
     Opcode,
     Status,
+    calibration_hash,
 )
 from thermogen_esf.layout import FIELD, MAGIC
 from thermogen_esf.points import Fault, TimeQuality
+from thermogen_gateware.calibration import DEFAULT_CALIBRATION
 from thermogen_gateware.node import Node
 
 CLOCKS_PER_SITE_SECOND = 5_000
@@ -42,8 +50,22 @@ class Bench:
     """A node, its pulse, and the daemon's side of its host link."""
 
     def __init__(self, spi_host, requests, power_path):
+        self.power_path = power_path
         self.dut = Node(CLOCKS_PER_SITE_SECOND, channels=2, power_path=power_path, source_hash=SOURCE_HASH)
         self.spi_host, self.requests = spi_host, requests
+        self.tables = {CALIBRATION_BASE + place: word for place, word in enumerate(_default_words())}
+        self.tables |= dict.fromkeys(CALIBRATION_HASH_WORDS[len(self.tables) :], CHANNEL_GAIN_ONE)
+        """What the power path was told to measure with, by the address that the host knows it by."""
+
+    async def _watch_tables(self, ctx):
+        power = self.power_path
+        inputs = (power.calibration_we, power.calibration_addr, power.calibration_gain, power.calibration_offset)
+        gains = (power.channel_gain_we, power.channel_gain_addr, power.channel_gain)
+        async for _, _, input_written, place, gain, offset, gain_written, channel, channel_gain in ctx.tick().sample(*inputs, *gains):
+            if input_written:
+                self.tables |= {CALIBRATION_BASE + 2 * place: gain, CALIBRATION_BASE + 2 * place + 1: offset & 0xFFFF}
+            if gain_written:
+                self.tables[CHANNEL_GAIN_BASE + channel] = channel_gain
 
     def run(self, script):
         async def pulse(ctx):
@@ -62,6 +84,7 @@ class Bench:
         simulator = Simulator(self.dut)
         simulator.add_clock(CLOCK_PERIOD_S)
         simulator.add_testbench(pulse, background=True)
+        simulator.add_testbench(self._watch_tables, background=True)
         simulator.add_testbench(main)
         simulator.run()
 
@@ -81,6 +104,10 @@ class Bench:
         await self.ctx.tick().repeat(count * CLOCKS_PER_SITE_SECOND)
 
 
+def _default_words():
+    return [word for one in DEFAULT_CALIBRATION.values() for word in (one.gain, one.offset & 0xFFFF)]
+
+
 @pytest.fixture
 def bench(spi_host, requests, still_power_path):
     return Bench(spi_host, requests, still_power_path)
@@ -89,7 +116,7 @@ def bench(spi_host, requests, still_power_path):
 def test_a_node_out_of_reset_says_what_it_is_and_switches_nothing(bench):
     async def script(bench):
         status = await bench.status()
-        assert (status["magic"], status["map_version"], status["channels"]) == (MAGIC, 3, 2)
+        assert (status["magic"], status["map_version"], status["channels"]) == (MAGIC, 4, 2)
         assert status["source_hash"] == SOURCE_HASH and status["trip_channel"] == NO_CHANNEL
         assert status["module_identity"] == 0x0102_0000_0000 and status["module_bootstraps"] == 77 << 32
         assert status["module_status"] == (MODULE_PRESENT | MODULE_HEARD | 0x0B) << 32
@@ -151,5 +178,60 @@ def test_two_leaves_become_an_epoch_that_a_verifier_can_recompute(bench):
             "sealed_at": LAST_SECOND_OF_AN_EPOCH,
             "root": int.from_bytes(merkle.root(leaves), "big"),
         }
+
+    bench.run(script)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_what_a_node_says_that_it_measures_with_is_what_its_tables_hold(bench, seed):
+    source = random.Random(seed)
+    ends = (CALIBRATION_BASE, CALIBRATION_BASE + 24, CHANNEL_GAIN_BASE, CHANNEL_GAIN_BASE + CHANNEL_GAIN_WORDS)
+
+    def any_write():
+        """Most are refused: of a gain by half, across a table's end, out of a gain's range."""
+        address, size = source.choice(ends) + source.randint(-5, 4), source.randint(1, 6)
+        gains = [source.randint(0x6FF0, 0x9010) for _ in range(size)]
+        return address, gains if address >= CHANNEL_GAIN_BASE - 5 else [source.getrandbits(16) for _ in range(size)]
+
+    async def script(bench):
+        answers = []
+        for _ in range(14):
+            address, words = any_write()
+            if source.random() < 0.2:
+                request = bench.requests.request(Opcode.WRITE, address, len(words), words)
+                await bench.spi.exchange(bench.requests.padded(request), bits=8 * len(request) + source.randint(0, 70))
+            else:
+                answers.append(await bench.requests.write(bench.spi, address, words))
+        assert Status.OK in answers and len(set(answers)) > 1
+        await bench.control(time_set=LAST_SECOND_OF_AN_EPOCH - 100, arm=1)
+        for address in (CALIBRATION_BASE, CHANNEL_GAIN_BASE):
+            assert await bench.requests.write(bench.spi, address, [0x7ABC] * 2) is Status.REFUSED
+        await bench.seconds(4)
+        shown = await bench.requests.read(bench.spi, FIELD["calibration_hash"].offset // 2, 4)
+        assert struct.pack(">4H", *shown) == calibration_hash([bench.tables[address] for address in CALIBRATION_HASH_WORDS])
+
+    bench.run(script)
+    assert list(bench.tables.values()) != [*_default_words(), *[CHANNEL_GAIN_ONE] * CHANNEL_GAIN_WORDS]
+
+
+@pytest.mark.slow
+def test_no_leaf_is_of_a_second_that_began_before_the_calibration_was_hashed(bench):
+    """The hash takes longer than a second of this node: it is armed less than two seconds before a leaf is due."""
+
+    async def script(bench):
+        await bench.seconds(2)
+        await bench.control(time_set=LAST_SECOND_OF_AN_EPOCH - 12, arm=1)
+        assert not bench.ctx.get(bench.power_path.counts)
+        while (status := await bench.status())["time"] < LAST_SECOND_OF_AN_EPOCH - 8:
+            await bench.ctx.tick().repeat(CLOCKS_PER_SITE_SECOND // 2)
+        assert status["leaf_next"] == 0
+        assert bench.ctx.get(bench.power_path.counts)
+        await bench.control(time_set=LAST_SECOND_OF_AN_EPOCH - LEAF_SECONDS)
+        while not (await bench.status())["leaf_next"]:
+            await bench.seconds(1)
+        _, leaf = await bench.requests.ask(bench.spi, Opcode.LEAF, 0)
+        said = Telemetry(leaf).raw["calibration_hash"].to_bytes(8, "big")
+        assert said == calibration_hash([bench.tables[address] for address in CALIBRATION_HASH_WORDS])
 
     bench.run(script)

@@ -21,23 +21,32 @@ from .simulated_board import SimulatedBoard
 
 
 class AllOn(wiring.Component):
-    """Has the ports of a core and drives every output to ones."""
+    """Has the ports of a core and drives every output to ones, but for those of `follows`: they are what an input is."""
 
-    def __init__(self, inputs, outputs):
+    def __init__(self, inputs, outputs, follows=None):
         self.outputs = outputs
+        self.follows = follows or {}
         super().__init__({name: In(width) for name, width in inputs.items()} | {name: Out(width) for name, width in outputs.items()})
 
     def elaborate(self, platform):
         m = Module()
-        m.d.comb += [getattr(self, name).eq(~0) for name in self.outputs]
+        m.d.comb += [getattr(self, name).eq(getattr(self, self.follows[name]) if name in self.follows else ~0) for name in self.outputs]
         return m
 
 
-def node_core(modules=controller_node.MODULES):
+def node_core(modules=controller_node.MODULES, key=False):
     inputs = "host_sclk host_cs_n host_copi adc_cipo pulse ov_comparator"
     outputs = "host_cipo module_sclk adc_sclk adc_cs_n adc_copi led_link led_trip"
     wires = dict.fromkeys(("module_cs_n", "module_copi", "module_run"), modules)
-    return AllOn(dict.fromkeys(inputs.split(), 1) | {"module_cipo": modules}, dict.fromkeys(outputs.split(), 1) | wires)
+    inputs, outputs = dict.fromkeys(inputs.split(), 1) | {"module_cipo": modules}, dict.fromkeys(outputs.split(), 1) | wires
+    if not key:
+        return AllOn(inputs, outputs)
+    # It pulls both wires of its memory while that says tamper_n, and shows SDA and the noise at its lamps.
+    inputs |= dict.fromkeys(("key_sda", "key_tamper_n", "key_noise"), 1)
+    outputs |= dict.fromkeys(("key_scl_low", "key_sda_low", "key_noise_enable"), 1)
+    return AllOn(
+        inputs, outputs, {"key_scl_low": "key_tamper_n", "key_sda_low": "key_tamper_n", "led_trip": "key_sda", "led_link": "key_noise"}
+    )
 
 
 def pcm_core(channels=power_module.CHANNELS):
@@ -186,6 +195,62 @@ def test_the_node_leaves_modules_that_it_does_not_use_deselected():
 
     simulate(node.NodeTop(node_core(modules=1), oscillator), board, bench)
     assert seen == [1, 0, 0] * 2
+
+
+class Rings(wiring.Component):
+    """Ring oscillators that the test bench turns."""
+
+    def __init__(self):
+        super().__init__({"enable": In(1), "noise": Out(4)})
+
+    def elaborate(self, platform):
+        return Module()
+
+
+def test_the_wires_of_the_keys_memory_are_pulled_low_or_let_go_and_never_driven_high():
+    board, oscillator = SimulatedBoard(controller_node.PINS), TestClock()
+    scl, sda, tamper_n = (board.ports[f"key_memory.{name}"] for name in ("scl", "sda", "tamper_n"))
+
+    async def bench(ctx):
+        for pulls in (0, 1, 0):
+            ctx.set(tamper_n.i, pulls)
+            for level in (0, 1):
+                ctx.set(sda.i, level)
+                await ctx.delay(1e-9)
+                assert [ctx.get(wire.oe) for wire in (scl, sda)] == [pulls, pulls]
+                assert [ctx.get(wire.o) for wire in (scl, sda)] == [0, 0]
+                # The lamp is lit by a low level.
+                assert pulls or ctx.get(board.ports["led_trip"].o) == 1 - level
+
+    simulate(node.NodeTop(node_core(key=True), oscillator, key_noise=Rings()), board, bench)
+
+
+def test_every_ring_of_the_keys_noise_turns_its_sample():
+    board, oscillator, rings = SimulatedBoard(controller_node.PINS), TestClock(), Rings()
+
+    async def bench(ctx):
+        async def sample(levels):
+            ctx.set(rings.noise, levels)
+            await run_clock(ctx, board.ports["clk50"].i, 4)
+            return ctx.get(board.ports["led_link"].o)
+
+        await run_clock(ctx, board.ports["clk50"].i, 2 * node.HOLD_CLOCKS)
+        assert ctx.get(rings.enable) == 1
+        still = await sample(0)
+        for ring in range(4):
+            assert await sample(1 << ring) != still
+            assert await sample(0) == still
+
+    simulate(node.NodeTop(node_core(key=True), oscillator, key_noise=rings), board, bench)
+
+
+def test_a_node_without_a_key_touches_no_wire_of_its_memory():
+    board, oscillator = SimulatedBoard(controller_node.PINS), TestClock()
+    asked = []
+    request = board.request
+    board.request = lambda name, *where, **how: asked.append(name) or request(name, *where, **how)
+    Fragment.get(node.NodeTop(node_core(), oscillator), board)
+    assert "host" in asked and "key_memory" not in asked
 
 
 def test_lamps_are_lit_by_a_low_level():

@@ -43,7 +43,8 @@ class Energy(wiring.Component):
     `bus_mv`, `bus_current` (10 mA, signed) and `gas_flow` (mMcf/d = cf/d) are the second's means, if `voltage_measured`, `current_measured`
     and `gas_measured`. Outputs, final at `done`, in their
     points' raw units: mJ, mJ, 1/86400 cf, mW. `mismatch` is final by then, too.
-    A second without one exchange counts no channel power; currents are compared where both were measured.
+    A second without one exchange counts no channel power; currents are compared where both were measured. Without `counts`, still from
+    `pulse` to `done`, the second's power is shown and no counter moves.
     """
 
     def __init__(self, sum_shape):
@@ -54,6 +55,7 @@ class Energy(wiring.Component):
                 "channel_strobe": In(1),
                 "pulse": In(1),
                 "means_done": In(1),
+                "counts": In(1, init=1),
                 "bus_mv": In(16),
                 "bus_current": In(signed(16)),
                 "gas_flow": In(16),
@@ -107,7 +109,7 @@ class Energy(wiring.Component):
         m.d.sync += self.done.eq(0)
         with m.FSM():
             with m.State("IDLE"), m.If(self.means_done):
-                with m.If(self.gas_measured):
+                with m.If(self.gas_measured & self.counts):
                     self._add(m, self.gas_volume, self.gas_flow)
                 m.d.sync += compared.eq((closed_samples != 0) & self.voltage_measured & self.current_measured)
                 with m.If((closed_samples == 0) | ~self.voltage_measured):
@@ -136,10 +138,11 @@ class Energy(wiring.Component):
             with m.State("CHANNEL_WAIT"), m.If(divider.done):
                 m.d.sync += [
                     self.channel_power.eq(power),
-                    channel_remainder.eq(divider.remainder),
                     factor.eq(Mux(self.voltage_measured & self.current_measured, self.bus_current, 0)),
                 ]
-                self._add(m, made_good, power)
+                with m.If(self.counts):
+                    m.d.sync += channel_remainder.eq(divider.remainder)
+                    self._add(m, made_good, power)
                 m.next = "CHANNEL_ENERGY"
             with m.State("CHANNEL_ENERGY"):
                 with m.If(~made_good[-1] & (made_good.as_unsigned() > self.electrical_energy)):
@@ -153,8 +156,10 @@ class Energy(wiring.Component):
                 ]
                 m.next = "BUS_WAIT"
             with m.State("BUS_WAIT"), m.If(divider.done):
-                self._add(m, self.bus_energy, power)
-                m.d.sync += [bus_remainder.eq(divider.remainder), self.done.eq(1)]
+                with m.If(self.counts):
+                    self._add(m, self.bus_energy, power)
+                    m.d.sync += bus_remainder.eq(divider.remainder)
+                m.d.sync += self.done.eq(1)
                 m.next = "IDLE"
         return m
 

@@ -194,11 +194,12 @@ class HostLink(wiring.Component):
         accepted = Signal()
         base, size = Signal(16), Signal(range(MAX_WRITE_WORDS + 1))
         word = Signal(range(MAX_WRITE_WORDS))
-        walking = Signal()
-        reads_last = Signal()
         region = Signal.like(bus.region)
-        offset, reached = Signal(16), Signal(17)
+        # A register, not a sum: from here it is a long way into every register file. One bit more than there are addresses.
+        reached, step, steps = Signal(17), Signal(16), Signal()
         m.d.comb += [
+            bus.address.eq(reached),
+            step.eq(1),
             words_read.addr.eq(word),
             bus.write_data.eq(words_read.data),
             bus.first.eq(word == 0),
@@ -206,11 +207,13 @@ class HostLink(wiring.Component):
             bus.freeze.eq(complete),
             leaves.slot.eq(address),
         ]
+        with m.If(steps):
+            m.d.sync += reached.eq(reached + step)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += word.eq(0)
                 with m.If(complete):
-                    m.d.sync += [base.eq(address), size.eq(count), status.eq(Status.OK)]
+                    m.d.sync += [base.eq(address), reached.eq(address), size.eq(count), status.eq(Status.OK)]
                     with m.If(~crc_good):
                         m.d.sync += status.eq(Status.BAD_CRC)
                     with m.Elif(opcode == Opcode.READ):
@@ -227,25 +230,27 @@ class HostLink(wiring.Component):
                 with m.Elif(accepted):
                     m.next = "WAIT"
             with m.State("FIRST"):
-                m.d.comb += [walking.eq(1)]
+                m.d.comb += [steps.eq(1), step.eq(count - 1)]
                 m.d.sync += region.eq(bus.region)
                 m.next = "LAST"
             with m.State("LAST"):
-                m.d.comb += [walking.eq(1), reads_last.eq(1)]
+                m.d.sync += reached.eq(base)
                 with m.If((count == 0) | reached[16] | (region == 0) | (region != bus.region)):
                     m.d.sync += status.eq(Status.BAD_ADDRESS)
                 m.next = "IDLE"
             with m.State("WAIT"):
                 m.d.comb += bus.committing.eq(~bus.blocked)
+                m.d.sync += reached.eq(base)
                 with m.If(~bus.blocked):
                     m.next = "FETCH"
             with m.State("FETCH"):
-                m.d.comb += [walking.eq(1), bus.committing.eq(accepted)]
+                m.d.comb += bus.committing.eq(accepted)
                 m.next = "OFFER"
             with m.State("OFFER"):
-                m.d.comb += [walking.eq(1), bus.offered.eq(1), bus.commit.eq(accepted), bus.committing.eq(accepted)]
+                m.d.comb += [bus.offered.eq(1), bus.commit.eq(accepted), bus.committing.eq(accepted)]
                 with m.If((status == Status.OK) & ~accepted):
                     m.d.sync += status.eq(bus.verdict)
+                m.d.comb += steps.eq(1)
                 m.d.sync += word.eq(word + 1)
                 m.next = "FETCH"
                 with m.If(bus.last):
@@ -263,9 +268,6 @@ class HostLink(wiring.Component):
         m.d.comb += [
             data_bytes.eq(Mux(opcode == Opcode.LEAF, LEAF_BYTES, count << 1)),
             leaves.word.eq(index >> 2),
-            offset.eq(Mux(walking, Mux(reads_last, count - 1, word), index >> 1)),
-            reached.eq(base + offset),
-            bus.address.eq(reached),
             leaves.fetch.eq(advance & (opcode == Opcode.LEAF)),
         ]
         with m.If(opcode == Opcode.LEAF):
@@ -288,6 +290,7 @@ class HostLink(wiring.Component):
                     m.d.sync += answer.eq(Mux((status == Status.OK) & (opcode != Opcode.WRITE), _Answer.DATA, _Answer.CRC))
                 with m.Case(_Answer.DATA):
                     m.d.comb += [sends.eq(data_byte), crc.valid.eq(1), crc.data.eq(sends)]
+                    m.d.comb += steps.eq(index[0])
                     m.d.sync += index.eq(index + 1)
                     with m.If(index + 1 == data_bytes):
                         m.d.sync += answer.eq(_Answer.CRC)

@@ -18,6 +18,7 @@ from thermogen_esf.hostlink_network import PREFERRED_CLIENTS, STACK_STATUS
 from thermogen_esf.points import SITE_INPUTS, Fault, TimeQuality
 
 from .bus_split import BusSplit
+from .calibration_hash import CalibrationHash
 from .custody.leaf_identity import LeafIdentity
 from .custody.sealer import PART_PINS, Sealer
 from .daemon_watch import DaemonWatch
@@ -128,7 +129,9 @@ class Node(wiring.Component):
         m.submodules.store = store = LeafStore()
         m.submodules.tree = tree = MerkleTree()
         m.submodules.sha3 = sha3 = Sha3()
-        wiring.connect(m, tree.hash, sha3)
+        m.submodules.calibration_hash = calibration = CalibrationHash()
+        wiring.connect(m, tree.hash, calibration.user)
+        wiring.connect(m, calibration.core, sha3)
         wiring.connect(m, recorder.leaf, tree.leaf)
         wiring.connect(m, tree.root, recorder.root)
 
@@ -162,6 +165,19 @@ class Node(wiring.Component):
             power.calibration_gain.eq(registers.calibration_gain),
             power.calibration_offset.eq(registers.calibration_offset),
             power.calibration_we.eq(registers.calibration_we),
+        ]
+
+        # Nothing is counted or becomes a leaf of a second in which anything else could be measured with than what was hashed.
+        calibrated, counts = Signal(), Signal()
+        with m.If(clock.second):
+            m.d.sync += [calibrated.eq(calibration.ready), counts.eq(calibrated)]
+        m.d.comb += [
+            power.counts.eq(counts),
+            calibration.address.eq(host_link.registers.address),
+            calibration.data.eq(host_link.registers.write_data),
+            calibration.write.eq(registers.calibrates),
+            calibration.armed.eq(registers.armed),
+            snapshot.calibration_hash.eq(Mux(calibration.ready, calibration.value, 0)),
         ]
 
         # The second that just ended: its time is kept from its end to its image.
@@ -223,7 +239,7 @@ class Node(wiring.Component):
         shown = Signal()
         m.d.sync += shown.eq(snapshot.done)
         m.d.comb += [
-            recorder.record.eq(shown & calendar.leaf_due & registers.armed & (quality != TimeQuality.UNSET)),
+            recorder.record.eq(shown & calendar.leaf_due & counts & (quality != TimeQuality.UNSET)),
             recorder.epoch.eq(calendar.epoch),
             recorder.last_of_epoch.eq(calendar.last_of_epoch),
             recorder.time.eq(time),

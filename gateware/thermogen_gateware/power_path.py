@@ -54,6 +54,7 @@ class PowerPath(wiring.Component):
     Outputs are in the raw units of their points and final from `ready` to the next second's. `faults` are levels, except that what trips
     also stays while the trip is latched. `module_present[i]`: module i answers; `module_heard[i]`: it hears us. `trip_*` as in Protection,
     `module_type` to `bootstrap_pulses` as in ModuleLinkMaster. `parameters` are the tracker's, `channel_gain_*` sets one channel's gain.
+    Energies and gas go on with a second that `counts`, still from `pulse` to `ready`.
     """
 
     def __init__(self, clock_hz=50_000_000, channels=12, modules=1, clocks_per_site_second=50_000_000, zeroing_exchanges=ZEROING_EXCHANGES):
@@ -74,6 +75,7 @@ class PowerPath(wiring.Component):
         super().__init__(
             {
                 "pulse": In(1),
+                "counts": In(1, init=1),
                 "enable": In(1),
                 "autonomous": In(1),
                 "calibration_addr": In(4),
@@ -299,6 +301,7 @@ class PowerPath(wiring.Component):
             energy.channel_strobe.eq(tracker.pass_done),
             energy.pulse.eq(self.pulse),
             energy.means_done.eq(inputs.done),
+            energy.counts.eq(self.counts),
             energy.bus_mv.eq(inputs.site_inputs[SITE_INPUTS.index("bus_voltage")]),
             energy.bus_current.eq(inputs.site_inputs[SITE_INPUTS.index("bus_current")]),
             energy.gas_flow.eq(inputs.site_inputs[SITE_INPUTS.index("gas_flow")]),

@@ -55,7 +55,7 @@ from .host_link import RegisterBusSignature
 from .tracker import PARAMETERS_LAYOUT
 from .trip_causes import HOT_FATAL_RAW, HOT_THROTTLE_RAW
 
-MAP_VERSION = 3
+MAP_VERSION = 4
 IMAGE_ADDRESS_BITS = 8
 WORD_BITS = 16
 CURRENT_LIMIT = TRACKER_PARAMETER["current_limit_ma"]
@@ -165,8 +165,8 @@ class RegisterFile(wiring.Component):
     at (n mod 8) × 32. `flags` and `lifetime_*` go out live, for who else shows them.
 
     Out go the control registers: levels, and a strobe where a register is an order. `calibration_*` writes one input's scaling,
-    `channel_gain_*` one channel's. `electrical_energy`, `bus_energy` and `gas_volume` are what this boot has counted; the lifetime totals
-    are that plus what the host restored.
+    `channel_gain_*` one channel's; `calibrates` says that the word on the bus is written to one of those tables. `electrical_energy`,
+    `bus_energy` and `gas_volume` are what this boot has counted; the lifetime totals are that plus what the host restored.
     """
 
     def __init__(self, gateware_version: int, clocks_per_site_second: int, channels: int, source_hash: int = 0):
@@ -176,8 +176,8 @@ class RegisterFile(wiring.Component):
             "gateware_version": gateware_version,
             "clocks_per_site_second": clocks_per_site_second,
             "channels": channels,
-            "source_hash": source_hash,
         }
+        self._source_hash = source_hash
         super().__init__(
             {
                 "bus": In(RegisterBusSignature()),
@@ -210,6 +210,7 @@ class RegisterFile(wiring.Component):
                 "leaf_ack": Out(1),
                 "trip_clear": Out(1),
                 "heartbeat": Out(1),
+                "calibrates": Out(1),
                 "calibration_addr": Out(4),
                 "calibration_gain": Out(16),
                 "calibration_offset": Out(signed(16)),
@@ -250,7 +251,7 @@ class RegisterFile(wiring.Component):
         supplied_write, supplied_read = supplied.write_port(), supplied.read_port()
         m.d.comb += [supplied_read.addr.eq(self.supplied_address), self.supplied_data.eq(supplied_read.data)]
 
-        m.submodules.records = records = Memory(shape=WORD_BITS, depth=1 << RECORD_ADDRESS_BITS, init=[])
+        m.submodules.records = records = Memory(shape=WORD_BITS, depth=2 << RECORD_ADDRESS_BITS, init=self._behind_records())
         record_write, record_read = records.write_port(), records.read_port()
         m.d.comb += [
             record_write.addr.eq(self.record_address),
@@ -280,16 +281,20 @@ class RegisterFile(wiring.Component):
         # Reading. Region numbers as the bus wants them.
         frozen = self._frozen_status(m)
         last_sealed, record, slot = Signal(3), Signal(3), Signal(2)
+        is_source_hash = Signal()
         m.d.comb += [
+            is_source_hash.eq(_within(bus.address, *STATUS_REGISTERS["source_hash"])),
             # Record n is at slot n mod 4, in memory at n mod 8: of the two, the younger that was sealed.
             slot.eq((bus.address - EPOCH_BASE) >> (EPOCH_RECORD_WORDS - 1).bit_length()),
             last_sealed.eq(frozen["epochs_sealed"] - 1),
             record.eq(last_sealed - (last_sealed - slot)[:2]),
-            record_read.addr.eq(Cat(bus.address[: (EPOCH_RECORD_WORDS - 1).bit_length()], record)),
+            record_read.addr.eq(Cat(bus.address[: (EPOCH_RECORD_WORDS - 1).bit_length()], record, is_source_hash)),
         ]
         status_word = Signal(WORD_BITS)
         with m.Switch(bus.address):
             for name, (address, size) in STATUS_REGISTERS.items():
+                if name == "source_hash":
+                    continue
                 value = Value.cast(frozen.get(name, self._constants.get(name)))
                 for place in range(size):
                     with m.Case(address + place):
@@ -306,7 +311,7 @@ class RegisterFile(wiring.Component):
             with m.If(matches_any(bus.address, addresses)):
                 m.d.comb += bus.region.eq(number)
         region = Signal.like(bus.region)
-        m.d.sync += region.eq(bus.region)
+        m.d.sync += region.eq(Mux(is_source_hash, _EPOCHS, bus.region))
         with m.Switch(region):
             with m.Case(_IMAGE):
                 m.d.comb += bus.read_data.eq(host_read.data)
@@ -331,6 +336,18 @@ class RegisterFile(wiring.Component):
         ]
         self._apply(m)
         return m
+
+    def _behind_records(self) -> list[int]:
+        """The epoch records' memory at power-up: the hash of the sources lies in its upper half, behind each of the eight records.
+
+        In block RAM it is a matter of content: nodes of sources that say the same have the same gates, and are placed alike.
+        """
+        words = [0] * (2 << RECORD_ADDRESS_BITS)
+        address, size = STATUS_REGISTERS["source_hash"]
+        for place in range(size):
+            for first in range(1 << RECORD_ADDRESS_BITS, len(words), EPOCH_RECORD_WORDS):
+                words[first + (address + place) % EPOCH_RECORD_WORDS] = self._source_hash >> WORD_BITS * (size - 1 - place) & 0xFFFF
+        return words
 
     def _frozen_status(self, m: Module) -> dict[str, Signal]:
         """The live status registers as they were when the present request was complete."""
@@ -416,14 +433,17 @@ class RegisterFile(wiring.Component):
             m.d.sync += first_key.eq(order["trip_clear"] & (bus.write_data == TRIP_CLEAR_KEYS[0]))
         m.d.comb += self.trip_clear.eq(order["trip_clear"] & first_key & (bus.write_data == TRIP_CLEAR_KEYS[1]))
 
+        is_calibration = bus.offered & bus.commit & _in_calibration(bus.address)
+        is_gain = bus.offered & bus.commit & _within(bus.address, CHANNEL_GAIN_BASE, CHANNEL_GAIN_WORDS)
         m.d.comb += [
+            self.calibrates.eq(is_calibration | is_gain),
             self.calibration_addr.eq((bus.address - CALIBRATION_BASE) >> 1),
             self.calibration_gain.eq(self.value[WORD_BITS:]),
             self.calibration_offset.eq(self.value[:WORD_BITS].as_signed()),
-            self.calibration_we.eq(bus.offered & bus.commit & _in_calibration(bus.address) & bus.address[0]),
+            self.calibration_we.eq(is_calibration & bus.address[0]),
             self.channel_gain_addr.eq(bus.address - CHANNEL_GAIN_BASE),
             self.channel_gain.eq(bus.write_data),
-            self.channel_gain_we.eq(bus.offered & bus.commit & _within(bus.address, CHANNEL_GAIN_BASE, CHANNEL_GAIN_WORDS)),
+            self.channel_gain_we.eq(is_gain),
         ]
 
 

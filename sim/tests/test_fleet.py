@@ -11,7 +11,7 @@ from thermogen_sim.fleet.attacks.table import row
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/attacks.md").read_text()
-QUICK = {"forged-root", "forged-seal", "stolen-key-own-batch", "gains-5-percent", "dropped-dissent", "sybil"}
+QUICK = {"forged-root", "forged-seal", "stolen-key-own-batch", "amplifiers-5-percent", "dropped-dissent", "sybil"}
 WORLD = World()
 
 
@@ -40,6 +40,18 @@ def test_a_verdict_that_changes_is_not_passed_by_writing_the_page_again():
     assert shown == WANTED
 
 
+def test_of_a_day_with_a_hidden_restart_what_each_boot_counted_is_attested():
+    days, attack = [], next(each for each in ATTACKS if each.name == "hidden-restart")
+
+    def consider(day, node):
+        days.append(day)
+        return day.found_by(node)
+
+    attack.run(World(consider=consider))
+    day, seconds = days[0], [10 * (leaves - 1) for leaves in (90, 180)]  # of the run before the restart, and after it
+    assert day.attestation().energy_mj == sum(seconds) * day.site.power_mw * day.scale
+
+
 def _decisive(state, bundle, colluding, kept):
     """What the verdict rests on: who kept something, else the verifier of a colluding bundle, else of the honest one, else the state."""
     return next(cell.strip() for cell in (kept, colluding, bundle.replace("no bundle", ""), state) if cell.strip())
@@ -59,8 +71,10 @@ WANTED = {
     "no-pulse": ("caught", "step 4 Merkle roots: time-quality"),
     "wrong-clock": ("caught", "step 4 Merkle roots: wrong-epoch"),
     "changed-calibration": ("caught", "step 4 Merkle roots: wrong-set-up"),
-    "gains-5-percent": ("not caught", "believed"),
-    "gains-doubled": ("caught", "step 4 Merkle roots: above-nameplate"),
+    "enrolled-high": ("not caught", "believed"),
+    "hidden-restart": ("caught", "step 5 claims: wrong-energy"),
+    "amplifiers-5-percent": ("not caught", "believed"),
+    "amplifiers-doubled": ("caught", "step 4 Merkle roots: above-nameplate"),
     "gas-meter-low": ("caught", "step 4 Merkle roots: above-gas"),
     "gas-meter-high": ("not caught", "believed"),
     "gas-counter-jumps": ("caught", "step 4 Merkle roots: counter-went-back"),

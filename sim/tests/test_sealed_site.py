@@ -2,12 +2,21 @@
 
 import pytest
 from thermogen_esf.evidence.attestation.seal import NO_PREVIOUS, Seal
-from thermogen_esf.hostlink import MAX_WRITE_WORDS, SITE_WORDS, NodeFlag
-from thermogen_esf.hostlink_codec import Request
+from thermogen_esf.hostlink import (
+    CHANNEL_GAIN_BASE,
+    CHANNEL_GAIN_ONE,
+    CHANNEL_GAIN_WORDS,
+    MAX_WRITE_WORDS,
+    SITE_WORDS,
+    NodeFlag,
+    calibration_hash,
+)
+from thermogen_esf.hostlink_codec import RefusedError, Request
 from thermogen_esf.hostlink_seal import DRAW, DRAW_REQUEST, PUBLIC_KEY, SEAL, SEAL_STATUS, CustodyState, ProofState
 from thermogen_esf.layout import FIELD
 from thermogen_esf.vrf import verify
 from thermogen_esf.vrf_inputs import SEAL_BYTES, draw_input, seal_fields
+from thermogen_gateware.calibration import DEFAULT_CALIBRATION
 from thermogen_sim.inputs import OrdinaryDay
 from thermogen_sim.plant import warm_state
 from thermogen_sim.site import VirtualSite
@@ -17,7 +26,13 @@ pytestmark = pytest.mark.slow
 EPOCH_S = 900
 START = 1_989_000 * EPOCH_S + 800
 """Less than two minutes before an epoch ends."""
-SITE, PROFILE, CALIBRATION = b"SITE-ID1", b"PROFILE1", b"CALIBR-1"
+SITE, PROFILE = b"SITE-ID1", b"PROFILE1"
+OTHER_GAIN = CHANNEL_GAIN_ONE * 21 // 20
+GAINS = [CHANNEL_GAIN_ONE] * 11 + [OTHER_GAIN] + [CHANNEL_GAIN_ONE] * (CHANNEL_GAIN_WORDS - 12)
+CALIBRATION = calibration_hash(
+    [*(word for one in DEFAULT_CALIBRATION.values() for word in (one.gain, one.offset & 0xFFFF)), *GAINS],
+)
+"""What the node measures with once the twelfth channel's gain is loaded 5 % too high."""
 KEY_LIMIT_S, PROOF_LIMIT_S = 300, 120
 """Site seconds of 10,000 clocks."""
 ASKED = bytes(range(68))
@@ -48,8 +63,10 @@ class SealingHost:
 
     def identify_and_start(self) -> None:
         self.write(SITE_WORDS.start, SITE)
-        for name, value in (("profile_hash", PROFILE), ("calibration_hash", CALIBRATION)):
-            self.write(FIELD[name].offset // 2, value)
+        self.write(FIELD["profile_hash"].offset // 2, PROFILE)
+        self.write(CHANNEL_GAIN_BASE + 11, OTHER_GAIN.to_bytes(2, "big"))
+        with pytest.raises(RefusedError):
+            self.write(FIELD["calibration_hash"].offset // 2, b"CALIBR-1")
         self.host.start(self.site.site_time)
 
     def seal(self) -> tuple[Seal, bytes]:

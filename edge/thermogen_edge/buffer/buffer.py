@@ -251,6 +251,17 @@ class Buffer:
             self.database.set_counters(site_state=int(state))
 
     @property
+    def told_calibration(self) -> bytes | None:
+        """Which boot's wrong calibration was told last; None where none is told or the last was cleared."""
+        (told,) = self.database.counters("told_calibration")
+        return None if told is None else bytes(told)
+
+    def set_told_calibration(self, told: bytes | None) -> None:
+        """Remembers it over a restart."""
+        with self.database.transaction():
+            self.database.set_counters(told_calibration=told)
+
+    @property
     def lifetimes(self) -> Lifetimes:
         """What the node had counted at the last checkpoint."""
         return Lifetimes(*self.database.counters("lifetime_energy", "lifetime_bus_energy", "lifetime_gas"))

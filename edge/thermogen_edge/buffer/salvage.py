@@ -17,7 +17,7 @@ from .buffer import Buffer
 from .chain_head import ChainHead, read_head
 from .database import Database, SetAside
 from .errors import BufferDamagedError, BufferError
-from .schema import TABLES
+from .schema import FIND_LAST_SEAL, TABLES
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ def _salvage(path: Path) -> None:
             for table in TABLES:
                 for row in _readable_rows(damaged, table):
                     _copy(draft, table, row)
+            draft.change(FIND_LAST_SEAL)
         _raise_to(draft, _head_of_rows(draft))
     finally:
         damaged.close()

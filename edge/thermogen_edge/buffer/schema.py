@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 4
+VERSION = 5
 
 TABLES = (
     "counters",
@@ -39,7 +39,13 @@ CREATE TABLE counters (
     lifetime_bus_energy INTEGER NOT NULL DEFAULT 0,
     lifetime_gas INTEGER NOT NULL DEFAULT 0,
     next_writes INTEGER NOT NULL DEFAULT 0,
-    told_event INTEGER NOT NULL DEFAULT 0
+    told_event INTEGER NOT NULL DEFAULT 0,
+    last_seal BLOB,
+    taken_seal BLOB,
+    taken_number INTEGER,
+    told_lost_up_to INTEGER,
+    looked_back_in INTEGER,
+    told_calibration BLOB
 ) STRICT;
 INSERT INTO counters (id) VALUES (1);
 CREATE TABLE leaves (
@@ -91,6 +97,11 @@ CREATE TABLE set_aside (
 ) STRICT;
 """
 
+FIND_LAST_SEAL = """
+UPDATE counters SET last_seal = (SELECT message FROM outbox WHERE kind = 'seals' ORDER BY number DESC LIMIT 1) WHERE last_seal IS NULL;
+"""
+"""Where the counters do not say which seal was the last, the newest that waits for its receipt is the best that is known."""
+
 STEPS: dict[int, str] = {
     1: """
 ALTER TABLE counters ADD COLUMN trip_cause INTEGER;
@@ -114,6 +125,15 @@ CREATE TABLE outbox (
     kind TEXT NOT NULL,
     message BLOB NOT NULL
 ) STRICT;
+""",
+    4: f"""
+ALTER TABLE counters ADD COLUMN last_seal BLOB;
+ALTER TABLE counters ADD COLUMN taken_seal BLOB;
+ALTER TABLE counters ADD COLUMN taken_number INTEGER;
+ALTER TABLE counters ADD COLUMN told_lost_up_to INTEGER;
+ALTER TABLE counters ADD COLUMN looked_back_in INTEGER;
+ALTER TABLE counters ADD COLUMN told_calibration BLOB;
+{FIND_LAST_SEAL}
 """,
 }
 """What leads from a version to the next."""

@@ -22,7 +22,7 @@ from ..evidence.attestation.enrolment import Enrolment, certify, ordered, provis
 from ..evidence.attestation.signed import Signed
 from ..evidence.attestation.trust import TRUST_CONTEXT, FleetTrust, Gateware, RootKeys, judge_trust
 from ..evidence.canonical import canonical, parse
-from ..evidence.catalogue import ROLE_AUDITOR
+from ..evidence.catalogue import CUSTOM, METHODOLOGY_CONTEXT, ROLE_AUDITOR, Rule, read
 from ..evidence.check import Check
 from ..evidence.errors import EvidenceError
 from ..evidence.fluids import FLUIDS
@@ -65,8 +65,8 @@ def add_to(commands: Any) -> None:
 
 
 def _add_keys(step: Step) -> None:
-    key = step("key", _key, "make a holder's or a provisioner's key under a passphrase, and its public half beside it")
-    key.add_argument("--use", required=True, choices=(Use.ROOT.value, Use.PROVISIONER.value))
+    key = step("key", _key, "make a person's key under a passphrase, and its public half beside it; an auditor's is for the use approver")
+    key.add_argument("--use", required=True, choices=tuple(Use))
     key.add_argument("--name", required=True)
     key.add_argument("--out", required=True, type=Path, metavar="FILE", help="the key file; FILE.pub gets the public half")
     _add_passphrase(key)
@@ -144,6 +144,12 @@ def _add_signing(step: Step) -> None:
     check.add_argument("list", type=Path, metavar="SIGNED")
     _add_pin(check)
     _add_now(check)
+
+    methodology = step("methodology", _methodology, f"read and sign a methodology of one's own ({CUSTOM}), as an auditor")
+    methodology.add_argument("document", type=Path, metavar="FILE", help="its JSON, version 2, of kind methane or electrical")
+    methodology.add_argument("--key", required=True, type=Path, metavar="FILE", help="the auditor's key file, of the use approver")
+    _add_passphrase(methodology)
+    _add_out(methodology)
 
 
 def _add_passphrase(parser: argparse.ArgumentParser) -> None:
@@ -325,6 +331,21 @@ def _combine(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     return _OK if _judged(Signed.parse(_content(options.list)), options) else _REFUSED
+
+
+def _methodology(options: argparse.Namespace) -> int:
+    try:
+        document = canonical(json.loads(_content(options.document)))
+    except (ValueError, RecursionError) as error:
+        raise CeremonyError(f"{options.document} is not JSON: {error}") from None
+    found = read(document)
+    if not isinstance(found, Rule) or found.identifier != CUSTOM:
+        raise CeremonyError(f"{options.document} is {found.identifier}: a methodology of one's own computes and is called {CUSTOM}")
+    name, key = _open_key(options, Use.APPROVER)
+    _write(options.out, Signed.by(found.document, [key], METHODOLOGY_CONTEXT).encode())
+    print(f"{found.title}: {found.statement}\nneeds as evidence: {found.evidence}")
+    print(f"SHA3-256 {found.hash.hex()}, signed by {name}, {key.key_id.hex()}: {options.out}")
+    return _OK
 
 
 def _judged(signed: Signed, options: argparse.Namespace) -> bool:

@@ -7,7 +7,7 @@ division, rounded down, whose remainder is carried to the site's next request un
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -127,20 +127,31 @@ def vintage_of_epoch(epoch: int) -> int:
     return datetime.fromtimestamp(epoch * EPOCH_S, UTC).year
 
 
-def runs(batches: Sequence[OpenedBatch]) -> list[list[OpenedBatch]]:
-    """Batches in the given order, split where one does not directly continue the one before it."""
+def runs(
+    batches: Sequence[OpenedBatch], continues: Callable[[OpenedBatch, OpenedBatch], bool] = OpenedBatch.continues
+) -> list[list[OpenedBatch]]:
+    """Batches in the given order, split where one does not directly continue the one before it.
+
+    `continues` says so of a batch and the one before it. By default it is what the host signed of them: for evidence that is sealed it is
+    not enough, see `attestation.recompute.sealed_runs`.
+    """
     found: list[list[OpenedBatch]] = []
     for batch in batches:
-        if found and batch.continues(found[-1][-1]):
+        if found and continues(batch, found[-1][-1]):
             found[-1].append(batch)
         else:
             found.append([batch])
     return found
 
 
+def counted(found: Sequence[Sequence[OpenedBatch]], counter: str) -> int:
+    """What a counter gained within runs: at the last leaf minus at the first leaf of each, in the raw unit of the point."""
+    return sum(run[-1].columns.raw[counter][-1] - run[0].columns.raw[counter][0] for run in found)
+
+
 def energy_of(batches: Sequence[OpenedBatch]) -> int:
-    """Electrical energy in mJ that batches in order of epoch attest: counter at the last leaf minus at the first leaf, over the runs."""
-    return sum(run[-1].columns.raw["electrical_energy"][-1] - run[0].columns.raw["electrical_energy"][0] for run in runs(batches))
+    """Electrical energy in mJ that batches in order of epoch come to, by what the host signed of them."""
+    return counted(runs(batches), "electrical_energy")
 
 
 def propose(

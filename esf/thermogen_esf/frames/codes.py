@@ -108,6 +108,9 @@ class AlertCode(enum.IntEnum):
     """The gateware's measuring stood still for 100 ms."""
     MODULE_KILLED = 48
     """A power module has latched a stop that the node did not order."""
+    OTHER_CALIBRATION = 49
+    """The node measures with another calibration than the profile's: what it seals is refused until it is power-cycled. Value and threshold
+    are the first four bytes of the hash that the node says and of the profile's."""
     # The record.
     ROOT_MISMATCH = 60
     """The Merkle root over the stored leaves is not the one that the gateware sealed."""
@@ -116,6 +119,9 @@ class AlertCode(enum.IntEnum):
     """A stored record was corrupt; it was put aside and the rest carries on."""
     BUFFER_FILLING = 63
     BUFFER_FULL = 64
+    SEALS_LOST = 65
+    """The gateware's seals of some epochs are gone; value is the epoch up to which. Those epochs earn nothing. As a warning: they may
+    be gone."""
     # The link to the cloud.
     RECEIPT_REFUSED = 80
     """A receipt was not signed by a pinned key or names no batch of the site."""

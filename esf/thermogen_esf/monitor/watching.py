@@ -154,7 +154,8 @@ def _next(number: int, source: LogSource, seen: SeenLog, root: RootKeys, known: 
 
 def _judge_kept(seen: SeenLog, known: Mapping[bytes, PublishedList], kept: Kept, found: Look) -> None:
     checks = [judge_kept_statement(Statement.parse(each.document).hash, seen) for each in kept.statements]
-    checks += [judge_kept_seal(each, seen) for each in kept.seals]
+    lists = [known[each] for each in seen.standing.lists]
+    checks += [judge_kept_seal(each, seen, lists) for each in kept.seals]
     newest = seen.standing.last
     if kept.checkpoints and newest is None:
         text = "checkpoints were kept, and the log has none: it was wound back"

@@ -42,6 +42,10 @@ class NoWrap(Spec):
         energy, made_good = core.electrical_energy, internal(inside, "made_good")
         self.always((energy[-1] == 0) & (reset | (energy == self.past(energy)) | (energy == self.past(made_good))), "energy out of nothing")
 
+        # The sum that electrical energy follows stands still, and with it the other two.
+        for counter in (made_good, core.bus_energy, core.gas_volume):
+            self.always(reset | self.past(core.counts) | (counter == self.past(counter)), "a second that does not count moved a counter")
+
         # A second's sum: each sample is less than 2^SUM_BITS after its bias, and they are counted.
         running, samples = internal(inside, "running"), internal(inside, "running_samples")
         closed, closed_samples = internal(inside, "closed"), internal(inside, "closed_samples")
@@ -60,7 +64,7 @@ PROPERTIES = (
         name="no_wrap",
         core="energy",
         says="No counter of energy or gas wraps: it moves by at most what is added, energy and gas never backwards; at its end it stays "
-        "and says so. The sums of a second hold every sample that is counted.",
+        "and says so. A second that does not count moves none. The sums of a second hold every sample that is counted.",
         parameters=f"{CHANNELS * MODULES} channels ({SUM_BITS} bits of sum)",
         spec=NoWrap,
         mutant=Mutant("a counter at its end goes on", "energy", "with m.If(kept == after):", "with m.If(C(1)):"),

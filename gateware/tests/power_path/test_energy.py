@@ -149,6 +149,25 @@ def test_a_second_counts_once_however_many_exchanges_it_had(bench):
     bench.run(testbench)
 
 
+def test_a_second_that_does_not_count_is_shown_and_moves_no_counter(bench):
+    dut = bench.dut
+
+    async def testbench(ctx):
+        await bench.second(ctx, [333], 48_123, 777, gas_flow=9_999)
+        before = [ctx.get(counter) for counter in (dut.electrical_energy, dut.bus_energy, dut.gas_volume)]
+        ctx.set(dut.counts, 0)
+        for _ in range(3):
+            await bench.second(ctx, [501], 48_123, -777, gas_flow=1_234)
+            assert abs(ctx.get(dut.channel_power) - 501 * 2 * 48_123 // 1000) <= 1
+            assert [ctx.get(counter) for counter in (dut.electrical_energy, dut.bus_energy, dut.gas_volume)] == before
+        ctx.set(dut.counts, 1)
+        bench.channel_mj, bench.bus_mj, bench.gas = Fraction(333 * 2 * 48_123, 1000), Fraction(777 * 48_123, 100), 9_999
+        await bench.second(ctx, [333], 48_123, 777, gas_flow=9_999)
+        bench.check(ctx)
+
+    bench.run(testbench)
+
+
 def test_an_exchange_at_the_pulse_itself_belongs_to_the_next_second(bench):
     dut = bench.dut
 

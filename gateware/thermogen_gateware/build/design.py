@@ -22,6 +22,8 @@ class ClockTarget:
     """Name of the clock's wire in the top: `clk` for the domain `sync`, NAME_clk for the domain NAME. Give the wire the attribute
     `keep`, or the synthesiser may know it only by another name."""
     hz: float
+    margin: float = MARGIN
+    """By how much faster it must be; less than MARGIN is for no product."""
 
 
 @dataclass(frozen=True)

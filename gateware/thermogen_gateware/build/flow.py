@@ -24,7 +24,7 @@ from amaranth.vendor import LatticeICE40Platform, LatticePlatform
 
 from . import loops, workarounds
 from .cores import Core, by_core
-from .design import MARGIN, TOP, Design
+from .design import TOP, Design
 from .errors import NoSeedRoutedError, OutputBusyError, RouterGivenUpError, ToolCrashedError
 from .report import OUTSIDE, Area, CriticalPath, Timing, aliases, area, critical_path, load, timing
 from .routing import judge_router
@@ -277,7 +277,7 @@ def _place_and_route_arguments(design: Design, seed: int) -> tuple[str, ...]:
     return (
         *("--quiet", "--log", f"{folder}/{TOP}.tim", "--json", f"{TOP}.json", "--report", f"{folder}/{REPORT}"),
         *("--write", f"{folder}/{PLACED}", "--seed", str(seed), "--timing-allow-fail"),
-        *workarounds.frequency_arguments(design.targets[0].hz, MARGIN),
+        *workarounds.frequency_arguments(design.targets[0].hz, design.targets[0].margin),
     )
 
 

@@ -8,12 +8,17 @@ from thermogen_esf.hostlink_seal import (
     MAKE_KEY,
     MAKE_KEY_WORD,
     PUBLIC_KEY,
+    RING_SEALS,
+    RING_SLOT_WORDS,
+    RING_SLOTS,
     SEAL,
     SEAL_STATUS,
     CustodyState,
     ProofError,
     ProofState,
+    ring_slot,
 )
+from thermogen_esf.vrf_inputs import SEAL_FIELDS, SEAL_PREFIX
 
 from ..scada.document import value_texts
 
@@ -26,6 +31,7 @@ MEANING = {
     "last_epoch": "the part's own: no epoch up to this one is sealed again",
     "seals": "made since power-up, mod 65,536",
     "draws": "made since power-up, mod 65,536",
+    "seals_kept": f"how many of the last seals are in the ring, {RING_SEALS} at most",
 }
 STATE_MEANING = {
     CustodyState.STARTING: "the part is being read, the counters moved, or the key taken to the prover",
@@ -87,6 +93,7 @@ def seal_document() -> str:
             "",
             "An epoch is sealed as its record is written, without being asked.",
             "",
+            *_ring(),
             "## Orders",
             "",
             "| words | order | what |",
@@ -97,3 +104,25 @@ def seal_document() -> str:
             "",
         ]
     )
+
+
+def _ring() -> list[str]:
+    (first, words), (last, _) = ring_slot(0), ring_slot(RING_SEALS)
+    epoch = (len(SEAL_PREFIX) + SEAL_FIELDS["site"]) // 2
+    return [
+        "## The last seals, read only",
+        "",
+        f"For a host that was away. The n-th seal since power-up, n from 0, is the {words} words ({2 * words} bytes, the seal as",
+        f"published) from {first:#x} + (n mod {RING_SLOTS}) × {RING_SLOT_WORDS:#x} on; the last slot begins at {last:#x}. Those from",
+        "`seals` − `seals_kept` to `seals` − 1, mod 65,536, are there; another slot means nothing. A READ that begins or ends between two",
+        "slots is BAD_ADDRESS; one that goes on from a seal into the next gives words of no meaning between them.",
+        f"A seal's epoch is its words {epoch} and {epoch + 1}. The oldest gives way to the next: they are 63 hours of epochs.",
+        "",
+        "Read `boot_count` and `seals` before and after: where the boot is the same and the seal still among those that are kept, it is",
+        "whole.",
+        "",
+        "The ring is lost with the node's power; `last_epoch` is not. Where it is later than the newest seal that a host has and `seals`",
+        "is 0, seals were made and are gone: no epoch up to `last_epoch` is sealed again. The next seal has a higher boot count and",
+        "begins a chain.",
+        "",
+    ]

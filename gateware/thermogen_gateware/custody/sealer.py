@@ -2,9 +2,9 @@
 
 Reference: `thermogen_esf.hostlink_seal` (registers), `thermogen_esf.vrf_inputs` (what is proven). An epoch is sealed when its record is
 written: epoch, count and root are taken from the recorder's words, never from the host. What goes to the prover and what it answers
-are kept byte for byte in one block RAM that the host reads.
+are kept byte for byte in one block RAM that the host reads; each seal stays in the ring besides.
 Latency: 4.5 ms for the epoch to move, 10 ms for a proof. A word two clocks after its address.
-Area, LIFCL (synthesis), with prover and custody: 4,692 COMB, 1,974 FF, 9 EBR, eight multipliers of 18 by 18.
+Area, LIFCL (synthesis), with prover and custody: 4,758 COMB of the node, 2,024 FF, 9 EBR, 1 LRAM, eight multipliers of 18 by 18.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from thermogen_esf.hostlink_seal import (
     MAKE_KEY,
     MAKE_KEY_WORD,
     PUBLIC_KEY,
+    RING_SEAL_WORDS,
     SEAL,
     SEAL_STATUS,
     SEAL_STATUS_BASE,
@@ -34,15 +35,16 @@ from ..vrf.prover import Prover
 from ..vrf.uses import ProofUses
 from .key_custody import KeyCustody
 from .noise import SAMPLE_CLOCKS
+from .seal_ring import SealRing
 
 WORD_BITS = 16
-_STATUS, _SEAL, _DRAW, _KEY = 8, 9, 10, 11
+_STATUS, _SEAL, _DRAW, _KEY, _RING = 8, 9, 10, 11, 12
 """Regions, for the bus; the others have those below."""
 _WINDOWS = {_SEAL: SEAL, _DRAW: DRAW, _KEY: PUBLIC_KEY}
 _WINDOW_BITS = 9
 """Of an address, that tell a word of the three windows."""
 _STATUS_WIDTHS = {"custody_state": 8, "proof_state": 2, "proof_error": 8, "battery_low": 1}
-_STATUS_WIDTHS |= {"boot_count": 32, "last_epoch": 32, "seals": 16, "draws": 16}
+_STATUS_WIDTHS |= {"boot_count": 32, "last_epoch": 32, "seals": 16, "draws": 16, "seals_kept": 8}
 RECORD_PLACE_BITS = (EPOCH_RECORD_WORDS - 1).bit_length()
 PART_PINS = ("scl_low", "sda_low", "sda", "tamper_n", "noise", "noise_enable")
 
@@ -80,6 +82,7 @@ class Sealer(wiring.Component):
         m.submodules.custody = custody = self._custody
         m.submodules.prover = prover = self._prover
         m.submodules.uses = uses = ProofUses()
+        m.submodules.ring = self._ring = ring = SealRing()
         wiring.connect(m, custody.seed, prover.seed)
         wiring.connect(m, uses.alpha, prover.alpha)
         for name in PART_PINS:
@@ -150,6 +153,7 @@ class Sealer(wiring.Component):
                     for name, kind in (("seals", ProofState.SEALING), ("draws", ProofState.DRAWING)):
                         with m.If(state == kind):
                             m.d.sync += counts[name].eq(counts[name] + 1)
+                    m.d.comb += ring.sealed.eq(sealing)
                 with m.If(uses.failed | uses.done):
                     with m.If(sealing):
                         m.d.sync += seal_due.eq(0)
@@ -159,9 +163,10 @@ class Sealer(wiring.Component):
         with m.If(missed):
             m.d.sync += error.eq(ProofError.MISSED)
 
+        m.d.comb += [ring.number.eq(counts["seals"]), ring.address.eq(self.bus.address)]
         self._keep_proofs(m, custody, prover, state)
         levels = {name: getattr(custody, name) for name in ("battery_low", "boot_count", "last_epoch")}
-        levels |= {"custody_state": custody.state, "proof_state": state, "proof_error": error, **counts}
+        levels |= {"custody_state": custody.state, "proof_state": state, "proof_error": error, "seals_kept": ring.kept, **counts}
         self._read(m, levels, custody.state == CustodyState.READY)
         return m
 
@@ -240,6 +245,9 @@ class Sealer(wiring.Component):
             write.addr.eq(base + (place >> 1)),
             write.data.eq(Cat(passing, upper)),
             write.en.eq(passes & place[0]),
+            self._ring.place.eq(place >> 1),
+            self._ring.data.eq(write.data),
+            self._ring.write.eq(write.en & (state == ProofState.SEALING) & ~custody.loading & (place < 2 * RING_SEAL_WORDS)),
         ]
         with m.If(state == ProofState.DRAWING):
             m.d.comb += base.eq(DRAW[0] & (1 << _WINDOW_BITS) - 1)
@@ -256,6 +264,8 @@ class Sealer(wiring.Component):
         for region, window in {_STATUS: (SEAL_STATUS_BASE, SEAL_STATUS_WORDS), **_WINDOWS}.items():
             with m.If(_within(bus.address, window)):
                 m.d.comb += bus.region.eq(region)
+        with m.If(self._ring.here):
+            m.d.comb += bus.region.eq(_RING)
         frozen = Signal(data.StructLayout(_STATUS_WIDTHS))
         with m.If(bus.freeze):
             m.d.sync += [frozen[name].eq(level) for name, level in levels.items()]
@@ -267,7 +277,9 @@ class Sealer(wiring.Component):
                     with m.Case(address + at):
                         m.d.sync += status_word.eq(frozen[name] >> WORD_BITS * (size - 1 - at))
         m.d.comb += bus.read_data.eq(self._proof_read.data)
-        with m.If(region == _STATUS):
+        with m.If(region == _RING):
+            m.d.comb += bus.read_data.eq(self._ring.word)
+        with m.Elif(region == _STATUS):
             m.d.comb += bus.read_data.eq(status_word)
         with m.Elif((region == _KEY) & ~has_key):
             m.d.comb += bus.read_data.eq(0)

@@ -3,7 +3,8 @@
 Clock: the 50 MHz oscillator straight from its pin; on the evaluation board, which has none, the PLL makes it of 12 MHz. Power: the
 modules' `run` wires are 0 until the node has left reset, and fall within 12 µs when the oscillator stops, seen by the FPGA's own one,
 or at once when the PLL loses its lock. Wires of modules that the product does not use say "stop". A core without a network leaves
-the Ethernet PHY in reset. No board has a switch for writes by everybody yet: who may write is the daemon's allow-list.
+the Ethernet PHY in reset, and one without a key lets go of its memory's wires. No board has a switch for writes by everybody yet: who may
+write is the daemon's allow-list.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from amaranth.lib import wiring
 from thermogen_boards import ControllerNode, CrossLinkNxEvn
 from thermogen_boards.controller_node import CLOCK_HZ, MODULES
 
-from ..build.design import ClockTarget, Design
+from ..build.design import MARGIN, ClockTarget, Design
 from ..build.sources import register_value, source_hash
 from ..networked_node import NetworkedNode
 from ..node import Node
@@ -26,6 +27,8 @@ from .board_pins import BoardPins
 from .clock_sources import InternalOscillator, Oscillator50, Pll50, timed_domain
 from .clock_watch import ClockWatch, Heartbeat
 from .ethernet_pins import SENT, InputRegisters, OutputRegisters, connect_ethernet
+from .key_memory_pins import RING_LENGTHS as KEY_RING_LENGTHS
+from .key_memory_pins import connect_key_memory
 
 CLOCKS_PER_SITE_SECOND = CLOCK_HZ
 CHANNELS = 36
@@ -34,6 +37,8 @@ CHANNELS = 36
 RING_LENGTHS = (3, 5)
 RING_CELLS = ("ring_oscillators.inverter_",)
 """Of the ring oscillators in the netlist: the only cells in a loop."""
+KEY_RING_CELLS = ("key_rings.inverter_",)
+"""Of those that a key is made of, where the node has one."""
 
 HOLD_CLOCKS = 64
 """Flip-flops start as configured; the hold lets the oscillator's first, irregular periods pass."""
@@ -41,7 +46,8 @@ HOLD_CLOCKS = 64
 
 class NodeTop(Elaboratable):
     """The node on its board. `core` has the ports of `Node` or of `NetworkedNode`, `oscillator` the port `clk`; `clock` makes what has
-    `clk` and `lock`, `inputs` and `outputs` make flip-flops in I/O cells, `noise` (RingOscillators' ports) is for a core with a network.
+    `clk` and `lock`, `inputs` and `outputs` make flip-flops in I/O cells, `noise` (RingOscillators' ports) is for a core with a network,
+    `key_noise` (the same) for one with a key. With `seal` the core that is made has one.
 
     The core decides how many modules are used: as many as it has `module_run` wires.
     """
@@ -54,13 +60,16 @@ class NodeTop(Elaboratable):
         inputs: type[wiring.Component] = InputRegisters,
         outputs: type[wiring.Component] = OutputRegisters,
         noise: wiring.Component | None = None,
+        key_noise: wiring.Component | None = None,
+        seal: bool = False,
     ) -> None:
         self._core = core or NetworkedNode(
-            Node(CLOCKS_PER_SITE_SECOND, CHANNELS, MODULES, source_hash=register_value(source_hash(__name__)), network=True)
+            Node(CLOCKS_PER_SITE_SECOND, CHANNELS, MODULES, source_hash=register_value(source_hash(__name__)), network=True, seal=seal)
         )
         self._inputs, self._outputs = inputs, outputs
         self._oscillator = oscillator or InternalOscillator()
         self._noise = noise
+        self._key_noise = key_noise
         self._clock = clock
 
     def elaborate(self, platform):
@@ -113,15 +122,32 @@ class NodeTop(Elaboratable):
         else:
             for name in (*SENT, "mdc", "reset_n"):
                 pins.output(C(0), "ethernet", name)
+        if "key_scl_low" in node.signature.members:
+            connect_key_memory(m, pins, node, self._key_noise or RingOscillators(KEY_RING_LENGTHS))
         return m
 
 
-def _design(platform: Callable[[], object], top: Callable[[], Elaboratable], loader: tuple[str, ...]) -> Design:
-    targets = (ClockTarget("clk", CLOCK_HZ), ClockTarget("watch_clk", InternalOscillator.HZ))
-    return Design("node", platform, top, targets, sources=__name__, loader=loader, loops=RING_CELLS)
+def _design(
+    platform: Callable[[], object],
+    top: Callable[[], Elaboratable],
+    loader: tuple[str, ...],
+    loops: tuple[str, ...] = RING_CELLS,
+    margin: float = MARGIN,
+) -> Design:
+    targets = (ClockTarget("clk", CLOCK_HZ, margin), ClockTarget("watch_clk", InternalOscillator.HZ))
+    return Design("node", platform, top, targets, sources=__name__, loader=loader, loops=loops)
 
 
-DESIGN = _design(ControllerNode, NodeTop, ("--cable", "ft2232", "--write-flash"))
+_LOADER = ("--cable", "ft2232", "--write-flash")
+
+DESIGN = _design(ControllerNode, NodeTop, _LOADER)
 """What `thermogen-build node` builds."""
+
+SEALED_MARGIN = 0.10
+"""What the router finds ways for with four fifths of the chip used."""
+
+SEALED = _design(ControllerNode, partial(NodeTop, seal=True), _LOADER, (*RING_CELLS, *KEY_RING_CELLS), SEALED_MARGIN)
+"""The same with a key of its own and its seals. Larger than the product may be and with less margin, so no product yet
+(docs/decisions/0009)."""
 
 EVALUATION = _design(CrossLinkNxEvn, partial(NodeTop, clock=Pll50), ("--board", "crosslinknx_evn", "--write-flash"))

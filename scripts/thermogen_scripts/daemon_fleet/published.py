@@ -9,13 +9,14 @@ from thermogen_cloud.attestation_trust import AttestationTrust
 from thermogen_cloud.attesting import Attestor
 from thermogen_cloud.directory import CloudDirectory
 from thermogen_cloud.initialise import read_key
+from thermogen_cloud.methodology_choices import MethodologyChoices
 from thermogen_cloud.proofs import gather
 from thermogen_cloud.registry import AttestedMint, Registry
+from thermogen_esf.evidence.attestation.attested import Attestation
+from thermogen_esf.evidence.attestation.signed import Signed
 
 from ..processes import ProcessError
 from .world import FleetWorld
-
-METHODOLOGY = "TZ-DISPLACED-GRID"
 
 
 def bundle_and_frames(world: FleetWorld, site: str, day: int) -> tuple[bytes, bytes]:
@@ -25,14 +26,16 @@ def bundle_and_frames(world: FleetWorld, site: str, day: int) -> tuple[bytes, by
     assert trust is not None, "the ceremony had it adopted"
     registry = Registry(directory.registry)
     try:
+        methodologies = MethodologyChoices(directory)
         log = AttestationLog(registry, trust.root.hash, read_key(directory.cloud_key))
-        attestor = Attestor(registry, log, trust, METHODOLOGY, lambda: int(time.time()))
+        attestor = Attestor(registry, log, trust, methodologies, lambda: int(time.time()))
         attestor.round()
         with registry.reading() as session:
             row = session.get(AttestedMint, (site, day))
         identity = trust.newest.by_name[site].enrolment.identity
         attempt = next((each for each in attestor.attempts(identity, day) if row is not None and each.attempt == row.attempt), None)
-        evidence = None if attempt is None else gather(registry, attestor, attempt, METHODOLOGY)
+        named = None if row is None else methodologies.named(Attestation.parse(Signed.parse(row.signed).document))
+        evidence = None if attempt is None or named is None else gather(registry, attestor, attempt, named)
         if row is None or evidence is None:
             raise ProcessError(f"day {day} of {site} has no attestation, or not all that it rests on")
         return evidence.signed(row.signed), evidence.frames

@@ -86,7 +86,7 @@ def test_an_epoch_that_ends_during_a_draw_is_sealed_after_it(sealer):
     assert (sealer.status("draws"), sealer.status("seals"), sealer.status("last_epoch")) == (1, 1, 7)
 
 
-@pytest.mark.parametrize("address", [0x7FF, 0x80A, 0x880, 0x97F, 0x98F, 0x990])
+@pytest.mark.parametrize("address", [0x7FF, 0x80B, 0x880, 0x97F, 0x98F, 0x990])
 def test_nothing_of_it_can_be_written_but_the_two_orders(sealer, address):
     assert sealer.write(address, [0]) in (Status.REFUSED, Status.BAD_ADDRESS)
 

@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thermogen_esf.hostlink import EPOCH_RECORD, Status
-from thermogen_esf.hostlink_seal import DRAW, DRAW_REQUEST, MAKE_KEY, MAKE_KEY_WORD, PUBLIC_KEY, SEAL, SEAL_STATUS, CustodyState, ProofState
+from thermogen_esf.hostlink_seal import (
+    DRAW,
+    DRAW_REQUEST,
+    MAKE_KEY,
+    MAKE_KEY_WORD,
+    PUBLIC_KEY,
+    SEAL,
+    SEAL_STATUS,
+    CustodyState,
+    ProofState,
+    ring_slot,
+)
 
 from ..compiler import NATIVE as MODELS
 from ..compiler import core_library
@@ -153,9 +164,10 @@ class CompiledSealer:
 
     def settle(self) -> CustodyState:
         """Run until the key stands as it will, and the prover rests."""
+        limit = self.clocks + LIMIT_CLOCKS
         while self.state in (CustodyState.STARTING, CustodyState.MAKING_KEY) or self.status("proof_state") != ProofState.IDLE:
             self.run(STEP_CLOCKS)
-            if self.clocks > LIMIT_CLOCKS:
+            if self.clocks > limit:
                 raise RuntimeError(f"the sealer does not settle within {LIMIT_CLOCKS} clocks")
         return self.state
 
@@ -165,6 +177,10 @@ class CompiledSealer:
         self.run(4)
         self.settle()
         return self.read(*SEAL)
+
+    def kept(self, number: int) -> bytes:
+        """The seal with that number since power-up as the ring has it, 186 bytes."""
+        return self.read(*ring_slot(number))
 
     def ask_draw(self, asked: bytes) -> Status:
         """Day, root and beacon, 68 bytes."""

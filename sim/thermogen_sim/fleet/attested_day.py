@@ -69,17 +69,23 @@ class AttestedDay:
         self.site = SyntheticSite(self.node.name, signing_key(self.node.name), clocks=50_000_000, scale=self.scale)
 
     def hashes(self, _sequence: int, _raw: dict[str, int]) -> dict[str, int]:
-        """Profile and calibration in each leaf."""
-        return {name: int.from_bytes(getattr(self.enrolment, name), "big") for name in ("profile_hash", "calibration_hash")}
+        """Profile and calibration in each leaf: the one is the host's word, the other what the node measures with."""
+        found = {"profile_hash": self.enrolment.profile_hash, "calibration_hash": self.node.calibration}
+        return {name: int.from_bytes(value, "big") for name, value in found.items()}
 
     def measure(self, bend: Bend | None = None) -> None:
         """The site measures, signs and seals its epochs."""
-        for epoch in range(DAY * 96, DAY * 96 + self.epochs):
-            self.before[epoch] = replace(self.site, batches=[])
-            batch = self.site.epoch(epoch, self.leaves, bend=bend or self.hashes)
-            frame = decode(batch)
-            self.batches[epoch] = batch
-            self.node.seal(epoch, root=frame.root, leaf_count=len(frame.leaves))  # type: ignore[union-attr]
+        for number in range(self.epochs):
+            self.measure_epoch(number, bend)
+
+    def measure_epoch(self, number: int, bend: Bend | None = None) -> None:
+        """The site measures, signs and seals an epoch, by its number within the day."""
+        epoch = DAY * 96 + number
+        self.before[epoch] = replace(self.site, batches=[])
+        batch = self.site.epoch(epoch, self.leaves, bend=bend or self.hashes)
+        frame = decode(batch)
+        self.batches[epoch] = batch
+        self.node.seal(epoch, root=frame.root, leaf_count=len(frame.leaves))  # type: ignore[union-attr]
 
     def close(self) -> Day:
         """The day closes, its root comes into the log, and a minute later the other sites' seals make the beacon that draws."""

@@ -10,11 +10,15 @@ from thermogen_esf.evidence.attestation.day import Day
 from thermogen_esf.evidence.attestation.draw import Drawing
 from thermogen_esf.evidence.attestation.seal import NO_PREVIOUS, Seal
 from thermogen_esf.frames import site_identity
+from thermogen_esf.hostlink import CHANNEL_GAIN_ONE, CHANNEL_GAIN_WORDS, calibration_hash
+from thermogen_esf.points import SITE_INPUTS
 from thermogen_esf.vrf_inputs import SEAL_FIELDS, seal_input
 
 from ..ecvrf import SoftwareProver
 
-PROFILE, CALIBRATION = b"profile.", b"calibrat"
+INPUT_WORDS, GAIN_WORDS = (4096, 0) * len(SITE_INPUTS), (CHANNEL_GAIN_ONE,) * CHANNEL_GAIN_WORDS
+"""What every node measures with: gain and offset of each input, and the channels' gains, as they are hashed."""
+PROFILE, CALIBRATION = b"profile.", calibration_hash((*INPUT_WORDS, *GAIN_WORDS))
 DAY = 20_700
 """A day in September 2026."""
 
@@ -27,6 +31,8 @@ class SealingNode:
     prover: SoftwareProver
     boot: int = 1
     link: bytes = NO_PREVIOUS
+    calibration: bytes = CALIBRATION
+    """Hash of what it measures with."""
     seals: list[Seal] = field(default_factory=list)
 
     @classmethod
@@ -49,7 +55,7 @@ class SealingNode:
             "leaf_count": 90,
             "root": root or sha3_256(b"leaves %d" % epoch).digest(),
             "profile_hash": PROFILE,
-            "calibration_hash": CALIBRATION,
+            "calibration_hash": self.calibration,
             **changes,
         }
         octets = {name: value.to_bytes(SEAL_FIELDS[name], "big") if isinstance(value, int) else value for name, value in values.items()}

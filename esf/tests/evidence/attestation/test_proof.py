@@ -366,6 +366,12 @@ def test_a_methodology_of_ones_own_is_believed_where_an_auditor_of_the_list_sign
     assert any("auditor" in sentence for sentence in report.rests_on)
 
 
+def test_a_bundle_says_that_it_does_not_show_a_second_credit_of_its_day(honest):
+    """A cloud can attest one day by two methodologies: each bundle is good by itself, and only whoever has both sees it."""
+    for report in (_verify(honest), _by_own_methodology(honest, _own_methodology("anna"))):
+        assert report.believed and any("no other attestation of the day" in sentence for sentence in report.rests_on)
+
+
 def test_a_methodology_of_ones_own_that_no_auditor_signed_or_that_was_changed_is_refused(honest):
     unknown = ("7 calculation", Reason.UNKNOWN_METHODOLOGY)
     for signer in ("alice", "cloud-1", "eve"):  # an approver is no auditor

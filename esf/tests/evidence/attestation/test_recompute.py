@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 from thermogen_esf.evidence.attestation.day import Day
-from thermogen_esf.evidence.attestation.recompute import gas_of, recompute_day
-from thermogen_esf.evidence.attestation.statement import Opinion, Why
+from thermogen_esf.evidence.attestation.recompute import recompute_day
+from thermogen_esf.evidence.attestation.statement import Claims, Opinion, Why
 from thermogen_esf.evidence.check import Reason
 from thermogen_esf.evidence.mint import energy_of
 from thermogen_esf.evidence.opened import OpenedBatch
@@ -53,7 +53,7 @@ def test_an_honest_day_is_agreed_with_and_its_claims_are_the_counters(sealed):
     batches = [OpenedBatch.open(each[0]) for each in sealed.batches.values()]
     assert (result.opinion, result.why) == (Opinion.AGREE, None)
     assert result.claims.energy_mj == energy_of(batches) > 0
-    assert result.claims.gas == gas_of(batches) == (3 * 90 - 1) * 10 * sealed.site.gas_flow
+    assert result.claims.gas == (3 * 90 - 1) * 10 * sealed.site.gas_flow
 
 
 def test_a_root_that_a_compromised_host_forged_is_dissented_from(sealed):
@@ -159,3 +159,46 @@ def test_after_a_restart_the_counters_begin_anew_and_the_two_runs_add_up(sealed)
     result = sealed.recompute()
     assert result.opinion is Opinion.AGREE
     assert result.claims.energy_mj == 2 * 89 * 10 * sealed.site.power_mw
+
+
+def counted(site, *leaves):
+    """Energy and gas of runs of so many leaves each, as the site counts."""
+    seconds = sum(10 * (count - 1) for count in leaves)
+    return Claims(seconds * site.power_mw, seconds * site.gas_flow)
+
+
+@pytest.mark.parametrize("raised_percent", [0, 3])
+def test_what_the_counters_gained_across_a_restart_that_the_host_hides_is_not_claimed(sealed, raised_percent):
+    """The host goes on in its own boot count, sequence and batches; the seals' boot count is the gateware's."""
+    sealed.epoch(0)
+    sealed.epoch(1)
+    sealed.node.reboot()
+    sealed.site.uptime = 0
+    sealed.site.energy_mj += sealed.site.power_mw * 4 * 900 * raised_percent // 100
+    sealed.site.gas_raw += sealed.site.gas_flow * 4 * 900 * raised_percent // 100
+    sealed.epoch(2)
+    sealed.epoch(3)
+    result = sealed.recompute()
+    assert (result.opinion, result.claims) == (Opinion.AGREE, counted(sealed.site, 180, 180))
+
+
+def test_what_lies_in_an_epoch_without_a_seal_is_not_claimed_though_the_batches_say_that_nothing_does(sealed):
+    sealed.epoch(0)
+    sealed.site.number += 1  # so that the batch is not judged together with the one before it
+    sealed.epoch(2)
+    result = sealed.recompute()
+    assert (result.opinion, result.claims) == (Opinion.AGREE, counted(sealed.site, 90, 90))
+
+
+def test_each_boots_counters_are_held_to_their_flow_and_power_alone(sealed):
+    """Over both boots together the flow and the power would allow for more than the one that claims too much."""
+    sealed.epoch(0)
+    sealed.node.reboot()
+    power = sealed.site.power_mw * 112 // 100
+    begin = sealed.site.energy_mj
+
+    def more(sequence, raw):
+        return {**sealed.hashes(sequence, raw), "electrical_energy": begin + (sequence - 89) * 10 * power}
+
+    epoch = sealed.epoch(1, bend=more)
+    assert (sealed.recompute().why, sealed.recompute().epoch) == (Why.IMPLAUSIBLE, epoch)

@@ -42,6 +42,11 @@ def gaps(seals: Sequence[Seal]) -> tuple[Gap, ...]:
     )
 
 
+def adjoining(earlier: Seal, later: Seal) -> bool:
+    """Whether nothing lies between two seals of a chain that `judge_chain` believes: they are of one boot, and of two epochs in a row."""
+    return later.boot_count == earlier.boot_count and later.epoch == earlier.epoch + 1
+
+
 def judge_chain(seals: Sequence[Seal]) -> Check:
     """Whether seals of one site, in the order claimed, follow on one another; what each proves is judged elsewhere."""
     name = "seals chained"

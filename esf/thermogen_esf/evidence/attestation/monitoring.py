@@ -7,7 +7,7 @@ added: the root over all of them, the beacon from their seals, each day from its
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -121,7 +121,7 @@ def _steps(
     yield [_judge_root(checkpoint, after.accumulator)]
     numbered = list(enumerate(added, before.accumulator.count))
     for index, entry in numbered:
-        yield _judge_once(index, entry, entries.of_subject(subject(entry)))
+        yield _judge_once(index, entry, entries.of_subject(subject(entry)), lists)
     yield _judge_contributions(checkpoint, added, lists)
     for index, entry in numbered:
         if entry[0] == EntryKind.DAY:
@@ -165,24 +165,43 @@ def _judge_root(checkpoint: Checkpoint, accumulator: Accumulator) -> Check:
     return passed(name, f"{checkpoint.size} entries, {checkpoint.root.hex()}", **numbers)
 
 
-def _judge_once(index: int, entry: bytes, found: Sequence[tuple[int, bytes]]) -> list[Check]:
+def _judge_once(index: int, entry: bytes, found: Sequence[tuple[int, bytes]], lists: Sequence[PublishedList]) -> list[Check]:
     earlier = [(at, each) for at, each in found if at < index]
     if not earlier:
         return []
-    at, other = earlier[0]
     kind = EntryKind(entry[0])
     if kind is EntryKind.SEAL:
         try:
-            seal, before = Seal.decode(entry[1:]), Seal.decode(other[1:])
+            seal, before = Seal.decode(entry[1:]), [(at, Seal.decode(each[1:])) for at, each in earlier]
         except EvidenceError as error:
             return [refused("entry reads", Reason.UNREADABLE, f"entry {index}: {error}", index=index)]
-        if seal.alpha != before.alpha:
-            text = f"entries {at} and {index} are different seals of epoch {seal.epoch} of site {seal.site.hex()}: it sealed twice"
-            return [refused("one seal an epoch", Reason.TWO_SEALS, text, epoch=seal.epoch, before=at, index=index)]
+        if all(other.alpha != seal.alpha for _, other in before):
+            return [_judge_two(index, seal, at, other, lists) for at, other in before]
+    at = earlier[0][0]
     text = f"entry {index} is a {kind.name.lower()} that the log has at entry {at}"
     if kind is EntryKind.DAY:
         text = f"{text}: day {int.from_bytes(entry[9:13], 'big')} of site {entry[1:9].hex()} was drawn for by another beacon then"
     return [refused("logged once", Reason.LOGGED_TWICE, text, before=at, index=index)]
+
+
+def _judge_two(index: int, seal: Seal, at: int, before: Seal, lists: Sequence[PublishedList]) -> Check:
+    """Whether two seals of one epoch are of two boards, one of which replaced the other."""
+    name, numbers = "one seal an epoch", {"epoch": seal.epoch, "before": at, "index": index}
+    text = f"entries {at} and {index} are different seals of epoch {seal.epoch} of site {seal.site.hex()}"
+    boards = _of_two_boards(seal, before, lists)
+    if boards is None:
+        return undecided(name, f"{text}: the enrolments, which would say whether its board was replaced, are not given", **numbers)
+    if boards:
+        return passed(name, f"{text}, by two keys that it had one after the other", **numbers)
+    return refused(name, Reason.TWO_SEALS, f"{text}: it sealed twice", **numbers)
+
+
+def _of_two_boards(one: Seal, other: Seal, lists: Sequence[PublishedList]) -> bool | None:
+    """Whether keys that a site had one after the other proved its two seals; None where there are lists without their enrolments."""
+    keys = _keys_of(one.site, lists)
+    if keys is None:
+        return None if len(lists) > 1 else False
+    return len(keys) > 1 and _key_of(one, lists) != _key_of(other, lists)
 
 
 def _judge_contributions(checkpoint: Checkpoint, added: Sequence[bytes], lists: Sequence[PublishedList]) -> list[Check]:
@@ -203,22 +222,51 @@ def _judge_contributions(checkpoint: Checkpoint, added: Sequence[bytes], lists: 
     return [judge_contributions(seals, proven, checkpoint.contributors, checkpoint.contributions)]
 
 
+def _keys_of(site: bytes, lists: Sequence[PublishedList]) -> tuple[bytes, ...] | None:
+    """The VRF keys that lists had for a site, each once, the newest first; None where a list's enrolments are not given."""
+    shown = [each.vrf_keys for each in reversed(lists) if each.vrf_keys is not None]
+    return tuple(dict.fromkeys(keys[site] for keys in shown if site in keys)) if len(shown) == len(lists) else None
+
+
 def _key_of(seal: Seal, lists: Sequence[PublishedList]) -> bytes | None:
     """The VRF key of a seal's site: of several that lists had one after the other, the one that proved it, else the newest."""
-    keys = [each.vrf_keys[seal.site] for each in reversed(lists) if each.vrf_keys is not None and seal.site in each.vrf_keys]
-    if len(set(keys)) < 2:
-        return keys[0] if keys else None
-    return next((key for key in keys if seal.proven_by(key)), keys[0])
+    keys = _keys_of(seal.site, lists) or (None,)
+    return next((key for key in keys if key is not None and seal.proven_by(key)), keys[0]) if len(keys) > 1 else keys[0]
 
 
 def _judge_day(index: int, entry: bytes, entries: Entries, lists: Sequence[PublishedList]) -> list[Check]:
+    """Whether a day follows from the seals of one board: of a site that had several, those of the key that gives its root."""
+    keys = _keys_of(entry[1:9], lists)
+    if keys is None or len(keys) < 2:
+        checks = _judge_day_of(index, entry, entries, keys[0] if keys else None, every=True)
+        if keys is None and len(lists) > 1 and any(each.passed is False for each in checks):
+            text = f"entry {index} does not follow from all its site's seals; the enrolments, which would say whose they are, are not given"
+            return [undecided("day recomputed", text, index=index)]
+        return checks
+    found = [_judge_day_of(index, entry, entries, key) for key in keys]
+    return next((checks for checks in found if all(each.passed for each in checks)), found[0])
+
+
+def _judge_day_of(index: int, entry: bytes, entries: Entries, key: bytes | None, every: bool = False) -> list[Check]:
+    """Whether a day follows from the seals that a key proved, or from every seal, which are then judged by the key."""
     name, site, number = "day recomputed", entry[1:9], int.from_bytes(entry[9:_DAY_END], "big")
     first, last = number * EPOCHS_A_DAY, (number + 1) * EPOCHS_A_DAY - 1
-    seals, closing = entries.seals_between(site, first, last), entries.seal_after(site, last)
+
+    def of_key(seals: Sequence[Seal]) -> list[Seal]:
+        return [seal for seal in seals if every or (key is not None and seal.proven_by(key))]
+
+    def nearest(look: Callable[[bytes, int], Seal | None], epoch: int) -> Seal | None:
+        while (at := look(site, epoch)) is not None:
+            if mine := of_key(entries.seals_between(site, at.epoch, at.epoch)):
+                return mine[0]
+            epoch = at.epoch
+        return None
+
+    seals, closing = of_key(entries.seals_between(site, first, last)), nearest(entries.seal_after, last)
     if not seals or closing is None:
         text = f"entry {index} is day {number} of site {site.hex()}, of which the log has {len(seals)} seals and none of a later day"
         return [refused(name, Reason.NOT_LOGGED, text, index=index)]
-    opening = None if seals[0].previous == NO_PREVIOUS else entries.seal_before(site, first)
+    opening = None if seals[0].previous == NO_PREVIOUS else nearest(entries.seal_before, first)
     try:
         day = Day(tuple(seals), closing, opening)
     except EvidenceError as error:
@@ -226,7 +274,6 @@ def _judge_day(index: int, entry: bytes, entries: Entries, lists: Sequence[Publi
     if day_entry(day) != entry:
         text = f"entry {index} says another root of day {number} of site {site.hex()} than its {len(seals)} seals give, {day.root.hex()}"
         return [refused(name, Reason.ROOT_DIFFERS, text, index=index)]
-    key = _key_of(day.seals[0], lists)
     return [
         passed(name, f"day {number} of site {site.hex()}, {day.root.hex()}", index=index),
         *([] if key is None else judge_day(day, key)),
@@ -256,15 +303,23 @@ def judge_kept_statement(statement_hash: bytes, entries: Entries) -> Check:
     return passed(name, f"entry {found[0][0]}", index=found[0][0])
 
 
-def judge_kept_seal(seal: Seal, entries: Entries) -> Check:
-    """Whether the log has a seal that somebody kept, under whichever proof of its one output."""
+def judge_kept_seal(seal: Seal, entries: Entries, lists: Sequence[PublishedList]) -> Check:
+    """Whether the log has a seal that somebody kept, under whichever proof of its one output; `lists` are the log's."""
     name, site = "kept seal in the log", seal.site.hex()
     found = entries.of_subject(seal_subject(seal.site, seal.epoch))
     if not found:
         return refused(
             name, Reason.NOT_LOGGED, f"the log has no seal of epoch {seal.epoch} of site {site}: it was left out", epoch=seal.epoch
         )
-    if all(Seal.decode(entry[1:]).alpha != seal.alpha for _, entry in found):
-        text = f"the log has another seal of epoch {seal.epoch} of site {site}: it sealed twice"
-        return refused("one seal an epoch", Reason.TWO_SEALS, text, epoch=seal.epoch)
+    others = [Seal.decode(entry[1:]) for _, entry in found]
+    if all(other.alpha != seal.alpha for other in others):
+        boards = [_of_two_boards(seal, other, lists) for other in others]
+        if all(boards):
+            text = f"the log has a seal of epoch {seal.epoch} of site {site} by another of its boards, and not this one: it was left out"
+            return refused(name, Reason.NOT_LOGGED, text, epoch=seal.epoch)
+        text = f"the log has another seal of epoch {seal.epoch} of site {site}"
+        if all(board is not False for board in boards):
+            text += ": the enrolments, which would say whether its board was replaced, are not given"
+            return undecided("one seal an epoch", text, epoch=seal.epoch)
+        return refused("one seal an epoch", Reason.TWO_SEALS, f"{text}: it sealed twice", epoch=seal.epoch)
     return passed(name, f"entry {found[0][0]}", index=found[0][0], epoch=seal.epoch)

@@ -13,9 +13,10 @@ from ...frames import FrameError, verify_frame
 from ..belief import judge_batch
 from ..check import Check, Reason, passed, refused
 from ..consistency import judge_consistency
-from ..mint import energy_of, runs
+from ..mint import counted, runs
 from ..opened import OpenedBatch
 from ..trust import TrustList
+from .chain import adjoining
 from .day import Day, judge_day
 from .enrolment import Enrolment
 from .seal import Seal
@@ -61,14 +62,26 @@ def recompute_day(
         why = _judge_epoch(seal, site, trust, published, opened, checks)
         if why is not None:
             return Recomputed(Opinion.DISSENT, why, seal.epoch, None, tuple(checks), tuple(opened))
-    for run in runs(opened):
+    found = sealed_runs(day.seals, opened)
+    for run in found:
         consistent = judge_consistency(run, site.site_key)
         checks += consistent
         fault = next((check for check in consistent if not check.passed), None)
         if fault is not None:
             epoch = fault.numbers.get("epoch", run[0].epoch)
             return Recomputed(Opinion.DISSENT, Why.IMPLAUSIBLE, epoch, None, tuple(checks), tuple(opened))
-    return Recomputed(Opinion.AGREE, None, None, Claims(energy_of(opened), gas_of(opened)), tuple(checks), tuple(opened))
+    claims = Claims(counted(found, "electrical_energy"), counted(found, "gas_volume"))
+    return Recomputed(Opinion.AGREE, None, None, claims, tuple(checks), tuple(opened))
+
+
+def sealed_runs(seals: Sequence[Seal], batches: Sequence[OpenedBatch]) -> list[list[OpenedBatch]]:
+    """The contiguous runs over which counters are credited: the batches of chained seals, both in order of epoch, one batch a seal.
+
+    A batch goes on where the host signed that it does and the node sealed that it does. Boot count, sequence and batch link are the host's,
+    who may restart the node, raise its counters before it measures with the enrolled calibration, and go on as if nothing had been.
+    """
+    sealed = {seal.epoch: seal for seal in seals}
+    return runs(batches, lambda batch, before: batch.continues(before) and adjoining(sealed[before.epoch], sealed[batch.epoch]))
 
 
 def _judge_epoch(
@@ -144,8 +157,3 @@ def _same_set_up(seal: Seal, batch: OpenedBatch, site: Enrolment) -> Check:
             text = f"{what.replace('_', ' ')} {found} in epoch {seal.epoch}; enrolled is {enrolled.hex()}"
             return refused(name, Reason.WRONG_SET_UP, text, epoch=seal.epoch)
     return passed(name, f"profile {site.profile_hash.hex()}, calibration {site.calibration_hash.hex()}", epoch=seal.epoch)
-
-
-def gas_of(batches: Sequence[OpenedBatch]) -> int:
-    """Gas in 1/86,400 cubic foot that batches in order of epoch attest: counter at the last leaf minus at the first, over the runs."""
-    return sum(run[-1].columns.raw["gas_volume"][-1] - run[0].columns.raw["gas_volume"][0] for run in runs(batches))

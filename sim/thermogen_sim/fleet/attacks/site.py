@@ -8,10 +8,11 @@ from dataclasses import replace
 from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS
 from thermogen_esf.evidence.attestation.seal import Seal
 from thermogen_esf.frames import decode
+from thermogen_esf.hostlink import calibration_hash
 from thermogen_esf.points import SITE_INPUTS, TimeQuality
 
 from ..attested_day import AttestedDay
-from ..node import SealingNode
+from ..node import GAIN_WORDS, INPUT_WORDS, SealingNode
 from .trial import Attack, Stage, Trial, World, at_a_site, claimed, judged_bundle, said
 
 Change = Callable[[int, dict[str, int]], Mapping[str, int]]
@@ -88,9 +89,29 @@ def _replayed_recording(day: AttestedDay) -> None:
     _bent(inputs)(day)
 
 
-def _changed_set_up(day: AttestedDay) -> None:
-    """The gains that the host loads are others than enrolled, and it says so."""
-    day.measure(lambda sequence, raw: {**day.hashes(sequence, raw), "calibration_hash": 0x1234})
+READS_HIGH = calibration_hash((*INPUT_WORDS, *(gain * 105 // 100 for gain in GAIN_WORDS)))
+"""Of a calibration with channels' gains 5 % above those that the fleet measures with."""
+
+
+def _loaded_to_read_high(day: AttestedDay) -> None:
+    """The host loads gains 5 % too high: the gateware hashes what was loaded."""
+    day.node.calibration = READS_HIGH
+    day.site.power_mw = day.site.power_mw * 105 // 100
+    day.measure()
+
+
+def _hidden_restart(day: AttestedDay) -> None:
+    """Between two epochs power is cycled. A calibration that counts what is not there runs the counters to 3 % of the day above the last
+    leaf's; then the enrolled one is loaded, and the node armed with the old boot count and the next sequence.
+    """
+    day.measure_epoch(0)
+    day.node.reboot()
+    raised_s = day.epochs * 900 * 3 // 100
+    day.site.uptime = 0
+    day.site.energy_mj += day.site.power_mw * day.scale * raised_s
+    day.site.gas_raw += day.site.gas_flow * day.scale * raised_s
+    for number in range(1, day.epochs):
+        day.measure_epoch(number)
 
 
 def _power(times_percent: int) -> Stage:
@@ -234,15 +255,35 @@ ATTACKS = (
         at_a_site(_bent(lambda _seq, _raw: {"time_quality": int(TimeQuality.FREE_RUNNING)})),
     ),
     Attack("wrong-clock", "leaves say another day than their epoch", "host, pulse", at_a_site(_wrong_clock)),
-    Attack("changed-calibration", "the host loads another calibration and says so", "host", at_a_site(_changed_set_up)),
     Attack(
-        "gains-5-percent",
-        "the host loads gains 5 % too high under the enrolled hash",
+        "changed-calibration",
+        "the host loads gains 5 % too high",
         "host",
-        at_a_site(_power(105)),
-        "the hash of what is loaded is the host's word; below the bounds' tolerances nothing sees it",
+        at_a_site(_loaded_to_read_high),
+        "the node hashes what it measures with: that it does is tested with the compiled gateware",
     ),
-    Attack("gains-doubled", "the same, twice too high", "host", at_a_site(_power(200))),
+    Attack(
+        "enrolled-high",
+        "the calibration that is enrolled reads 5 % too high itself",
+        "operator",
+        at_a_site(_loaded_to_read_high, calibration_hash=READS_HIGH),
+        "an enrolment has no more of it than the hash: root keys sign what they are told, and below the bounds' tolerances nothing sees it",
+    ),
+    Attack(
+        "hidden-restart",
+        "power is cycled, the counters are raised by a calibration loaded before the enrolled one, and the node armed as if it had run on",
+        "host",
+        at_a_site(_hidden_restart),
+        "the seals' boot count is the node's own: honest witnesses claim what each boot counted, and whoever claims more is refused",
+    ),
+    Attack(
+        "amplifiers-5-percent",
+        "the channels' amplifiers are changed to read 5 % too high",
+        "wiring",
+        at_a_site(_power(105)),
+        "below the bounds' tolerances nothing sees it",
+    ),
+    Attack("amplifiers-doubled", "the same, twice too high", "wiring", at_a_site(_power(200))),
     Attack("gas-meter-low", "the gas meter reads a tenth", "gas meter", at_a_site(_gas_meter(10))),
     Attack(
         "gas-meter-high",

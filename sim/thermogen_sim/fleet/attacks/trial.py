@@ -17,10 +17,9 @@ from thermogen_esf.evidence.attestation.attested import Attestation
 from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle
 from thermogen_esf.evidence.attestation.proof_verification import verify_proof
 from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS, DayState
-from thermogen_esf.evidence.attestation.recompute import gas_of
 from thermogen_esf.evidence.attestation.statement import Claims, Opinion, Statement
 from thermogen_esf.evidence.errors import EvidenceError
-from thermogen_esf.evidence.mint import energy_of
+from thermogen_esf.evidence.mint import counted, runs
 from thermogen_esf.evidence.opened import OpenedBatch
 from thermogen_esf.frames import FrameError
 
@@ -217,11 +216,12 @@ def agreeing(day: AttestedDay, statement: Statement) -> Statement:
 
 
 def claimed(day: AttestedDay) -> Claims:
-    """Energy and gas by the leaves of a day, whatever else is wrong with them."""
+    """Energy and gas by the leaves of a day and what its host says of them, whatever is wrong with that."""
     opened = []
     for batch in day.batches.values():
         try:
             opened.append(OpenedBatch.open(batch))
         except FrameError:
             continue
-    return Claims(energy_of(opened), gas_of(opened))
+    found = runs(opened)
+    return Claims(counted(found, "electrical_energy"), counted(found, "gas_volume"))

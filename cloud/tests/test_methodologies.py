@@ -1,0 +1,214 @@
+"""By which methodology an attested day is minted: chosen for a site or for all, before the day, once, and believed by a stranger."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from starlette.testclient import TestClient
+from thermogen_cloud.accounting import balanced
+from thermogen_cloud.api import application
+from thermogen_cloud.directory import replace_file
+from thermogen_cloud.methodology_choices import Choice, Choices, MethodologyChoiceError, digest_of
+from thermogen_cloud.registry import AttestedMint, AttestedMintState
+from thermogen_esf.evidence.attestation.attested import Attestation
+from thermogen_esf.evidence.attestation.quorum import DayState, Label
+from thermogen_esf.evidence.attestation.signed import Signed
+from thermogen_esf.evidence.canonical import canonical
+from thermogen_esf.evidence.catalogue import METHODOLOGY_CONTEXT, rule
+from thermogen_esf.evidence.command import main as verify
+from thermogen_sim.fleet.enrolling import signing_key
+
+from .attesting_fleet import DAY
+from .test_attested_minting import Minting, believed
+
+GRID, FLARE, VENT = "TZ-DISPLACED-GRID", "EPA-AP42-CH4-FLARE", "IPCC-AR5-100Y"
+PERMIT = b"flare permit 17, and the flame detector's record"
+BEFORE = DAY * 86_400
+
+
+def own_methodology(signer):
+    """A methodology of one's own, as somebody signed it."""
+    value = {**json.loads(rule(VENT).document), "id": "CUSTOM", "title": "Our vent"}
+    return Signed.by(canonical(value), [signing_key(signer)], METHODOLOGY_CONTEXT)
+
+
+@pytest.fixture
+def made(cloud, tmp_path):
+    return Minting(cloud, tmp_path / "attesting")
+
+
+@pytest.fixture
+def choose(made):
+    """Chooses as the command does."""
+
+    def choose_one(methodology, site=None, since=BEFORE, evidence=PERMIT, own=None):
+        evidence = None if methodology == GRID else evidence
+        digest = None if own is None else digest_of(own.document)
+        choice = Choice(since, site, methodology, digest, digest_of(evidence))
+        return made.attesting.methodologies.choose(choice, evidence, own, made.attesting.fleet.trust.approvers, BEFORE)
+
+    return choose_one
+
+
+def attestation_of(made):
+    return Attestation.parse(Signed.parse(made.row.signed).document)
+
+
+@pytest.mark.parametrize("methodology", [FLARE, VENT, "IPCC-AR5-20Y", "CUSTOM"])
+def test_a_day_is_minted_by_the_chosen_methodology_and_a_stranger_believes_it(made, choose, cloud, tmp_path, capsys, methodology):
+    chosen = choose(methodology, own=own_methodology("anna") if methodology == "CUSTOM" else None)
+    made.attested_before()
+    made.attest()
+    made.minting.round()
+    assert (made.row.state, made.row.detail) == (AttestedMintState.MINTED, "")
+    emitted = attestation_of(made)
+    assert (emitted.methodology, emitted.methodology_hash, emitted.baseline_evidence) == (methodology, chosen.rule.hash, digest_of(PERMIT))
+    assert made.row.amount == chosen.rule.amount(emitted.energy_mj, emitted.gas, 0, digest_of(PERMIT))[0] > 1_000
+    files = {"bundle": made.row.bundle, "root": made.attesting.fleet.root.encode(), "frames": made.minting.frames(made.site, DAY)}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    assert verify([str(tmp_path / "bundle"), "--root", str(tmp_path / "root"), "--frames", str(tmp_path / "frames")]) == 0
+    assert f"{methodology}: {made.row.amount} x 1e-6 t CO2e" in capsys.readouterr().out
+    assert cloud.ledger.find(made.row.attestation).metadata["methodology"] == methodology
+    assert balanced(cloud.registry, cloud.ledger).issued == made.row.amount
+    with TestClient(application(cloud.services), base_url="http://127.0.0.1") as client:
+        client.auth = ("viewer", cloud.directory.read_viewer_password())
+        (credit,) = client.get("/api/v1/credits").json()
+        assert credit["methodology"] == methodology
+
+
+def methodology_of(made):
+    made.attested_before()
+    made.attest()
+    made.minting.round()
+    return attestation_of(made).methodology
+
+
+def test_a_sites_own_choice_goes_before_the_one_for_all(made, choose):
+    choose(FLARE, site=made.site)
+    choose(VENT)
+    choose(GRID, site="tz-0003")
+    assert methodology_of(made) == FLARE
+
+
+def test_a_choice_for_all_is_every_sites_that_has_none(made, choose):
+    choose(VENT)
+    choose(FLARE, site="tz-0003")
+    assert methodology_of(made) == VENT
+
+
+def test_a_choice_that_was_made_after_the_day_began_is_not_the_days(made, choose):
+    choose(VENT, since=BEFORE + 1)
+    assert methodology_of(made) == GRID
+
+
+def test_a_minted_day_is_not_minted_again_by_another_methodology(made, choose, cloud):
+    assert methodology_of(made) == GRID
+    issued = balanced(cloud.registry, cloud.ledger).issued
+    choose(VENT)
+    made.attesting.open()
+    made.open()
+    for _ in range(2):
+        made.attesting.round()
+        made.minting.round()
+    assert attestation_of(made).methodology == GRID and believed(made) is True
+    assert balanced(cloud.registry, cloud.ledger).issued == issued == made.row.amount
+
+
+def test_a_day_that_waits_keeps_the_methodology_that_its_approver_signs_for(made, choose, cloud):
+    choose(FLARE)
+    made.attest()
+    made.minting.round()
+    assert made.row.state is AttestedMintState.WAITING
+    choose(VENT)
+    made.decide()
+    assert attestation_of(made).methodology == FLARE and believed(made) is True
+    assert balanced(cloud.registry, cloud.ledger).issued == made.row.amount
+
+
+def minted_before(made, day, methodology, carry):
+    """A day before that was minted by a methodology, and what it left over."""
+    found = rule(methodology)
+    evidence = digest_of(PERMIT) if found.evidence_required else None
+    claims = {"energy_mj": 1, "gas": 1, "carry_in": 0, "carry_out": carry, "amount": 1, "history_mj": (), "previous": None}
+    said = {"agreeing": 5, "received": 5, "attempt": 1, "beacon_number": 1, "root": bytes(32), "baseline_evidence": evidence}
+    named = {"methodology": methodology, "methodology_hash": found.hash}
+    emitted = Attestation(site=made.site, day=day, state=DayState.ATTESTED, label=Label.PEER_CHECKED, **claims, **said, **named)
+    with made.cloud.registry.writing() as session:
+        row = session.get_one(AttestedMint, (made.site, day))
+        row.signed, row.state, row.changed_at = emitted.sign(signing_key("cloud-1")).encode(), AttestedMintState.MINTED, day
+    return emitted
+
+
+@pytest.mark.parametrize(("methodology", "carried"), [(GRID, 7_000), (VENT, 11), (FLARE, 0)])
+def test_what_is_left_over_is_carried_to_the_next_day_of_the_same_methodology_and_to_no_other(made, choose, methodology, carried):
+    choose(methodology)
+    made.attested_before()
+    before = {GRID: minted_before(made, DAY - 2, GRID, 7_000), VENT: minted_before(made, DAY - 1, VENT, 11)}
+    made.attest()
+    made.minting.round()
+    emitted = attestation_of(made)
+    follows = before.get(methodology)
+    assert (emitted.carry_in, emitted.previous) == (carried, None if follows is None else follows.hash)
+    assert made.row.state is AttestedMintState.MINTED and believed(made) is True
+
+
+def test_an_own_methodology_that_no_auditor_signed_cannot_be_chosen_and_written_there_all_the_same_mints_nothing(made, choose, cloud):
+    by_approver = own_methodology("alice")
+    with pytest.raises(MethodologyChoiceError, match="auditor"):
+        choose("CUSTOM", own=by_approver)
+    assert made.attesting.methodologies.made() == ()
+    written = Choices((Choice(BEFORE, None, "CUSTOM", digest_of(by_approver.document), digest_of(PERMIT)),))
+    (made.attesting.directory.methodologies / "choices.json").write_bytes(written.encode())
+    made.attested_before()
+    made.attest()
+    made.minting.round()
+    assert made.attesting.states() == [(1, "methodology-error")] and made.row is None
+    assert balanced(cloud.registry, cloud.ledger).issued == 0
+
+
+@pytest.mark.parametrize("methodology", ["GS-MICRO-SCALE", "CDM-ACM0001", "VCS-AMS-III-H", "CUSTOM", "EPA-AP42"])
+def test_a_methodology_that_does_not_compute_cannot_be_chosen(made, choose, methodology):
+    with pytest.raises(MethodologyChoiceError, match=methodology):
+        choose(methodology)
+
+
+@pytest.mark.parametrize("methodology", [FLARE, VENT])
+def test_a_baseline_that_is_not_measured_cannot_be_chosen_without_its_evidence(choose, methodology):
+    with pytest.raises(MethodologyChoiceError, match="needs"):
+        choose(methodology, evidence=None)
+
+
+def test_a_file_that_was_lost_decides_no_day_that_needs_it_until_it_is_there_again(made, choose, caplog):
+    choose(FLARE)
+    kept = made.attesting.directory.methodologies / "evidence" / digest_of(PERMIT).hex()
+    kept.unlink()
+    made.attesting.measure()
+    made.receive()
+    made.attested_before()
+    made.attesting.round()
+    made.attesting.others_seal()
+    made.attesting.round()
+    assert made.attesting.states() == [(1, "waiting-for-beacon")] and "is missing" in caplog.text
+    kept.write_bytes(PERMIT)
+    made.attesting.round()
+    made.attesting.witness(made.attesting.attestor.announcements()[0])
+    made.attesting.round()
+    made.attesting.round(300)
+    made.minting.round()
+    assert made.row.state is AttestedMintState.MINTED
+
+
+def test_power_that_fails_before_a_choice_is_stored_whole_leaves_the_one_before_it(made, choose, monkeypatch):
+    def power_fails(path, content, mode):
+        if path.name == "choices.json":
+            raise OSError("power")
+        replace_file(path, content, mode)
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="power"):
+        patched.setattr("thermogen_cloud.methodology_choices.replace_file", power_fails)
+        choose(FLARE)
+    assert made.attesting.methodologies.choice(made.site, DAY).methodology == GRID
+    choose(FLARE)
+    assert made.attesting.methodologies.choice(made.site, DAY).methodology == FLARE

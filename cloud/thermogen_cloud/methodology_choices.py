@@ -1,0 +1,211 @@
+"""By which methodology attested days are minted: what people chose, for a site or for all, with what the methodology needs, as files.
+
+    methodologies/choices.json     every choice in the order it was made; written last, so that one is there whole or not at all
+    methodologies/evidence/HASH    what shows a baseline, byte for byte
+    methodologies/custom/HASH      a methodology of somebody's own, as an auditor signed it
+
+A choice holds for the days that begin after it was made: nobody chooses by what a day has measured. A day's attestation names its
+methodology, and keeps it whatever is chosen afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha3_256
+from pathlib import Path
+from typing import Any, ClassVar
+
+from thermogen_esf.evidence.attestation.attested import Attestation
+from thermogen_esf.evidence.attestation.signed import Signed
+from thermogen_esf.evidence.canonical import Value
+from thermogen_esf.evidence.catalogue import CUSTOM, Rule, custom, rule
+from thermogen_esf.evidence.document import Document
+from thermogen_esf.evidence.errors import EvidenceError
+from thermogen_esf.evidence.record import Record
+from thermogen_esf.evidence.trust import NAME, ApproverKey
+
+from .directory import CloudDirectory, replace_file
+from .errors import OperatorError
+
+DEFAULT = "TZ-DISPLACED-GRID"
+"""By which is minted where nobody chose: it needs nothing but measured energy."""
+EVERY_OTHER = "*"
+"""In place of a site's name: every site that has no choice of its own."""
+DAY_S = 86_400
+MOST_CHOICES = 10_000
+MODE = 0o644
+"""Nothing secret."""
+
+
+class MethodologyChoiceError(OperatorError):
+    """What was to be chosen cannot be, or what was chosen cannot be read."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A methodology for a site, or for every site that has no choice of its own."""
+
+    since: int
+    """Unix seconds: it holds for days that begin then or later."""
+    site: str | None = None
+    """None: every other."""
+    methodology: str = DEFAULT
+    own: bytes | None = None
+    """Hash of the document that an auditor signed, for CUSTOM."""
+    evidence: bytes | None = None
+    """Hash of what shows the baseline."""
+
+
+@dataclass(frozen=True)
+class Choices(Document):
+    """Every choice in the order it was made."""
+
+    what: ClassVar[str] = "list of chosen methodologies"
+    error: ClassVar[type[EvidenceError]] = EvidenceError
+
+    choices: tuple[Choice, ...] = ()
+
+    def values(self) -> dict[str, Value]:
+        """The fields as JSON values."""
+        return {"choices": [_value(each) for each in self.choices]}
+
+    @classmethod
+    def fields(cls, record: Record) -> dict[str, Any]:
+        """The fields from JSON values."""
+        return {"choices": tuple(_read(entry) for entry in record.records("choices", MOST_CHOICES))}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A methodology that computes, as a day's attestation and bundle have it."""
+
+    rule: Rule
+    document: bytes
+    """What a bundle carries: the methodology, or an own one as it was signed."""
+    evidence: bytes | None
+    """Hash of what shows the baseline."""
+
+
+class MethodologyChoices:
+    """The choices in the cloud's directory, read anew each time, so that a choice needs no restart. Threads may share it."""
+
+    def __init__(self, directory: CloudDirectory) -> None:
+        self._directory = directory
+
+    @property
+    def _folder(self) -> Path:
+        return self._directory.methodologies
+
+    def made(self) -> tuple[Choice, ...]:
+        """Every choice, the first first; MethodologyChoiceError where they cannot be read."""
+        path = self._folder / "choices.json"
+        try:
+            return Choices.parse(path.read_bytes()).choices if path.exists() else ()
+        except (OSError, EvidenceError) as error:
+            raise MethodologyChoiceError(f"{path}: {error}", "restore it from a backup, or choose again") from error
+
+    def choice(self, site: str, day: int) -> Choice:
+        """What was chosen for a site's day: the newest choice before it for that site, else for all, else the default."""
+        before = [each for each in self.made() if each.since <= day * DAY_S]
+        for wanted in (site, None):
+            found = next((each for each in reversed(before) if each.site == wanted), None)
+            if found is not None:
+                return found
+        return Choice(0)
+
+    def chosen(self, site: str, day: int, auditors: Sequence[ApproverKey], time: int) -> Chosen:
+        """What is chosen for a site's day, ready to compute; an own methodology as an auditor of these signed it, valid at a time.
+
+        MethodologyRefusedError where it does not compute: a misconfiguration. MethodologyChoiceError where the directory lacks it.
+        """
+        return self._ready(self.choice(site, day), auditors, time)
+
+    def choose(self, choice: Choice, evidence: bytes | None, own: Signed | None, auditors: Sequence[ApproverKey], time: int) -> Chosen:
+        """Stores a choice with what it needs; MethodologyChoiceError, and nothing is chosen, where it would not compute."""
+        try:
+            for folder, name, content in (
+                ("evidence", choice.evidence, evidence),
+                ("custom", choice.own, None if own is None else own.encode()),
+            ):
+                if name is not None and content is not None:
+                    (self._folder / folder).mkdir(parents=True, exist_ok=True)
+                    replace_file(self._folder / folder / name.hex(), content, MODE)
+            ready = self._ready(choice, auditors, time)
+            with self._directory.changing_trust():
+                made = self.made()
+                self._folder.mkdir(exist_ok=True)
+                if choice != next((each for each in reversed(made) if each.site == choice.site), None):
+                    replace_file(self._folder / "choices.json", Choices((*made, choice)).encode(), MODE)
+        except EvidenceError as error:
+            what = f"{choice.methodology} cannot be chosen: {error}"
+            raise MethodologyChoiceError(what, "give what it needs, or choose another") from error
+        return ready
+
+    def named(self, attestation: Attestation) -> bytes | None:
+        """What a bundle carries of the methodology that an attestation names; None where this release does not have it.
+
+        MethodologyChoiceError where the directory lacks it.
+        """
+        if attestation.methodology == CUSTOM:
+            return self._own(attestation.methodology_hash).encode()
+        try:
+            known = rule(attestation.methodology)
+        except EvidenceError:
+            return None
+        return known.document if known.hash == attestation.methodology_hash else None
+
+    def evidence(self, digest: bytes) -> bytes | None:
+        """What shows a baseline, by its hash."""
+        path = self._folder / "evidence" / digest.hex()
+        return path.read_bytes() if path.exists() else None
+
+    def _ready(self, choice: Choice, auditors: Sequence[ApproverKey], time: int) -> Chosen:
+        if choice.methodology == CUSTOM and choice.own is not None:
+            signed = self._own(choice.own)
+            found, document = custom(signed, auditors, time), signed.encode()
+        else:
+            found = rule(choice.methodology)
+            document = found.document
+        found.amount(0, 0, 0, choice.evidence)
+        if choice.evidence is not None and self.evidence(choice.evidence) is None:
+            raise _missing(self._folder / "evidence" / choice.evidence.hex())
+        return Chosen(found, document, choice.evidence)
+
+    def _own(self, digest: bytes) -> Signed:
+        path = self._folder / "custom" / digest.hex()
+        if not path.exists():
+            raise _missing(path)
+        return Signed.parse(path.read_bytes())
+
+
+def _missing(path: Path) -> MethodologyChoiceError:
+    return MethodologyChoiceError(f"{path} is missing, which a choice of methodology names", "restore it from a backup, or choose again")
+
+
+def digest_of(content: bytes | None) -> bytes | None:
+    """SHA3-256 of what shows a baseline."""
+    return None if content is None else sha3_256(content).digest()
+
+
+def _value(choice: Choice) -> dict[str, Value]:
+    return {
+        "since": choice.since,
+        "site": EVERY_OTHER if choice.site is None else choice.site,
+        "methodology": choice.methodology,
+        "own": None if choice.own is None else choice.own.hex(),
+        "evidence": None if choice.evidence is None else choice.evidence.hex(),
+    }
+
+
+def _read(entry: Record) -> Choice:
+    site = entry.text("site", pattern=rf"{NAME}|\{EVERY_OTHER}")
+    choice = Choice(
+        since=entry.time("since"),
+        site=None if site == EVERY_OTHER else site,
+        methodology=entry.text("methodology", 40),
+        own=entry.octets_or_none("own", 32),
+        evidence=entry.octets_or_none("evidence", 32),
+    )
+    entry.end()
+    return choice

@@ -35,8 +35,8 @@ _WHAT_RAN = (
 _WITH_DAEMONS = (
     "**With real processes.** `thermogen-sim fleet --daemons` runs five sites, each with the compiled gateware and its own"
     " `thermogen-edge`, one mosquitto and one `thermogen-cloud`; the drawn daemons fetch the days over the broker and judge them."
-    " `scripts/tests/test_daemon_fleet.py` holds the days to these states. The other attacks ran in one process, and so did what verifiers"
-    " and monitors say of these three:"
+    " `scripts/tests/test_daemon_fleet.py` holds the days to what follows, and so what `thermogen-verify` and its monitor said as"
+    " programs of their own. The other attacks ran in one process:"
 )
 _COLUMNS = (
     "*Colluding*: the cloud and all other sites say whatever the attacker needs, and a bundle is published all the same. *Kept*: with what"
@@ -93,7 +93,8 @@ def attacks_document(seed: int = SEED) -> str:
 
 def _came_to(name: str, found: Mapping[str, str]) -> str:
     what = "no attack" if name == "none" else f"`{name}`"
-    return f"- {what} ({HOW[name]}): {', '.join(found.values())}."
+    others = [f"{who.replace('_', '-')} `{said}`" for who, said in found.items() if who != "state"]
+    return f"- {what} ({HOW[name]}): {', '.join([found['state'], *others])}."
 
 
 def _wrapped(text: str) -> list[str]:

@@ -7,12 +7,24 @@ by hand.
 from __future__ import annotations
 
 CAME_TO: dict[str, dict[str, str]] = {
-    "none": {"state": "off-baseline", "mint": "below-least-mint"},
+    "none": {
+        "state": "off-baseline",
+        "mint": "below-least-mint",
+        "thermogen_verify": "step 7 calculation: below-least-mint",
+        "monitor": "holds",
+    },
     "stalled-beacon": {"state": "waiting-for-beacon"},
     "forged-root": {"state": "roots-disagree"},
-    "dropped-dissent": {"state": "off-baseline"},
+    "dropped-dissent": {
+        "state": "off-baseline",
+        "mint": "below-least-mint",
+        "thermogen_verify": "step 7 calculation: below-least-mint",
+        "kept": "step 3 quorum: dissent",
+        "monitor": "not-logged",
+    },
 }
-"""By attack, or `none` for the honest day: the day's state, and what became of its mint where that was looked at."""
+"""By attack, or `none` for the honest day: the day's state; where that was looked at, what became of its mint, what `thermogen-verify` says
+of its bundle, without and with the dissent that its witness kept, and `thermogen-verify monitor`, which is given that, of the log."""
 
 HOW = {
     "none": "a quarter of an hour, which is too little to mint; fewer than 30 days lie before it",

@@ -210,7 +210,8 @@ limits and lifetime totals."""
 def calibration_hash(words: Sequence[int]) -> bytes:
     """What a node says that it measures with: the first 8 bytes of the SHA3-256 of CALIBRATION_HASH_WORDS' 132 words, big-endian.
 
-    Eight bytes are what a leaf has room for. To find other words with the same hash takes some 2^64 trials.
+    Eight bytes are what a leaf has room for. To find words with the same hash as given ones takes some 2^64 trials; who chooses both
+    needs some 2^32.
     """
     if len(words) != len(CALIBRATION_HASH_WORDS):
         raise ValueError(f"{len(words)} words: a calibration has {len(CALIBRATION_HASH_WORDS)}")

@@ -225,3 +225,25 @@ def test_errors_count_what_was_bad_refused_or_cut_short(bench, spi_host, request
         assert bench.errors == 3
 
     bench.run(spi_host, script)
+
+
+@pytest.mark.parametrize("gap_clocks", [3, 4, 5, 6, 8, 21])
+@pytest.mark.parametrize(("opcode", "words"), [(Opcode.READ, ()), (Opcode.WRITE, (0x0AAA, 0x0BBB, 0x0CCC))], ids=["READ", "WRITE"])
+def test_a_host_that_is_too_fast_changes_nothing_of_what_was_accepted_before(bench, spi_host, requests, gap_clocks, opcode, words):
+    """A second request, at half the clock where an eighth is allowed, is whole before a snapshot lets the first one's words be applied."""
+    first, last = [0x0111, 0x0222, 0x0333, 0x0444, 0x0555, 0x0666], [0x0999]
+
+    async def script(spi):
+        assert await requests.write(spi, 0x010, first) is Status.OK
+        await bench._ctx.tick().repeat(gap_clocks)
+        spi.HALF_PERIOD_S = 20e-9
+        await spi.exchange(requests.padded(requests.request(opcode, 0x050, len(words) or 8, words), 16))
+        spi.HALF_PERIOD_S = 80e-9
+        await bench._ctx.tick().repeat(400)
+        assert bench.applied == [(0x010 + place, word) for place, word in enumerate(first)]
+        assert await requests.write(spi, 0x020, last) is Status.OK
+        await bench._ctx.tick().repeat(400)
+        assert bench.applied[len(first) :] == [(0x020, last[0])]
+
+    bench.blocked_clocks = 255
+    bench.run(spi_host, script)

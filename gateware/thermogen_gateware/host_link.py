@@ -144,6 +144,9 @@ class HostLink(wiring.Component):
         upper = Signal(8)
         crc_good = Signal()
         complete = Signal()
+        # A host at its allowed speed brings neither a word nor a whole request before the last one's words are applied; one that is faster,
+        # and so meets that, is told to come again, and nothing of its request counts.
+        at_work, too_soon = Signal(), Signal()
         answer_place = Signal(range(CRC_BYTES))
         crc_byte = crc.crc.word_select(~Mux(part == _Request.CRC, place[:2], answer_place), 8)
 
@@ -170,7 +173,9 @@ class HostLink(wiring.Component):
                     with m.If(place == 0):
                         m.d.sync += upper.eq(spi.byte)
                     with m.Else():
-                        m.d.comb += words_write.en.eq(words_in < MAX_WRITE_WORDS)
+                        m.d.comb += words_write.en.eq((words_in < MAX_WRITE_WORDS) & ~at_work)
+                        with m.If(at_work):
+                            m.d.sync += too_soon.eq(1)
                         m.d.sync += [place.eq(0), words_in.eq(words_in + 1)]
                         with m.If(words_in + 1 == count):
                             m.d.sync += part.eq(_Request.CRC)
@@ -186,11 +191,14 @@ class HostLink(wiring.Component):
                     m.d.comb += advance.eq(1)
             with m.If((part == _Request.TURNAROUND) & advance):
                 m.d.sync += part.eq(_Request.OVER)
+        with m.If(complete & at_work):
+            m.d.sync += too_soon.eq(1)
         with m.If(spi.begins):
-            m.d.sync += [part.eq(_Request.HEADER), place.eq(0), crc_good.eq(1)]
+            m.d.sync += [part.eq(_Request.HEADER), place.eq(0), crc_good.eq(1), too_soon.eq(0)]
 
         # The verdict, and the words of a WRITE one after the other.
-        status = Signal(STATUS_BITS)
+        status, answered = Signal(STATUS_BITS), Signal(STATUS_BITS)
+        m.d.comb += answered.eq(Mux(too_soon, Status.BUSY, status))
         accepted = Signal()
         base, size = Signal(16), Signal(range(MAX_WRITE_WORDS + 1))
         word = Signal(range(MAX_WRITE_WORDS))
@@ -204,15 +212,16 @@ class HostLink(wiring.Component):
             bus.write_data.eq(words_read.data),
             bus.first.eq(word == 0),
             bus.last.eq(word + 1 == size),
-            bus.freeze.eq(complete),
+            bus.freeze.eq(complete & ~at_work),
             leaves.slot.eq(address),
         ]
         with m.If(steps):
             m.d.sync += reached.eq(reached + step)
-        with m.FSM():
+        with m.FSM() as fsm:
+            m.d.comb += at_work.eq(accepted | ~fsm.ongoing("IDLE"))
             with m.State("IDLE"):
                 m.d.sync += word.eq(0)
-                with m.If(complete):
+                with m.If(complete & ~accepted & ~too_soon):
                     m.d.sync += [base.eq(address), reached.eq(address), size.eq(count), status.eq(Status.OK)]
                     with m.If(~crc_good):
                         m.d.sync += status.eq(Status.BAD_CRC)
@@ -283,14 +292,14 @@ class HostLink(wiring.Component):
             m.d.sync += to_send.eq(sends)
             with m.Switch(answer):
                 with m.Case(_Answer.STATUS):
-                    m.d.comb += [sends.eq(status), crc.start.eq(1), crc.valid.eq(1), crc.data.eq(sends)]
+                    m.d.comb += [sends.eq(answered), crc.start.eq(1), crc.valid.eq(1), crc.data.eq(sends)]
                     m.d.sync += answer.eq(_Answer.TAG)
                 with m.Case(_Answer.TAG):
                     m.d.comb += [sends.eq(tag), crc.valid.eq(1), crc.data.eq(sends)]
-                    m.d.sync += answer.eq(Mux((status == Status.OK) & (opcode != Opcode.WRITE), _Answer.DATA, _Answer.CRC))
+                    m.d.sync += answer.eq(Mux((answered == Status.OK) & (opcode != Opcode.WRITE), _Answer.DATA, _Answer.CRC))
                 with m.Case(_Answer.DATA):
                     m.d.comb += [sends.eq(data_byte), crc.valid.eq(1), crc.data.eq(sends)]
-                    m.d.comb += steps.eq(index[0])
+                    m.d.comb += steps.eq(index[0] & ~at_work)
                     m.d.sync += index.eq(index + 1)
                     with m.If(index + 1 == data_bytes):
                         m.d.sync += answer.eq(_Answer.CRC)
@@ -311,9 +320,9 @@ class HostLink(wiring.Component):
         m.d.comb += whole.eq((answer == _Answer.COMPLETE) | ((answer == _Answer.LAST_ENDS) & (waited != 0)))
         with m.If(spi.ends):
             m.d.sync += to_send.eq(0)
-            with m.If(whole & (status == Status.OK)):
+            with m.If(whole & (answered == Status.OK)):
                 m.d.sync += accepted.eq(opcode == Opcode.WRITE)
-            with m.Elif(spi.touched & ~(whole & (status == Status.BUSY)) & (self.errors != 0xFFFF)):
+            with m.Elif(spi.touched & ~(whole & (answered == Status.BUSY)) & (self.errors != 0xFFFF)):
                 m.d.sync += self.errors.eq(self.errors + 1)
         with m.If(spi.begins):
             m.d.sync += [

@@ -140,7 +140,7 @@ def test_two_leaves_become_an_epoch_that_a_verifier_can_recompute(bench):
         first_address, boot_count_address = SITE_WORDS.start, FIELD["boot_count"].offset // 2
         assert await bench.requests.write(bench.spi, first_address, struct.unpack(">4H", SITE)) is Status.OK
         assert await bench.requests.write(bench.spi, boot_count_address, [9]) is Status.OK
-        await bench.control(sequence_start=1_000, time_set=LAST_SECOND_OF_AN_EPOCH - 12, arm=1)
+        await bench.control(sequence_start=1_000, time_set=LAST_SECOND_OF_AN_EPOCH - 14, arm=1)
         while (await bench.status())["leaf_next"] < 1_001:
             await bench.seconds(1)
         # The last leaf of the epoch, without waiting for all ten seconds: the time may be set forward. The first is still being hashed.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from starlette.testclient import TestClient
 from thermogen_cloud.accounting import balanced
 from thermogen_cloud.api import application
 from thermogen_cloud.directory import replace_file
+from thermogen_cloud.ledger import LedgerRefusedError
 from thermogen_cloud.methodology_choices import Choice, Choices, MethodologyChoiceError, digest_of
 from thermogen_cloud.registry import AttestedMint, AttestedMintState
 from thermogen_esf.evidence.attestation.attested import Attestation
@@ -44,9 +46,8 @@ def choose(made):
 
     def choose_one(methodology, site=None, since=BEFORE, evidence=PERMIT, own=None):
         evidence = None if methodology == GRID else evidence
-        digest = None if own is None else digest_of(own.document)
-        choice = Choice(since, site, methodology, digest, digest_of(evidence))
-        return made.attesting.methodologies.choose(choice, evidence, own, made.attesting.fleet.trust.approvers, BEFORE)
+        auditors = made.attesting.fleet.trust.approvers
+        return made.attesting.methodologies.choose(since, site, own or methodology, evidence, auditors, BEFORE)
 
     return choose_one
 
@@ -158,14 +159,67 @@ def test_an_own_methodology_that_no_auditor_signed_cannot_be_chosen_and_written_
     by_approver = own_methodology("alice")
     with pytest.raises(MethodologyChoiceError, match="auditor"):
         choose("CUSTOM", own=by_approver)
-    assert made.attesting.methodologies.made() == ()
-    written = Choices((Choice(BEFORE, None, "CUSTOM", digest_of(by_approver.document), digest_of(PERMIT)),))
-    (made.attesting.directory.methodologies / "choices.json").write_bytes(written.encode())
+    folder = made.attesting.directory.methodologies
+    assert made.attesting.methodologies.made() == () and not folder.exists()
+    signed = by_approver.encode()
+    hashes = {"hash": digest_of(by_approver.document), "own": digest_of(signed), "evidence": digest_of(PERMIT)}
+    written = {
+        "choices.json": Choices((Choice(BEFORE, None, "CUSTOM", **hashes),)).encode(),
+        f"custom/{hashes['own'].hex()}": signed,
+        f"evidence/{hashes['evidence'].hex()}": PERMIT,
+    }
+    for name, content in written.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
     made.attested_before()
     made.attest()
     made.minting.round()
     assert made.attesting.states() == [(1, "methodology-error")] and made.row is None
     assert balanced(cloud.registry, cloud.ledger).issued == 0
+
+
+def interrupted(made, monkeypatch):
+    """A mint that the ledger did not take at once, and that is under way."""
+
+    def refuses(_block):
+        raise LedgerRefusedError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(made.cloud.ledger, "issue", refuses)
+        made.minting.round()
+    assert made.row.state is AttestedMintState.MINTING
+
+
+def test_a_refused_choice_touches_nothing_that_was_chosen_before(made, choose):
+    choose("CUSTOM", own=own_methodology("anna"))
+    folder = made.attesting.directory.methodologies
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(MethodologyChoiceError, match="auditor"):
+        choose("CUSTOM", own=own_methodology("alice"), evidence=b"another permit")
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert methodology_of(made) == "CUSTOM"
+    assert made.row.state is AttestedMintState.MINTED and believed(made) is True
+
+
+@pytest.mark.parametrize("stage", ["chosen", "minting", "waiting"])
+def test_a_signature_that_begins_later_leaves_the_days_before_it_their_own(made, choose, monkeypatch, stage):
+    """Anna's key is renewed: what she signs anew is valid from the day's end, and days before keep what was valid then."""
+    choose("CUSTOM", own=own_methodology("anna"))
+    if stage != "waiting":
+        made.attested_before()
+    if stage != "chosen":
+        made.attest()
+        interrupted(made, monkeypatch) if stage == "minting" else made.minting.round()
+    (anna,) = (key for key in made.attesting.fleet.trust.approvers if key.name == "anna")
+    later = made.attesting.now + 1_000_000
+    renewed = replace(anna, public_key=signing_key("anna-2").public_key, valid_from=later)
+    own = own_methodology("anna-2")
+    made.attesting.methodologies.choose(later, None, own, PERMIT, (anna, renewed), later)
+    if stage == "chosen":
+        made.attest()
+    made.decide() if stage == "waiting" else made.minting.round()
+    assert made.row.state is AttestedMintState.MINTED and believed(made) is True
+    assert own.encode() not in made.row.bundle
 
 
 @pytest.mark.parametrize("methodology", ["GS-MICRO-SCALE", "CDM-ACM0001", "VCS-AMS-III-H", "CUSTOM", "EPA-AP42"])

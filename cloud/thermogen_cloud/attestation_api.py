@@ -119,7 +119,8 @@ class ChoiceView(BaseModel):
     since: int = Field(description="Unix seconds")
     site: str | None = Field(description="null: every site that has no choice of its own")
     methodology: str
-    own: str | None = Field(description="SHA3-256 of the document that an auditor signed, hex, for CUSTOM")
+    hash: str | None = Field(description="SHA3-256 of the methodology as it was chosen, hex")
+    own: str | None = Field(description="SHA3-256 of the document with its signatures, hex, for CUSTOM")
     evidence: str | None = Field(description="SHA3-256 of what shows the baseline, hex")
 
 
@@ -300,8 +301,9 @@ def attestation_router(services: Services) -> APIRouter:
 
 
 def _choice(choice: Choice) -> ChoiceView:
-    own, evidence = (None if digest is None else digest.hex() for digest in (choice.own, choice.evidence))
-    return ChoiceView(since=choice.since, site=choice.site, methodology=choice.methodology, own=own, evidence=evidence)
+    digests = (choice.hash, choice.own, choice.evidence)
+    known, own, evidence = (None if digest is None else digest.hex() for digest in digests)
+    return ChoiceView(since=choice.since, site=choice.site, methodology=choice.methodology, hash=known, own=own, evidence=evidence)
 
 
 def _taken(take: Callable[[bytes], object], message: bytes) -> None:

@@ -244,8 +244,11 @@ class AttestedMinting:
 
     def _evidence(self, row: AttestedMint) -> Evidence | None:
         attempt = self._attempt(row.site, row.day, row.attempt)
-        methodology = self._methodologies.named(Attestation.parse(Signed.parse(row.signed).document))
-        return None if attempt is None or methodology is None else gather(self._registry, self._attestor, attempt, methodology)
+        if attempt is None or attempt.drawn is None:
+            return None
+        attestation = Attestation.parse(Signed.parse(row.signed).document)
+        methodology = self._methodologies.named(attestation, attempt.trust.trust.approvers, attempt.drawn.time)
+        return None if methodology is None else gather(self._registry, self._attestor, attempt, methodology)
 
     def _suspended(self, row: AttestedDay | AttestedMint) -> bool:
         """Whether the key that sealed the day has sealed an epoch twice: of its days nothing is minted, whoever has the site now."""

@@ -185,6 +185,9 @@ def test_a_methodology_is_chosen_beside_a_running_cloud_and_published_with_its_e
         ]
         assert client.get(f"/api/v1/attestation/evidence/{digest}").content == b"flare permit"
         assert client.get(f"/api/v1/attestation/evidence/{'0' * 64}").status_code == 404
+        (services.directory.methodologies / "evidence" / digest).write_bytes(b"another permit")
+        damaged = client.get(f"/api/v1/attestation/evidence/{digest}")
+        assert damaged.status_code == 503 and "restore it" in damaged.text and b"another permit" not in damaged.content
 
 
 @pytest.mark.parametrize(

@@ -234,18 +234,42 @@ def test_a_baseline_that_is_not_measured_cannot_be_chosen_without_its_evidence(c
         choose(methodology, evidence=None)
 
 
-def test_a_file_that_was_lost_decides_no_day_that_needs_it_until_it_is_there_again(made, choose, caplog):
-    choose(FLARE)
-    kept = made.attesting.directory.methodologies / "evidence" / digest_of(PERMIT).hex()
-    kept.unlink()
+def unreadable(path):
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGED = {
+    "missing": lambda path: path.unlink(),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-5]),
+    "of other content": lambda path: path.write_bytes(path.read_bytes()[:-1] + b"x"),
+    "unreadable": unreadable,
+}
+
+
+def kept_file(made, kind):
+    (path,) = (made.attesting.directory.methodologies / kind).iterdir()
+    return path
+
+
+@pytest.mark.parametrize("kind", ["evidence", "custom"])
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_file_that_was_lost_or_damaged_decides_no_day_that_needs_it_until_it_is_there_again(made, choose, caplog, kind, damage):
+    choose("CUSTOM", own=own_methodology("anna"))
+    path = kept_file(made, kind)
+    before = path.read_bytes()
+    DAMAGED[damage](path)
     made.attesting.measure()
     made.receive()
     made.attested_before()
     made.attesting.round()
     made.attesting.others_seal()
     made.attesting.round()
-    assert made.attesting.states() == [(1, "waiting-for-beacon")] and "is missing" in caplog.text
-    kept.write_bytes(PERMIT)
+    assert made.attesting.states() == [(1, "waiting-for-beacon")]
+    assert str(path) in caplog.text and "restore it" in caplog.text
+    if path.is_dir():
+        path.rmdir()
+    path.write_bytes(before)
     made.attesting.round()
     made.attesting.witness(made.attesting.attestor.announcements()[0])
     made.attesting.round()

@@ -17,7 +17,7 @@ from thermogen_esf.evidence.attestation.signed import Signed
 from . import refusals
 from .api import Digest, Services, SignedDecision, problems_of
 from .attesting import Attestor, NotAttestedError
-from .methodology_choices import Choice, MethodologyChoices
+from .methodology_choices import Choice, MethodologyChoiceError, MethodologyChoices
 from .registry import AttestedDay, AttestedMint, AttestedMintState, StoredStatement
 
 DAYS_SHOWN = 20
@@ -246,7 +246,10 @@ def attestation_router(services: Services) -> APIRouter:
     @api.get("/evidence/{digest}", response_class=Response)
     def evidence(digest: Digest) -> Response:
         """What shows a baseline that an attestation names, byte for byte."""
-        content = choices.evidence(bytes.fromhex(digest))
+        try:
+            content = choices.evidence(bytes.fromhex(digest))
+        except MethodologyChoiceError as error:
+            raise HTTPException(503, f"{error}; {error.remedy}") from error
         if content is None:
             raise HTTPException(404, f"no evidence of a baseline has the hash {digest}")
         headers = {"Content-Disposition": f'attachment; filename="{digest}"'}

@@ -167,9 +167,8 @@ class MethodologyChoices:
         return known.document if known.hash == attestation.methodology_hash else None
 
     def evidence(self, digest: bytes) -> bytes | None:
-        """What shows a baseline, by its hash."""
-        path = self._folder / "evidence" / digest.hex()
-        return path.read_bytes() if path.exists() else None
+        """What shows a baseline, by its hash; MethodologyChoiceError where the file cannot be read or is not what was stored."""
+        return self._kept("evidence", digest)
 
     def _ready(self, choice: Choice, auditors: Sequence[ApproverKey], time: int) -> Chosen:
         if choice.methodology == CUSTOM and choice.own is not None:
@@ -201,10 +200,26 @@ class MethodologyChoices:
         raise MethodologyChoiceError(what, RESTORE)
 
     def _own(self, digest: bytes) -> Signed:
-        path = self._folder / "custom" / digest.hex()
-        if not path.exists():
+        content, path = self._kept("custom", digest), self._folder / "custom" / digest.hex()
+        if content is None:
             raise _missing(path)
-        return Signed.parse(path.read_bytes())
+        try:
+            return Signed.parse(content)
+        except EvidenceError as error:
+            raise MethodologyChoiceError(f"{path}: {error}", RESTORE) from error
+
+    def _kept(self, kind: str, digest: bytes) -> bytes | None:
+        """A file by its hash, None where it is missing; a damaged one is never taken for what somebody chose."""
+        path = self._folder / kind / digest.hex()
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise MethodologyChoiceError(f"{path} cannot be read: {error}", RESTORE) from error
+        if digest_of(content) != digest:
+            raise MethodologyChoiceError(f"{path} is damaged: its SHA3-256 is not its name", RESTORE)
+        return content
 
     def _keep(self, kind: str, content: bytes | None) -> None:
         digest = digest_of(content)

@@ -21,7 +21,7 @@ from thermogen_esf.evidence.catalogue import METHODOLOGY_CONTEXT, rule
 from thermogen_esf.evidence.command import main as verify
 from thermogen_sim.fleet.enrolling import signing_key
 
-from .attesting_fleet import DAY
+from .attesting_fleet import DAY, FIRST
 from .test_attested_minting import Minting, believed
 
 GRID, FLARE, VENT = "TZ-DISPLACED-GRID", "EPA-AP42-CH4-FLARE", "IPCC-AR5-100Y"
@@ -128,11 +128,11 @@ def test_a_day_that_waits_keeps_the_methodology_that_its_approver_signs_for(made
     assert balanced(cloud.registry, cloud.ledger).issued == made.row.amount
 
 
-def minted_before(made, day, methodology, carry):
+def minted_before(made, day, methodology, carry, carry_in=0, previous=None):
     """A day before that was minted by a methodology, and what it left over."""
     found = rule(methodology)
     evidence = digest_of(PERMIT) if found.evidence_required else None
-    claims = {"energy_mj": 1, "gas": 1, "carry_in": 0, "carry_out": carry, "amount": 1, "history_mj": (), "previous": None}
+    claims = {"energy_mj": 1, "gas": 1, "carry_in": carry_in, "carry_out": carry, "amount": 1, "history_mj": (), "previous": previous}
     said = {"agreeing": 5, "received": 5, "attempt": 1, "beacon_number": 1, "root": bytes(32), "baseline_evidence": evidence}
     named = {"methodology": methodology, "methodology_hash": found.hash}
     emitted = Attestation(site=made.site, day=day, state=DayState.ATTESTED, label=Label.PEER_CHECKED, **claims, **said, **named)
@@ -276,6 +276,55 @@ def test_a_file_that_was_lost_or_damaged_decides_no_day_that_needs_it_until_it_i
     made.attesting.round(300)
     made.minting.round()
     assert made.row.state is AttestedMintState.MINTED
+
+
+def test_a_day_whose_file_is_lost_holds_up_no_later_day_of_its_site_and_is_minted_once_it_is_there(made, choose, caplog):
+    choose("CUSTOM", own=own_methodology("anna"), since=BEFORE)
+    choose(FLARE, since=BEFORE + 86_400)
+    made.attested_before()
+    attesting = made.attesting
+    attesting.measure(epochs=6, first=FIRST + 93)
+    made.receive()
+    attesting.round()
+    attesting.others_seal(FIRST + 192)
+    attesting.round()
+    for announced in attesting.attestor.announcements():
+        attesting.witness(announced)
+    attesting.round()
+    attesting.round(300)
+    path = kept_file(made, "custom")
+    before = path.read_bytes()
+    path.unlink()
+    assert [row.state for row in attesting.attestor.days.of(made.site)][:2] == [DayState.ATTESTED] * 2
+    made.minting.round()
+    assert minted_days(made) == {DAY + 1: FLARE}
+    assert f"day {DAY} of {made.site} is not minted" in caplog.text and "restore it" in caplog.text
+    path.write_bytes(before)
+    made.minting.round()
+    assert minted_days(made) == {DAY: "CUSTOM", DAY + 1: FLARE} and believed(made) is True
+
+
+def minted_days(made):
+    """By day, the methodology that it was minted by."""
+    with made.cloud.registry.reading() as session:
+        rows = session.query(AttestedMint).filter(AttestedMint.day >= DAY, AttestedMint.state == AttestedMintState.MINTED).all()
+        return {row.day: Attestation.parse(Signed.parse(row.signed).document).methodology for row in rows}
+
+
+def test_of_two_mints_in_one_second_the_next_day_carries_on_the_one_that_was_made_last(made, choose):
+    """An earlier day that waited for a file is minted after a later one, in the second in which that one was taken up."""
+    choose(VENT)
+    made.attested_before()
+    later = minted_before(made, DAY - 1, VENT, 11)
+    earlier = minted_before(made, DAY - 2, VENT, 5, carry_in=11, previous=later.hash)
+    with made.cloud.registry.writing() as session:
+        for day in (DAY - 2, DAY - 1):
+            session.get_one(AttestedMint, (made.site, day)).changed_at = 7
+    made.attest()
+    made.minting.round()
+    emitted = attestation_of(made)
+    assert (emitted.carry_in, emitted.previous) == (5, earlier.hash)
+    assert made.row.state is AttestedMintState.MINTED and believed(made) is True
 
 
 def test_power_that_fails_before_a_choice_is_stored_whole_leaves_the_one_before_it(made, choose, monkeypatch):

@@ -12,6 +12,7 @@ from thermogen_cloud.api import application
 from thermogen_cloud.directory import replace_file
 from thermogen_cloud.ledger import LedgerRefusedError
 from thermogen_cloud.methodology_choices import Choice, Choices, MethodologyChoiceError, digest_of
+from thermogen_cloud.refusals import WouldNotVerifyError
 from thermogen_cloud.registry import AttestedMint, AttestedMintState
 from thermogen_esf.evidence.attestation.attested import Attestation
 from thermogen_esf.evidence.attestation.quorum import DayState, Label
@@ -324,6 +325,24 @@ def test_of_two_mints_in_one_second_the_next_day_carries_on_the_one_that_was_mad
     made.minting.round()
     emitted = attestation_of(made)
     assert (emitted.carry_in, emitted.previous) == (5, earlier.hash)
+    assert made.row.state is AttestedMintState.MINTED and believed(made) is True
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_an_approval_without_the_methodologys_file_is_refused_with_what_to_do_and_can_be_given_again(made, choose, damage):
+    choose("CUSTOM", own=own_methodology("anna"))
+    made.attest()
+    made.minting.round()
+    path = kept_file(made, "custom")
+    before = path.read_bytes()
+    DAMAGED[damage](path)
+    with pytest.raises(WouldNotVerifyError, match=path.name) as refused:
+        made.decide()
+    assert "restore it" in refused.value.remedy and made.row.state is AttestedMintState.WAITING
+    if path.is_dir():
+        path.rmdir()
+    path.write_bytes(before)
+    made.decide()
     assert made.row.state is AttestedMintState.MINTED and believed(made) is True
 
 

@@ -87,7 +87,7 @@ class AttestedMinting:
             if wrong:
                 raise refusals.of_approval(wrong[0])
             approved = approval.decision is Decision.APPROVE
-            evidence = self._evidence(row) if approved else None
+            evidence = self._evidence_to_approve(row) if approved else None
             if approved and (evidence is None or self._suspended(row)):
                 raise refusals.WouldNotVerifyError(["the key that sealed the day is suspended, or a batch of it is no longer believed"])
             if evidence is not None:
@@ -267,6 +267,13 @@ class AttestedMinting:
         attestation = Attestation.parse(Signed.parse(row.signed).document)
         methodology = self._methodologies.named(attestation, attempt.trust.trust.approvers, attempt.drawn.time)
         return None if methodology is None else gather(self._registry, self._attestor, attempt, methodology)
+
+    def _evidence_to_approve(self, row: AttestedMint) -> Evidence | None:
+        """The evidence; WouldNotVerifyError where its methodology cannot be read, for the approver to decide again afterwards."""
+        try:
+            return self._evidence(row)
+        except MethodologyChoiceError as error:
+            raise refusals.WouldNotVerifyError([str(error)], f"{error.remedy}, then decide again") from error
 
     def _suspended(self, row: AttestedDay | AttestedMint) -> bool:
         """Whether the key that sealed the day has sealed an epoch twice: of its days nothing is minted, whoever has the site now."""

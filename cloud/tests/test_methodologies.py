@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -18,7 +19,7 @@ from thermogen_esf.evidence.attestation.attested import Attestation
 from thermogen_esf.evidence.attestation.quorum import DayState, Label
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.canonical import canonical
-from thermogen_esf.evidence.catalogue import METHODOLOGY_CONTEXT, rule
+from thermogen_esf.evidence.catalogue import METHODOLOGY_CONTEXT, catalogue, rule
 from thermogen_esf.evidence.command import main as verify
 from thermogen_sim.fleet.enrolling import signing_key
 
@@ -342,6 +343,73 @@ def test_an_approval_without_the_methodologys_file_is_refused_with_what_to_do_an
     if path.is_dir():
         path.rmdir()
     path.write_bytes(before)
+    made.decide()
+    assert made.row.state is AttestedMintState.MINTED and believed(made) is True
+
+
+@contextmanager
+def revised(monkeypatch, methodology):
+    """Another release runs for a while, whose catalogue has another revision of a methodology."""
+    before = catalogue()
+    value = json.loads(before[methodology].document)
+    later = replace(before[methodology], document=canonical({**value, "revision": value["revision"] + 1}))
+    with monkeypatch.context() as patched:
+        for module in ("catalogue", "attestation.proof_verification"):
+            patched.setattr(f"thermogen_esf.evidence.{module}.catalogue", lambda: {**before, methodology: later})
+        patched.setattr("thermogen_cloud.methodology_choices.catalogue", lambda: {**before, methodology: later})
+        yield later
+
+
+REVISED = "its catalogue was revised"
+
+
+def test_a_release_that_revises_a_methodology_decides_no_day_that_it_was_chosen_for(made, choose, monkeypatch, caplog):
+    chosen = choose(FLARE)
+    made.attesting.measure()
+    with revised(monkeypatch, FLARE) as later:
+        made.attesting.round()
+        made.attesting.others_seal()
+        made.attesting.round()
+        assert made.attesting.states() == [(1, "waiting-for-beacon")] and REVISED in caplog.text
+        choose(FLARE, since=BEFORE + 86_400)
+        choices = made.attesting.methodologies
+        assert (choices.choice(made.site, DAY).hash, choices.choice(made.site, DAY + 1).hash) == (chosen.rule.hash, later.hash)
+    made.attesting.round()
+    assert made.attesting.states() == [(1, "collecting")]
+
+
+def test_a_release_that_revises_a_methodology_mints_no_day_by_it_that_was_attested_before(made, choose, monkeypatch, caplog):
+    chosen = choose(FLARE)
+    made.attested_before()
+    made.attest()
+    with revised(monkeypatch, FLARE):
+        made.minting.round()
+        assert made.row is None and REVISED in caplog.text and "the release that was there before" in caplog.text
+    made.minting.round()
+    assert made.row.state is AttestedMintState.MINTED and attestation_of(made).methodology_hash == chosen.rule.hash
+
+
+@pytest.mark.parametrize("methodology", [FLARE, None])
+def test_a_mint_under_way_as_a_release_revises_its_methodology_waits_and_says_why(made, choose, monkeypatch, caplog, methodology):
+    """Also where nobody chose, and the default is revised."""
+    if methodology is not None:
+        choose(methodology)
+    made.attested_before()
+    made.attest()
+    interrupted(made, monkeypatch)
+    with revised(monkeypatch, methodology or GRID):
+        made.minting.round()
+        assert made.row.state is AttestedMintState.MINTING and REVISED in caplog.text
+    made.minting.round()
+    assert made.row.state is AttestedMintState.MINTED and believed(made) is True
+
+
+def test_an_approval_after_a_release_revised_the_methodology_is_refused_with_why(made, choose, monkeypatch):
+    choose(FLARE)
+    made.attest()
+    made.minting.round()
+    with revised(monkeypatch, FLARE), pytest.raises(WouldNotVerifyError, match=REVISED):
+        made.decide()
     made.decide()
     assert made.row.state is AttestedMintState.MINTED and believed(made) is True
 

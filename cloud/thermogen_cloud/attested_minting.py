@@ -266,7 +266,7 @@ class AttestedMinting:
             return None
         attestation = Attestation.parse(Signed.parse(row.signed).document)
         methodology = self._methodologies.named(attestation, attempt.trust.trust.approvers, attempt.drawn.time)
-        return None if methodology is None else gather(self._registry, self._attestor, attempt, methodology)
+        return gather(self._registry, self._attestor, attempt, methodology)
 
     def _evidence_to_approve(self, row: AttestedMint) -> Evidence | None:
         """The evidence; WouldNotVerifyError where its methodology cannot be read, for the approver to decide again afterwards."""

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from thermogen_esf.evidence.attestation.attested import Attestation
 from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.canonical import Value
-from thermogen_esf.evidence.catalogue import CUSTOM, Rule, custom, rule
+from thermogen_esf.evidence.catalogue import CUSTOM, Rule, catalogue, custom, rule
 from thermogen_esf.evidence.document import Document
 from thermogen_esf.evidence.errors import EvidenceError
 from thermogen_esf.evidence.record import Record
@@ -43,6 +43,16 @@ MODE = 0o644
 
 class MethodologyChoiceError(OperatorError):
     """What was to be chosen cannot be, or what was chosen cannot be read."""
+
+
+class OtherReleaseError(MethodologyChoiceError):
+    """A methodology of the catalogue was chosen or attested as another release has it."""
+
+    def __init__(self, identifier: str, digest: bytes) -> None:
+        super().__init__(
+            f"{identifier} was chosen with the hash {digest.hex()}, and this release does not have it so: its catalogue was revised",
+            "mint these days with the release that was there before; for days to come, choose again",
+        )
 
 
 @dataclass(frozen=True)
@@ -122,7 +132,8 @@ class MethodologyChoices:
     def chosen(self, site: str, day: int, auditors: Sequence[ApproverKey], time: int) -> Chosen:
         """What is chosen for a site's day, ready to compute; an own methodology as an auditor of these signed it, valid at a time.
 
-        MethodologyRefusedError where it does not compute: a misconfiguration. MethodologyChoiceError where the directory lacks it.
+        MethodologyRefusedError where it does not compute: a misconfiguration. MethodologyChoiceError where the directory lacks it, and
+        OtherReleaseError where this release has another of its name.
         """
         return self._ready(self.choice(site, day), auditors, time)
 
@@ -153,18 +164,15 @@ class MethodologyChoices:
             raise MethodologyChoiceError(f"{named} cannot be chosen: {error}", "give what it needs, or choose another") from error
         return Chosen(found, found.document if signed is None else signed, choice.evidence)
 
-    def named(self, attestation: Attestation, auditors: Sequence[ApproverKey], time: int) -> bytes | None:
-        """What a bundle carries of the methodology that an attestation names; None where this release does not have it.
+    def named(self, attestation: Attestation, auditors: Sequence[ApproverKey], time: int) -> bytes:
+        """What a bundle carries of the methodology that an attestation names.
 
-        An own one is carried as an auditor of these signed it, valid at a time. MethodologyChoiceError where the directory lacks it.
+        An own one is carried as an auditor of these signed it, valid at a time. MethodologyChoiceError where the directory lacks it, and
+        OtherReleaseError where this release does.
         """
         if attestation.methodology == CUSTOM:
             return self._signed(attestation.methodology_hash, auditors, time).encode()
-        try:
-            known = rule(attestation.methodology)
-        except EvidenceError:
-            return None
-        return known.document if known.hash == attestation.methodology_hash else None
+        return _of_this_release(attestation.methodology, attestation.methodology_hash).document
 
     def evidence(self, digest: bytes) -> bytes | None:
         """What shows a baseline, by its hash; MethodologyChoiceError where the file cannot be read or is not what was stored."""
@@ -175,7 +183,7 @@ class MethodologyChoices:
             signed = self._own(choice.own)
             found, document = custom(signed, auditors, time), signed.encode()
         else:
-            found = rule(choice.methodology)
+            found = rule(choice.methodology) if choice.hash is None else _of_this_release(choice.methodology, choice.hash)
             document = found.document
         found.amount(0, 0, 0, choice.evidence)
         if choice.evidence is not None and self.evidence(choice.evidence) is None:
@@ -226,6 +234,14 @@ class MethodologyChoices:
         if content is not None and digest is not None:
             (self._folder / kind).mkdir(exist_ok=True)
             replace_file(self._folder / kind / digest.hex(), content, MODE)
+
+
+def _of_this_release(identifier: str, digest: bytes) -> Rule:
+    """The catalogue's rule of that name and hash: no release changes what was chosen or attested under another."""
+    found = catalogue().get(identifier)
+    if not isinstance(found, Rule) or found.hash != digest:
+        raise OtherReleaseError(identifier, digest)
+    return found
 
 
 def _missing(path: Path) -> MethodologyChoiceError:

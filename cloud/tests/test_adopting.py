@@ -181,7 +181,13 @@ def test_a_methodology_is_chosen_beside_a_running_cloud_and_published_with_its_e
         client.auth = ("viewer", services.directory.read_viewer_password())
         assert client.get("/api/v1/attestation/methodologies").json() == [
             {"site": None, "own": None, "hash": rule("EPA-AP42-CH4-FLARE").hash.hex(), **named},
-            {"site": "tz-0001", "own": sha3_256(signed.read_bytes()).hexdigest(), "hash": printed["hash"], **named, "methodology": "CUSTOM"},
+            {
+                "site": "tz-0001",
+                "own": sha3_256(signed.read_bytes()).hexdigest(),
+                "hash": printed["hash"],
+                **named,
+                "methodology": "CUSTOM",
+            },
         ]
         assert client.get(f"/api/v1/attestation/evidence/{digest}").content == b"flare permit"
         assert client.get(f"/api/v1/attestation/evidence/{'0' * 64}").status_code == 404

@@ -16,7 +16,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
-from hashlib import sha3_256
 from pathlib import Path
 from typing import Any
 

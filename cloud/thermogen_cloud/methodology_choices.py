@@ -140,7 +140,7 @@ class MethodologyChoices:
     def choose(
         self, since: int, site: str | None, methodology: str | Signed, evidence: bytes | None, auditors: Sequence[ApproverKey], time: int
     ) -> Chosen:
-        """Stores what was chosen, one of the catalogue by name or an own one as an auditor of these signed it, with what shows its baseline.
+        """Stores what was chosen, of the catalogue by name or own as an auditor of these signed it, with what shows its baseline.
 
         MethodologyChoiceError, and nothing is stored, where it would not compute.
         """
@@ -193,19 +193,19 @@ class MethodologyChoices:
     def _signed(self, digest: bytes, auditors: Sequence[ApproverKey], time: int) -> Signed:
         """An own methodology by its hash, in whichever of the files that were chosen an auditor's signature is valid."""
         files = dict.fromkeys(each.own for each in reversed(self.made()) if each.own is not None and each.hash == digest)
-        wrong: EvidenceError | MethodologyChoiceError | None = None
+        damaged: MethodologyChoiceError | None = None
         for own in files:
             try:
                 signed = self._own(own)
                 custom(signed, auditors, time)
-            except (EvidenceError, MethodologyChoiceError) as error:
-                wrong = error
+            except MethodologyChoiceError as error:
+                damaged = error
+            except EvidenceError:
+                continue  # signed for other times
             else:
                 return signed
-        if isinstance(wrong, MethodologyChoiceError):
-            raise wrong
-        what = f"no {CUSTOM} with hash {digest.hex()}, as an auditor signed it by {time}, is among the chosen in {self._folder}"
-        raise MethodologyChoiceError(what, RESTORE)
+        what = f"no {CUSTOM} with hash {digest.hex()}, signed by an auditor whose key is valid at {time}, is in {self._folder}"
+        raise damaged or MethodologyChoiceError(what, RESTORE)
 
     def _own(self, digest: bytes) -> Signed:
         content, path = self._kept("custom", digest), self._folder / "custom" / digest.hex()

@@ -180,11 +180,20 @@ def test_a_methodology_is_chosen_beside_a_running_cloud_and_published_with_its_e
     with TestClient(application(services), base_url="http://127.0.0.1") as client:
         client.auth = ("viewer", services.directory.read_viewer_password())
         assert client.get("/api/v1/attestation/methodologies").json() == [
-            {"site": None, "own": None, **named},
-            {"site": "tz-0001", "own": sha3_256(own).hexdigest(), **named, "methodology": "CUSTOM"},
+            {"site": None, "own": None, "hash": rule("EPA-AP42-CH4-FLARE").hash.hex(), **named},
+            {
+                "site": "tz-0001",
+                "own": sha3_256(signed.read_bytes()).hexdigest(),
+                "hash": printed["hash"],
+                **named,
+                "methodology": "CUSTOM",
+            },
         ]
         assert client.get(f"/api/v1/attestation/evidence/{digest}").content == b"flare permit"
         assert client.get(f"/api/v1/attestation/evidence/{'0' * 64}").status_code == 404
+        (services.directory.methodologies / "evidence" / digest).write_bytes(b"another permit")
+        damaged = client.get(f"/api/v1/attestation/evidence/{digest}")
+        assert damaged.status_code == 503 and "restore it" in damaged.text and b"another permit" not in damaged.content
 
 
 @pytest.mark.parametrize(

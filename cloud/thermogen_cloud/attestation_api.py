@@ -17,7 +17,7 @@ from thermogen_esf.evidence.attestation.signed import Signed
 from . import refusals
 from .api import Digest, Services, SignedDecision, problems_of
 from .attesting import Attestor, NotAttestedError
-from .methodology_choices import Choice, MethodologyChoices
+from .methodology_choices import Choice, MethodologyChoiceError, MethodologyChoices
 from .registry import AttestedDay, AttestedMint, AttestedMintState, StoredStatement
 
 DAYS_SHOWN = 20
@@ -119,7 +119,8 @@ class ChoiceView(BaseModel):
     since: int = Field(description="Unix seconds")
     site: str | None = Field(description="null: every site that has no choice of its own")
     methodology: str
-    own: str | None = Field(description="SHA3-256 of the document that an auditor signed, hex, for CUSTOM")
+    hash: str | None = Field(description="SHA3-256 of the methodology as it was chosen, hex")
+    own: str | None = Field(description="SHA3-256 of the document with its signatures, hex, for CUSTOM")
     evidence: str | None = Field(description="SHA3-256 of what shows the baseline, hex")
 
 
@@ -245,7 +246,10 @@ def attestation_router(services: Services) -> APIRouter:
     @api.get("/evidence/{digest}", response_class=Response)
     def evidence(digest: Digest) -> Response:
         """What shows a baseline that an attestation names, byte for byte."""
-        content = choices.evidence(bytes.fromhex(digest))
+        try:
+            content = choices.evidence(bytes.fromhex(digest))
+        except MethodologyChoiceError as error:
+            raise HTTPException(503, f"{error}; {error.remedy}") from error
         if content is None:
             raise HTTPException(404, f"no evidence of a baseline has the hash {digest}")
         headers = {"Content-Disposition": f'attachment; filename="{digest}"'}
@@ -300,8 +304,9 @@ def attestation_router(services: Services) -> APIRouter:
 
 
 def _choice(choice: Choice) -> ChoiceView:
-    own, evidence = (None if digest is None else digest.hex() for digest in (choice.own, choice.evidence))
-    return ChoiceView(since=choice.since, site=choice.site, methodology=choice.methodology, own=own, evidence=evidence)
+    digests = (choice.hash, choice.own, choice.evidence)
+    known, own, evidence = (None if digest is None else digest.hex() for digest in digests)
+    return ChoiceView(since=choice.since, site=choice.site, methodology=choice.methodology, hash=known, own=own, evidence=evidence)
 
 
 def _taken(take: Callable[[bytes], object], message: bytes) -> None:

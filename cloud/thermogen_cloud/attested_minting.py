@@ -32,7 +32,7 @@ from . import refusals
 from .attesting import Attestor, Open
 from .errors import OperatorError
 from .ledger import CreditBlock, Ledger, LedgerRefusedError
-from .methodology_choices import Chosen, MethodologyChoices
+from .methodology_choices import Chosen, MethodologyChoiceError, MethodologyChoices
 from .proofs import Evidence, gather
 from .registry import AttestedDay, AttestedMint, AttestedMintState, ConsumedEpoch, Registry
 from .serials import next_number
@@ -63,14 +63,11 @@ class AttestedMinting:
         self._lock = threading.Lock()
 
     def round(self) -> None:
-        """Takes up what was interrupted, and emits the attestation of each day that came to a state with one, oldest first."""
+        """Takes up what was interrupted, and emits the attestation of each site's oldest day that came to a state with one."""
         with self._lock:
             self._take_up()
-            for row in self._ripe():
-                try:
-                    self._emit(row)
-                except (LedgerRefusedError, OperatorError, EvidenceError) as error:
-                    log.error("day %d of %s is not minted: %s", row.day, row.site, error)
+            for days in self._ripe():
+                self._emit_oldest(days)
 
     def decide(self, approval: Approval, signature: bytes) -> None:
         """Takes an approver's decision on the attestation that `approval` names and, where it is to approve, mints.
@@ -90,7 +87,7 @@ class AttestedMinting:
             if wrong:
                 raise refusals.of_approval(wrong[0])
             approved = approval.decision is Decision.APPROVE
-            evidence = self._evidence(row) if approved else None
+            evidence = self._evidence_to_approve(row) if approved else None
             if approved and (evidence is None or self._suspended(row)):
                 raise refusals.WouldNotVerifyError(["the key that sealed the day is suspended, or a batch of it is no longer believed"])
             if evidence is not None:
@@ -111,8 +108,8 @@ class AttestedMinting:
         evidence = None if attempt is None else gather(self._registry, self._attestor, attempt, b"")
         return None if evidence is None else evidence.frames
 
-    def _ripe(self) -> list[AttestedDay]:
-        """The attempts whose states have an attestation, of days that have none yet, oldest first."""
+    def _ripe(self) -> list[list[AttestedDay]]:
+        """By site, the attempts whose states have an attestation, of days that have none yet, oldest first."""
         with self._registry.reading() as session:
             done = {(site, day) for site, day in session.execute(select(AttestedMint.site, AttestedMint.day))}
             under_way = AttestedMint.state.in_((AttestedMintState.WAITING, AttestedMintState.MINTING))
@@ -125,21 +122,42 @@ class AttestedMinting:
                 AttestedDay.state.in_((DayState.REVIEW, DayState.ROOTS_DISAGREE, DayState.SUSPENDED))
             )
             done |= {(site, day) for site, day in session.execute(doubted)}
-        oldest: dict[str, AttestedDay] = {}
+        of_site: dict[str, list[AttestedDay]] = {}
         for row in rows:
-            if (row.site, row.day) not in done and row.site not in busy | oldest.keys() and not self._suspended(row):
-                oldest[row.site] = row
-        return list(oldest.values())
+            if (row.site, row.day) not in done and row.site not in busy:
+                of_site.setdefault(row.site, []).append(row)
+        return list(of_site.values())
 
-    def _emit(self, row: AttestedDay) -> None:
+    def _emit_oldest(self, days: list[AttestedDay]) -> None:
+        """Emits the attestation of the oldest of a site's days that can have one; later ones wait, to carry its remainder."""
+        for row in days:
+            try:
+                if not self._suspended(row) and self._emit(row):
+                    return
+            except (LedgerRefusedError, OperatorError, EvidenceError) as error:
+                log.error("day %d of %s is not minted: %s", row.day, row.site, error)
+                return
+
+    def _emit(self, row: AttestedDay) -> bool:
+        """Emits a day's attestation once its batches are there; False where its methodology cannot be read.
+
+        Such a day holds up none after it, of whatever methodology: it carries on, once it can be read, what is left over then.
+        """
         attempt = self._attempt(row.site, row.day, row.attempt)
         if attempt is None:
-            return
+            return True
         assert attempt.drawn is not None, "it was drawn for"
-        chosen = self._methodologies.chosen(row.site, row.day, attempt.trust.trust.approvers, attempt.drawn.time)
+        try:
+            chosen = self._methodologies.chosen(row.site, row.day, attempt.trust.trust.approvers, attempt.drawn.time)
+        except MethodologyChoiceError as error:
+            log.error("day %d of %s is not minted: %s; %s", row.day, row.site, error, error.remedy)
+            return False
         evidence = gather(self._registry, self._attestor, attempt, chosen.document)
-        if evidence is None:
-            return  # a batch is still on its way
+        if evidence is not None:
+            self._attest(row, attempt, chosen, evidence)
+        return True
+
+    def _attest(self, row: AttestedDay, attempt: Open, chosen: Chosen, evidence: Evidence) -> None:
         attestation = self._attestation(row, attempt, chosen)
         signed = attestation.sign(self._key).encode()
         state, detail = AttestedMintState.WAITING if row.state in BY_A_PERSON else AttestedMintState.MINTING, ""
@@ -244,8 +262,18 @@ class AttestedMinting:
 
     def _evidence(self, row: AttestedMint) -> Evidence | None:
         attempt = self._attempt(row.site, row.day, row.attempt)
-        methodology = self._methodologies.named(Attestation.parse(Signed.parse(row.signed).document))
-        return None if attempt is None or methodology is None else gather(self._registry, self._attestor, attempt, methodology)
+        if attempt is None or attempt.drawn is None:
+            return None
+        attestation = Attestation.parse(Signed.parse(row.signed).document)
+        methodology = self._methodologies.named(attestation, attempt.trust.trust.approvers, attempt.drawn.time)
+        return gather(self._registry, self._attestor, attempt, methodology)
+
+    def _evidence_to_approve(self, row: AttestedMint) -> Evidence | None:
+        """The evidence; WouldNotVerifyError where its methodology cannot be read, for the approver to decide again afterwards."""
+        try:
+            return self._evidence(row)
+        except MethodologyChoiceError as error:
+            raise refusals.WouldNotVerifyError([str(error)], f"{error.remedy}, then decide again") from error
 
     def _suspended(self, row: AttestedDay | AttestedMint) -> bool:
         """Whether the key that sealed the day has sealed an epoch twice: of its days nothing is minted, whoever has the site now."""
@@ -274,8 +302,10 @@ def _used(session: Session, site: str, attempt: Open) -> ConsumedEpoch | None:
 
 
 def _last_minted(session: Session, site: str, methodology: bytes) -> Attestation | None:
-    """The attestation of the site's newest day that was minted by the methodology with a hash: what its next by it carries on."""
+    """The site's newest attestation by the methodology with a hash that was minted: what its next by it carries on."""
     minted = select(AttestedMint.signed).where(AttestedMint.site == site, AttestedMint.state == AttestedMintState.MINTED)
     newest = session.scalars(minted.order_by(AttestedMint.changed_at.desc(), AttestedMint.day.desc()))
-    attestations = (Attestation.parse(Signed.parse(signed).document) for signed in newest)
-    return next((each for each in attestations if each.methodology_hash == methodology), None)
+    attestations = [Attestation.parse(Signed.parse(signed).document) for signed in newest]
+    of_methodology = [each for each in attestations if each.methodology_hash == methodology]
+    followed = {each.previous for each in of_methodology}  # two in one second: the one after has the earlier day where that one waited
+    return next((each for each in of_methodology if each.hash not in followed), None)

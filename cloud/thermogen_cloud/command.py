@@ -16,7 +16,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
-from hashlib import sha3_256
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ from .directory import CloudDirectory, read_secret, read_secret_text, replace_fi
 from .errors import CloudError, OperatorError
 from .initialise import initialise, read_key
 from .keys import key_owner, open_approver_key, save_approver_key
-from .methodology_choices import Choice, MethodologyChoices, digest_of
+from .methodology_choices import MethodologyChoices
 from .registry import AttestedMintState
 from .settings import ADDRESS, SETTINGS, Settings, read_settings
 from .trust_file import TrustFile
@@ -256,16 +255,11 @@ def _choose_methodology(options: argparse.Namespace, settings: Settings) -> None
     if (own is None) == (options.methodology == CUSTOM):
         raise OperatorError(f"--document is for {CUSTOM} and only for it", f"give both --methodology {CUSTOM} and --document, or neither")
     now = unix_seconds()
-    choice = Choice(
-        since=0 if trust.newest.trust.demonstration else now,
-        site=options.site,
-        methodology=options.methodology,
-        own=None if own is None else sha3_256(own.document).digest(),
-        evidence=digest_of(evidence),
-    )
-    chosen = MethodologyChoices(directory).choose(choice, evidence, own, trust.newest.trust.approvers, now)
+    since = 0 if trust.newest.trust.demonstration else now
+    methodology = options.methodology if own is None else own
+    chosen = MethodologyChoices(directory).choose(since, options.site, methodology, evidence, trust.newest.trust.approvers, now)
     hashes = {"hash": chosen.rule.hash.hex(), "evidence": None if chosen.evidence is None else chosen.evidence.hex()}
-    print(json.dumps({"site": choice.site, "methodology": chosen.rule.identifier, **hashes, "since": choice.since}))
+    print(json.dumps({"site": options.site, "methodology": chosen.rule.identifier, **hashes, "since": since}))
 
 
 def _approver_key(directory: CloudDirectory, options: argparse.Namespace) -> bytes:

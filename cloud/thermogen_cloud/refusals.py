@@ -137,8 +137,10 @@ class WouldNotVerifyError(RefusedError):
 
     slug, title = "would-not-verify", "The evidence would not be believed"
 
-    def __init__(self, refused: Sequence[str]) -> None:
-        super().__init__("; ".join(refused[:5]), "reject the request; what is refused here would be refused by every verifier")
+    def __init__(
+        self, refused: Sequence[str], remedy: str = "reject the request; what is refused here would be refused by every verifier"
+    ) -> None:
+        super().__init__("; ".join(refused[:5]), remedy)
 
 
 class AnotherUnderWayError(RefusedError):

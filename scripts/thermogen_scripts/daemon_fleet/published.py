@@ -34,8 +34,11 @@ def bundle_and_frames(world: FleetWorld, site: str, day: int) -> tuple[bytes, by
             row = session.get(AttestedMint, (site, day))
         identity = trust.newest.by_name[site].enrolment.identity
         attempt = next((each for each in attestor.attempts(identity, day) if row is not None and each.attempt == row.attempt), None)
-        named = None if row is None else methodologies.named(Attestation.parse(Signed.parse(row.signed).document))
-        evidence = None if attempt is None or named is None else gather(registry, attestor, attempt, named)
+        evidence = None
+        if row is not None and attempt is not None and attempt.drawn is not None:
+            attestation = Attestation.parse(Signed.parse(row.signed).document)
+            named = methodologies.named(attestation, attempt.trust.trust.approvers, attempt.drawn.time)
+            evidence = gather(registry, attestor, attempt, named)
         if row is None or evidence is None:
             raise ProcessError(f"day {day} of {site} has no attestation, or not all that it rests on")
         return evidence.signed(row.signed), evidence.frames

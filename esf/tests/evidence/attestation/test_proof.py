@@ -372,6 +372,11 @@ def test_a_bundle_says_that_it_does_not_show_a_second_credit_of_its_day(honest):
         assert report.believed and any("no other attestation of the day" in sentence for sentence in report.rests_on)
 
 
+def test_a_bundle_says_that_it_does_not_show_when_its_methodology_was_chosen(honest):
+    for report, named in ((_verify(honest), "TZ-DISPLACED-GRID"), (_by_own_methodology(honest, _own_methodology("anna")), "CUSTOM")):
+        assert any(f"{named} was chosen before the day was measured" in sentence for sentence in report.rests_on)
+
+
 def test_a_methodology_of_ones_own_that_no_auditor_signed_or_that_was_changed_is_refused(honest):
     unknown = ("7 calculation", Reason.UNKNOWN_METHODOLOGY)
     for signer in ("alice", "cloud-1", "eve"):  # an approver is no auditor

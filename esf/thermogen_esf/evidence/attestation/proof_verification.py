@@ -306,6 +306,7 @@ class _Verification:
         say(f"That beacon {number - 1} was there before the seals that made beacon {number} of it: monitors who kept its checkpoint.")
         say("That the log was not rewritten and held the day's root once: monitors who have its entries.")
         say("That no dissent was dropped: whoever has one can give it with --statement.")
+        say(f"That {self.attestation.methodology} was chosen before the day was measured: the cloud's word, of which a bundle has nothing.")
         say("That no other attestation of the day was minted, by this methodology or another: the ledger, whose credits name theirs.")
         previous, parts = self.attestation.previous, self.attestation.carry_in
         if previous is not None:

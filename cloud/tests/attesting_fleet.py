@@ -102,14 +102,15 @@ class AttestingCloud:
         return self.fleet.nodes[0]
 
     def measure(self, epochs: int = 3, first: int = FIRST) -> None:
-        """The first site measures, seals and sends its seals, and the one that closes the last's day."""
+        """The first site measures, seals and sends its seals, with the one that closes the day of the last."""
         enrolment = self.fleet.entry(self.node).enrolment
         hashes = {name: int.from_bytes(getattr(enrolment, name), "big") for name in ("profile_hash", "calibration_hash")}
         for epoch in range(first, first + epochs):
             self.batches[epoch] = self.site.epoch(epoch, bend=lambda _sequence, _raw: hashes)
             frame = decode(self.batches[epoch])
             self.node.seal(epoch, root=frame.root, leaf_count=len(frame.leaves))  # type: ignore[union-attr]
-        self.node.seal((first + epochs - 1) // 96 * 96 + 96)
+        last = first + max(epochs - 1, 0)
+        self.node.seal(last // 96 * 96 + 96)
         self.attestor.take_seals(encode_seals(self.node.seals[-epochs - 1 :]))
 
     def round(self, after_s: int = 60) -> None:

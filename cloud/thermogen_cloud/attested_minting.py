@@ -33,7 +33,7 @@ from .attesting import Attestor, Open
 from .errors import OperatorError
 from .ledger import CreditBlock, Ledger, LedgerRefusedError
 from .methodology_choices import Chosen, MethodologyChoiceError, MethodologyChoices
-from .proofs import Evidence, gather
+from .proofs import Evidence, companion, gather, gather_again
 from .registry import AttestedDay, AttestedMint, AttestedMintState, ConsumedEpoch, Registry
 from .serials import next_number
 
@@ -105,8 +105,7 @@ class AttestedMinting:
         with self._registry.reading() as session:
             row = session.get(AttestedMint, (site, day))
         attempt = None if row is None else self._attempt(site, day, row.attempt)
-        evidence = None if attempt is None else gather(self._registry, self._attestor, attempt, b"")
-        return None if evidence is None else evidence.frames
+        return None if attempt is None else companion(self._registry, attempt)
 
     def _ripe(self) -> list[list[AttestedDay]]:
         """By site, the attempts whose states have an attestation, of days that have none yet, oldest first."""
@@ -262,11 +261,9 @@ class AttestedMinting:
 
     def _evidence(self, row: AttestedMint) -> Evidence | None:
         attempt = self._attempt(row.site, row.day, row.attempt)
-        if attempt is None or attempt.drawn is None:
+        if attempt is None:
             return None
-        attestation = Attestation.parse(Signed.parse(row.signed).document)
-        methodology = self._methodologies.named(attestation, attempt.trust.trust.approvers, attempt.drawn.time)
-        return gather(self._registry, self._attestor, attempt, methodology)
+        return gather_again(self._registry, self._attestor, self._methodologies, attempt, row.signed)
 
     def _evidence_to_approve(self, row: AttestedMint) -> Evidence | None:
         """The evidence; WouldNotVerifyError where its methodology cannot be read, for the approver to decide again afterwards."""

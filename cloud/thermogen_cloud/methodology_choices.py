@@ -30,7 +30,7 @@ from thermogen_esf.evidence.trust import NAME, ApproverKey
 from .directory import CloudDirectory, replace_file
 from .errors import OperatorError
 
-DEFAULT = "TZ-DISPLACED-GRID"
+DEFAULT_METHODOLOGY = "TZ-DISPLACED-GRID"
 """By which is minted where nobody chose: it needs nothing but measured energy."""
 EVERY_OTHER = "*"
 """In place of a site's name: every site that has no choice of its own."""
@@ -63,7 +63,7 @@ class Choice:
     """Unix seconds: it holds for days that begin then or later."""
     site: str | None = None
     """None: every other."""
-    methodology: str = DEFAULT
+    methodology: str = DEFAULT_METHODOLOGY
     hash: bytes | None = None
     """Hash of the methodology as it was chosen; None where nobody chose."""
     own: bytes | None = None

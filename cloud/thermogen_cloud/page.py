@@ -24,11 +24,12 @@ from thermogen_esf.signatures import SigningKey
 
 from . import refusals
 from .accounting import Accounts, UnbalancedBooksError, balanced
-from .api import HASH_HEX, METHODOLOGY, Services, SignedDecision, list_credits
+from .api import HASH_HEX, Services, SignedDecision, list_credits
 from .attestation_api import KIND, NEXT, attestation_view
 from .attesting import Attestor
 from .errors import CloudError, RefusedError
 from .keys import open_approver_key
+from .methodology_choices import DEFAULT_METHODOLOGY
 from .problems import describe
 from .registry import Batch, BatchStatus, MintRequest, MintState, Quarantined
 from .views import Counts, SiteView, batch_detail, mint_view
@@ -145,7 +146,7 @@ def page_router(services: Services, app: FastAPI) -> APIRouter:
     def request_mint(name: Annotated[str, PathParameter(max_length=128)], sec_fetch_site: FetchSite = "same-origin") -> Response:
         try:
             _refuse_foreign(sec_fetch_site)
-            services.minting.request_unminted(name, METHODOLOGY)
+            services.minting.request_unminted(name, DEFAULT_METHODOLOGY)
         except CloudError as error:
             return refused(error)
         return RedirectResponse("/?done=request#mints", 303)

@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
+from thermogen_esf.evidence.attestation.attested import Attestation
 from thermogen_esf.evidence.attestation.beacon import contributing
 from thermogen_esf.evidence.attestation.draw import WINDOW_S
 from thermogen_esf.evidence.attestation.enrolment import Enrolled, vrf_keys
 from thermogen_esf.evidence.attestation.log import Checkpoint, EntryKind
 from thermogen_esf.evidence.attestation.proof_bundle import EnrolledBytes, Entry, ProofBundle, StatementBytes, encode_frames
 from thermogen_esf.evidence.attestation.seal import Seal
+from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.statement import Heard, Opinion
 from thermogen_esf.frames import frame_hash
 from thermogen_esf.signatures import SIGNATURE_BYTES
 
 from .attesting import Attestor, Open
+from .methodology_choices import MethodologyChoices
 from .registry import Batch, BatchStatus, Registry, StoredStatement
 
 
@@ -78,6 +81,26 @@ def gather(registry: Registry, attestor: Attestor, attempt: Open, methodology: b
         contributions=tuple(seal.encode() for seal in contributing(added)),
     )
     return Evidence(bundle, encode_frames(batches))
+
+
+def gather_again(
+    registry: Registry, attestor: Attestor, methodologies: MethodologyChoices, attempt: Open, signed: bytes
+) -> Evidence | None:
+    """What an attestation that was emitted rests on, given as the cloud signed it.
+
+    MethodologyChoiceError where its methodology cannot be read.
+    """
+    if attempt.drawn is None:
+        return None
+    attestation = Attestation.parse(Signed.parse(signed).document)
+    methodology = methodologies.named(attestation, attempt.trust.trust.approvers, attempt.drawn.time)
+    return gather(registry, attestor, attempt, methodology)
+
+
+def companion(registry: Registry, attempt: Open) -> bytes | None:
+    """The frames of an attempt's day; None while a sealed epoch has no believed batch here."""
+    batches = _batches(registry, attempt)
+    return None if batches is None else encode_frames(batches)
 
 
 def _counting(valid: Sequence[tuple[StoredStatement, Heard]]) -> list[tuple[StoredStatement, Heard]]:

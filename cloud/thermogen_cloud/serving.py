@@ -15,7 +15,7 @@ import uvicorn
 from thermogen_esf.signatures import SigningKey
 
 from .accounting import UnbalancedBooksError, balanced
-from .api import METHODOLOGY, Services, application
+from .api import Services, application
 from .attestation_log import AttestationLog
 from .attestation_trust import AttestationTrust, AttestationTrustError, newer
 from .attested_minting import AttestedMinting
@@ -29,7 +29,7 @@ from .initialise import read_key
 from .intake import Intake
 from .judging import Judge
 from .ledger import Token2022Ledger
-from .methodology_choices import MethodologyChoices
+from .methodology_choices import DEFAULT_METHODOLOGY, MethodologyChoices
 from .minting import Minting
 from .receiver import Receiver
 from .registry import Registry
@@ -87,7 +87,7 @@ def opened(settings: Settings, clock: Callable[[], int]) -> Iterator[Cloud]:
                 settings.topic_prefix,
                 Intake(registry, key, trust, clock, attestor),
                 judge,
-                _upkeep(directory, DailyRequests(registry, trust, minting, METHODOLOGY), attestor, drawings, attested_minting),
+                _upkeep(directory, DailyRequests(registry, trust, minting, DEFAULT_METHODOLOGY), attestor, drawings, attested_minting),
                 None if drawings is None else drawings.fetch,
             )
             commanding = Commanding(registry, trust, key, receiver.publish, clock)

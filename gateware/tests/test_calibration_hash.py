@@ -8,20 +8,11 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 from amaranth.sim import Simulator
-from thermogen_esf.hostlink import (
-    CALIBRATION_BASE,
-    CALIBRATION_HASH_BYTES,
-    CALIBRATION_HASH_WORDS,
-    CHANNEL_GAIN_BASE,
-    CHANNEL_GAIN_ONE,
-    CHANNEL_GAIN_WORDS,
-    calibration_hash,
-)
-from thermogen_gateware.calibration import DEFAULT_CALIBRATION
+from thermogen_esf.hostlink import CALIBRATION_BASE, CALIBRATION_HASH_BYTES, CALIBRATION_HASH_WORDS, CHANNEL_GAIN_BASE, calibration_hash
 from thermogen_gateware.calibration_hash import CalibrationHash
 
-DEFAULT_WORDS = [word for one in DEFAULT_CALIBRATION.values() for word in (one.gain, one.offset & 0xFFFF)]
-AFTER_POWER_UP = dict(zip(CALIBRATION_HASH_WORDS, [*DEFAULT_WORDS, *[CHANNEL_GAIN_ONE] * CHANNEL_GAIN_WORDS], strict=True))
+from .calibration_words import AFTER_POWER_UP
+
 LEAF = b"the first leaf"
 
 

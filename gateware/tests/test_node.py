@@ -13,7 +13,6 @@ from thermogen_esf.hostlink import (
     CALIBRATION_BASE,
     CALIBRATION_HASH_WORDS,
     CHANNEL_GAIN_BASE,
-    CHANNEL_GAIN_ONE,
     CHANNEL_GAIN_WORDS,
     CONTROL_REGISTERS,
     EPOCH_BASE,
@@ -33,8 +32,9 @@ from thermogen_esf.hostlink import (
 )
 from thermogen_esf.layout import FIELD, MAGIC
 from thermogen_esf.points import Fault, TimeQuality
-from thermogen_gateware.calibration import DEFAULT_CALIBRATION
 from thermogen_gateware.node import Node
+
+from .calibration_words import AFTER_POWER_UP
 
 CLOCKS_PER_SITE_SECOND = 5_000
 LEAF_SECONDS = 4
@@ -53,8 +53,7 @@ class Bench:
         self.power_path = power_path
         self.dut = Node(CLOCKS_PER_SITE_SECOND, channels=2, power_path=power_path, source_hash=SOURCE_HASH)
         self.spi_host, self.requests = spi_host, requests
-        self.tables = {CALIBRATION_BASE + place: word for place, word in enumerate(_default_words())}
-        self.tables |= dict.fromkeys(CALIBRATION_HASH_WORDS[len(self.tables) :], CHANNEL_GAIN_ONE)
+        self.tables = dict(AFTER_POWER_UP)
         """What the power path was told to measure with, by the address that the host knows it by."""
 
     async def _watch_tables(self, ctx):
@@ -102,10 +101,6 @@ class Bench:
 
     async def seconds(self, count):
         await self.ctx.tick().repeat(count * CLOCKS_PER_SITE_SECOND)
-
-
-def _default_words():
-    return [word for one in DEFAULT_CALIBRATION.values() for word in (one.gain, one.offset & 0xFFFF)]
 
 
 @pytest.fixture
@@ -212,7 +207,7 @@ def test_what_a_node_says_that_it_measures_with_is_what_its_tables_hold(bench, s
         assert struct.pack(">4H", *shown) == calibration_hash([bench.tables[address] for address in CALIBRATION_HASH_WORDS])
 
     bench.run(script)
-    assert list(bench.tables.values()) != [*_default_words(), *[CHANNEL_GAIN_ONE] * CHANNEL_GAIN_WORDS]
+    assert bench.tables != AFTER_POWER_UP
 
 
 @pytest.mark.slow

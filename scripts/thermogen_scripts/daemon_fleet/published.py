@@ -10,10 +10,8 @@ from thermogen_cloud.attesting import Attestor
 from thermogen_cloud.directory import CloudDirectory
 from thermogen_cloud.initialise import read_key
 from thermogen_cloud.methodology_choices import MethodologyChoices
-from thermogen_cloud.proofs import gather
+from thermogen_cloud.proofs import gather_again
 from thermogen_cloud.registry import AttestedMint, Registry
-from thermogen_esf.evidence.attestation.attested import Attestation
-from thermogen_esf.evidence.attestation.signed import Signed
 
 from ..processes import ProcessError
 from .world import FleetWorld
@@ -35,10 +33,8 @@ def bundle_and_frames(world: FleetWorld, site: str, day: int) -> tuple[bytes, by
         identity = trust.newest.by_name[site].enrolment.identity
         attempt = next((each for each in attestor.attempts(identity, day) if row is not None and each.attempt == row.attempt), None)
         evidence = None
-        if row is not None and attempt is not None and attempt.drawn is not None:
-            attestation = Attestation.parse(Signed.parse(row.signed).document)
-            named = methodologies.named(attestation, attempt.trust.trust.approvers, attempt.drawn.time)
-            evidence = gather(registry, attestor, attempt, named)
+        if row is not None and attempt is not None:
+            evidence = gather_again(registry, attestor, methodologies, attempt, row.signed)
         if row is None or evidence is None:
             raise ProcessError(f"day {day} of {site} has no attestation, or not all that it rests on")
         return evidence.signed(row.signed), evidence.frames

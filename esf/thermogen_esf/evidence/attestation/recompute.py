@@ -70,8 +70,12 @@ def recompute_day(
         if fault is not None:
             epoch = fault.numbers.get("epoch", run[0].epoch)
             return Recomputed(Opinion.DISSENT, Why.IMPLAUSIBLE, epoch, None, tuple(checks), tuple(opened))
-    claims = Claims(counted(found, "electrical_energy"), counted(found, "gas_volume"))
-    return Recomputed(Opinion.AGREE, None, None, claims, tuple(checks), tuple(opened))
+    return Recomputed(Opinion.AGREE, None, None, claims_of(found), tuple(checks), tuple(opened))
+
+
+def claims_of(found: Sequence[Sequence[OpenedBatch]]) -> Claims:
+    """What runs of batches claim."""
+    return Claims(counted(found, "electrical_energy"), counted(found, "gas_volume"))
 
 
 def sealed_runs(seals: Sequence[Seal], batches: Sequence[OpenedBatch]) -> list[list[OpenedBatch]]:

@@ -17,9 +17,10 @@ from thermogen_esf.evidence.attestation.attested import Attestation
 from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle
 from thermogen_esf.evidence.attestation.proof_verification import verify_proof
 from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS, DayState
+from thermogen_esf.evidence.attestation.recompute import claims_of
 from thermogen_esf.evidence.attestation.statement import Claims, Opinion, Statement
 from thermogen_esf.evidence.errors import EvidenceError
-from thermogen_esf.evidence.mint import counted, runs
+from thermogen_esf.evidence.mint import runs
 from thermogen_esf.evidence.opened import OpenedBatch
 from thermogen_esf.frames import FrameError
 
@@ -223,5 +224,4 @@ def claimed(day: AttestedDay) -> Claims:
             opened.append(OpenedBatch.open(batch))
         except FrameError:
             continue
-    found = runs(opened)
-    return Claims(counted(found, "electrical_energy"), counted(found, "gas_volume"))
+    return claims_of(runs(opened))

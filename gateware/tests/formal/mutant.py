@@ -19,9 +19,14 @@ class StaleMutantError(Exception):
     """The line that a mutant breaks is no longer in the core."""
 
     def __init__(self, mutant: Mutant, found: int) -> None:
-        super().__init__(
-            f"mutant '{mutant.name}': {mutant.core}.py has the text to be broken {found} times, not once; find the line that now does "
-            f"what it did and name it: {mutant.line!r}"
+        # As they are: the error crosses from the process that found it.
+        super().__init__(mutant, found)
+        self.mutant, self.found = mutant, found
+
+    def __str__(self) -> str:
+        return (
+            f"mutant '{self.mutant.name}': {self.mutant.core}.py has the text to be broken {self.found} times, not once; find the line "
+            f"that now does what it did and name it: {self.mutant.line!r}"
         )
 
 

@@ -35,7 +35,12 @@ class NoSuchSignalError(Exception):
     """A specification names a signal that the core does not have, or has more than once."""
 
     def __init__(self, name: str, found: int, there: list[str]) -> None:
-        super().__init__(f"signal '{name}' is {found} times in the core, not once; it has {', '.join(sorted(set(there)))}")
+        # As they are: the error crosses from the process that found it.
+        super().__init__(name, found, there)
+        self.name, self.found, self.there = name, found, there
+
+    def __str__(self) -> str:
+        return f"signal '{self.name}' is {self.found} times in the core, not once; it has {', '.join(sorted(set(self.there)))}"
 
 
 class Spec(Elaboratable):

@@ -10,7 +10,7 @@ from amaranth.hdl import Const, Module
 from .mutant import Mutant
 from .proof import Property, Task
 from .spec import Spec, internal, state, word
-from .tcp_states import ARRIVAL, HANDSHAKE, SENDS, WORK
+from .tcp_states import ARRIVAL, HANDSHAKE, SENDS, WORK, following
 
 CONNECTIONS, FOLLOWED = 2, 1
 _LOADED = (*WORK[2:], *SENDS, "ARM", "TIME", "TIME_NOW", "WORK_DONE", "VISIT_SAVE", "TICK_TIMER", "TICK_HEARD", "TICK_DECIDE")
@@ -42,7 +42,7 @@ class OnATimer(Spec):
         same &= (control.armed == kept.armed) | (control.armed & state(inside, "TIME", "TIME_NOW", "WORK_DONE"))
         self.always(~holds | same, "works on another word than the kept one")
 
-        arrives = used & here & state(inside, *ARRIVAL[2:])
+        arrives = used & here & state(inside, *following("CHALLENGE", ARRIVAL))
         self.always(~arrives | (control.reset == kept.reset), "a segment takes the reset back")
 
         # What was counted, or armed, stays until a segment of the peer, or a new connection.

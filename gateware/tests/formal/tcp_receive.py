@@ -97,12 +97,12 @@ class TakenIsStored(Spec):
         self.always(~(busy & read & (at >= 20)) | begun, "another beginning of the data")
 
         # The words that were compared, and where the byte that comes next lies against them.
-        compares = ("SND_UNA", "ACK", "SND_NXT", "SND_END", "COMPARE")
-        placed = known | state(inside, *compares)
+        placed = known | state(inside, "ACK", "SND_NXT", "SND_END", "COMPARE")
+        apart = internal(inside, "apart")
+        self.always(~state(inside, "SND_UNA") | (apart == distance), "a byte is taken for another")
         self.always(~placed | (offset == (first + Mux(in_data, index, 0))[:17]), "a byte is taken for another")
         self.always(~placed | (ahead == (~distance[31] & distance.any())), "a gap is not seen")
-        roomy = known | state(inside, *compares[1:])
-        self.always(~roomy | (free == (RECEIVE_BYTES - unread[:10])[:10]), "the window has another size")
+        self.always(~placed | (free == (RECEIVE_BYTES - unread[:10])[:10]), "the window has another size")
         taken = Mux(ahead | offset[16], 0, Mux(offset[:16] < free, offset[:16], free))
         self.always(~known | (segment.taken == taken), "another number of bytes is taken")
         self.always(known | (stored == 0), "stored before anybody knew where")
@@ -180,11 +180,14 @@ class OnlyWhatWasSentIsAcknowledged(TakenIsStored):
         self.always(~((busy & followed & ~poisoned) | (receiver.arrived & followed)) | used, "a connection that is not there")
         told, sent = (segment.ack - una)[:32], (nxt - una)[:32]
         compared = state(inside, "COMPARE") | internal(inside, "known")
-        asked = trusted & state(inside, "SND_END")
-        self.always(~asked | (segment.ack_new == (~told[31] & told.any())), "takes an acknowledgement for another")
+        asked, apart = trusted & state(inside, "SND_END"), internal(inside, "apart")
+        self.always(~asked | (apart == told), "compares another number")
+        was_sent = (segment.ack - apart - una)[:32]
+        self.always(~(trusted & state(inside, "COMPARE")) | (was_sent <= sent), "compares another number")
+        self.always(~(trusted & compared) | (segment.ack_new == (~told[31] & told.any())), "takes an acknowledgement for another")
         believed = segment.ack_new & ~segment.ack_wrong
         new = (told != 0) & (told <= sent)
-        self.always(~(trusted & compared & believed) | new, "believes what was not sent")
+        self.always(~(trusted & internal(inside, "known") & believed) | new, "believes what was not sent")
         self.always(~(receiver.arrived & followed & believed) | new, "believes what was not sent")
         own_una, own_room, touched = (internal(inside, name) for name in ("una", "room", "touched"))
         self.always(~(trusted & (compared | state(inside, "SND_END"))) | (own_una == una[:11]), "compares another number")
@@ -230,7 +233,7 @@ PROPERTIES = (
         mutant=Mutant(
             "what was not sent is acknowledged",
             "network.tcp_receive",
-            "with m.If(~difference[31] & difference.any()):\n                    m.d.sync += segment.ack_wrong.eq(1)",
+            "with m.If(~apart[31] & apart.any()):\n                    m.d.sync += segment.ack_wrong.eq(1)",
             "with m.If(0):\n                    m.d.sync += segment.ack_wrong.eq(1)",
         ),
         depth=2,

@@ -12,7 +12,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from .mutant import Mutant
 from .proof import Property, Task
 from .spec import Spec, internal, state
-from .tcp_states import ANSWERED, ARRIVAL, HANDSHAKE, PREPARE, RECEIVER_SAYS, SENDS, SENT, VISIT, WORK
+from .tcp_states import ANSWERED, ARRIVAL, HANDSHAKE, PREPARE, RECEIVER_SAYS, SENDS, SENT, VISIT, WORK, following
 
 CONNECTIONS, FOLLOWED = 2, 1
 
@@ -136,20 +136,22 @@ class SendsWhatWasWritten(Spec):
         self.always(~state(inside, *VISIT) | (place < CONNECTIONS), "visits nobody")
         self.always(~(loaded & state(inside, "VISIT_END")) | (own_una == una[:11]), "reads another word")
         self.always(~(loaded & state(inside, "VISIT_RECEIVED")) | ((has_room == room) & (own_end == end[:11])), "reads another word")
-        self.always(~(loaded & state(inside, "VISIT_IP", "VISIT_START")) | (room & (own_end == end[:11])), "visits without room")
+        self.always(
+            ~(loaded & state(inside, "VISIT_IP", "VISIT_START", "VISIT_BEGIN")) | (room & (own_end == end[:11])), "visits without room"
+        )
         self.always(~(loaded & state(inside, "ANSWERED_CONSUMED", "ANSWERED_UNA")) | (own_end == end[:11]), "reads another word")
         self.always(~(loaded & state(inside, "ANSWERED_ROOM")) | (has_room == room), "another room")
-        keeps = (*WORK[2:], *SENDS, *ARRIVAL[2:], "VISIT_SAVE", "TICK_TIMER", "TICK_HEARD", "TICK_DECIDE", "TICK_END")
+        keeps = (*WORK[2:], *SENDS, *following("CHALLENGE", ARRIVAL), "VISIT_SAVE", "TICK_TIMER", "TICK_HEARD", "TICK_DECIDE", "TICK_END")
         self.always(~(loaded & state(inside, *keeps)) | (control.fin_sent == flags.fin_sent), "works on another word")
         self.always(~(loaded & state(inside, *SENT)) | control.fin_sent | ~flags.fin_sent, "works on another word")
 
         # A segment that has come in.
-        done = here & state(inside, *ARRIVAL[7:])
+        done = here & state(inside, *following("SMOOTH", ARRIVAL))
         self.always(~(arrived & used & believed) | done | new, "acknowledges what was not sent")
         self.always(
             ~state(inside, *ARRIVAL) | (arrived & segment.found & (segment.connection == place)), "works on another connection's segment"
         )
-        self.always(~state(inside, *ARRIVAL[2:-1]) | ~segment.ack_wrong, "works on what is not to be believed")
+        self.always(~state(inside, *following("HEARD", ARRIVAL[:-1])) | ~segment.ack_wrong, "works on what is not to be believed")
 
         # A connection that is made anew.
         index, seq = internal(inside, "index", "sync"), internal(inside, "seq", "sync")

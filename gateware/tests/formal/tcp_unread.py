@@ -14,12 +14,13 @@ from .mutant import Mutant
 from .proof import Property, Task
 from .spec import Spec, internal, state
 from .tcp_receive import TakenIsStored
-from .tcp_states import ANSWERED, ARRIVAL, HANDSHAKE, RECEIVER_SAYS, SENDS, VISIT, WORK
+from .tcp_states import ANSWERED, ARRIVAL, HANDSHAKE, RECEIVER_SAYS, SENDS, VISIT, WORK, following
 
 CONNECTIONS, FOLLOWED = 2, 1
 RECEIVE_BYTES, RECEIVE_BITS = 512, 9
 _WORK = (*WORK[2:], "WORK_DONE")
 _KEEPS = (*_WORK, *SENDS, "ARM", "TIME", "TIME_NOW", *VISIT[2:], "TICK_TIMER", "TICK_HEARD", "TICK_DECIDE", "TICK_END")
+_WITH_SEGMENT = tuple(state for state in following("CHALLENGE", ARRIVAL) if state not in following("TIMER", ARRIVAL))
 """States in which the register of flags is the word in the memory, but for what is none of this property's."""
 
 
@@ -118,15 +119,22 @@ class ReadsWhatWasReceived(Spec):
         self.always(~state(inside, *ANSWERED[:-1]) | stream.answered, "takes over an answer that was not given")
 
         # The words of a connection in use: what was received, what of it was handed on, and whether the last of it is a FIN.
-        in_sequence = here & state(inside, "MEASURE", "RTT")
-        fin = flags.peer_fin | (in_sequence & internal(inside, "fin_taken")) | (here & state(inside, *ARRIVAL[8:]) & control.peer_fin)
+        in_sequence = here & state(inside, "MEASURE", "SMOOTH", "RTT")
+        fin = (
+            flags.peer_fin
+            | (in_sequence & internal(inside, "fin_taken"))
+            | (here & state(inside, *following("TIMER", ARRIVAL)) & control.peer_fin)
+        )
         data = (unread - fin)[:32]
         self.always(~whole | (unread <= RECEIVE_BYTES), "more was received than there is room for, or more handed on than was received")
         self.always(~whole | ~fin | (unread >= 1), "a FIN is handed on as a byte")
-        done = here & state(inside, *ARRIVAL[6:])
-        fits = unread + Mux(control.peer_fin & here & state(inside, *ARRIVAL[2:]), 0, segment.taken + ends) <= RECEIVE_BYTES
+        done = here & state(inside, *following("MEASURE", ARRIVAL))
+        fits = (
+            unread + Mux(control.peer_fin & here & state(inside, *following("CHALLENGE", ARRIVAL)), 0, segment.taken + ends)
+            <= RECEIVE_BYTES
+        )
         self.always(~(arrived & whole & followed) | done | fits, "a segment is taken that there is no room for")
-        known = flags.peer_fin | flags.closing | (here & state(inside, *ARRIVAL[8:]) & control.peer_fin)
+        known = flags.peer_fin | flags.closing | (here & state(inside, *following("TIMER", ARRIVAL)) & control.peer_fin)
         known |= here & state(inside, "VISIT_SAVE") & control.closing
         self.always(~whole | ~known | deaf, "what follows the end is read")
 
@@ -174,7 +182,7 @@ class ReadsWhatWasReceived(Spec):
         self.always(~(here & ended) | ~visited, "visits a connection that is closing")
         self.always(~(behind & arrived) | ~state(inside, "AWAIT", *ANSWERED), "answers before the segment is acted on")
         available, starts_live = internal(inside, "available", bits=10), internal(inside, "start_live")
-        starts = starts_live | (state(inside, "VISIT_START") & (available != 0))
+        starts = starts_live | (state(inside, "VISIT_BEGIN") & (available != 0))
         begins = starts & (internal(inside, "start_connection") == FOLLOWED)
         self.always(~begins | (available <= data), "a visit begins with more than was received")
         self.always(~begins | (internal(inside, "start_at") == consumed[:RECEIVE_BITS]), "a visit begins somewhere else")
@@ -182,13 +190,15 @@ class ReadsWhatWasReceived(Spec):
         # Of the words that the engine has read.
         loaded = whole & here
         same = (control.peer_fin == flags.peer_fin) & (control.closing == flags.closing)
-        self.always(~(loaded & state(inside, *_KEEPS, *ARRIVAL[2:8])) | same, "works on another word")
+        self.always(~(loaded & state(inside, *_KEEPS, *_WITH_SEGMENT)) | same, "works on another word")
         more = (control.peer_fin | ~flags.peer_fin) & (control.closing == flags.closing)
-        self.always(~(loaded & state(inside, *ARRIVAL[8:])) | more, "works on another word")
+        self.always(~(loaded & state(inside, *following("TIMER", ARRIVAL))) | more, "works on another word")
         saves = (control.peer_fin == flags.peer_fin) & (control.closing | ~flags.closing)
         self.always(~(loaded & state(inside, "VISIT_SAVE")) | saves, "works on another word")
         to_visit = ~flags.closing & (internal(inside, "ack", "sync") == (received - flags.peer_fin)[:32])
-        self.always(~(loaded & state(inside, "VISIT_IP", "VISIT_START")) | to_visit, "reads another word")
+        self.always(~(loaded & state(inside, "VISIT_IP", "VISIT_START", "VISIT_BEGIN")) | to_visit, "reads another word")
+        read_from = (internal(inside, "waiting") == data[:10]) & (internal(inside, "begins_at") == consumed[:RECEIVE_BITS])
+        self.always(~(loaded & state(inside, "VISIT_BEGIN")) | read_from, "reads another word")
 
         # A connection that is made anew.
         index, first = internal(inside, "index", "sync"), internal(inside, "ack", "sync")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from amaranth.hdl import Module, Signal
 
 from .tcp_datapath import TcpDatapath
-from .tcp_segment import ADU_BYTES, TRANSMIT_BYTES, Word
+from .tcp_segment import ADU_BYTES, RECEIVE_BYTES, TRANSMIT_BYTES, Word
 
 AWAIT_CLOCKS = 64
 
@@ -21,6 +21,7 @@ def add_application(m: Module, d: TcpDatapath) -> Iterator[None]:
     """PREPARE: a segment on its way in is likely to be answered at once. VISIT, ANSWERED, EXHAUSTED and CLOSE: one visit."""
     visit, control, transmitter = d.visit, d.control, d.transmitter
     room = Signal()
+    waiting, begins_at = Signal(RECEIVE_BYTES.bit_length()), Signal(range(RECEIVE_BYTES))
     waited = Signal(range(AWAIT_CLOCKS))
 
     m.d.comb += transmitter.claim.eq(d.prepared & visit.active & visit.stream.settled & visit.stream.sure & transmitter.idle)
@@ -106,16 +107,18 @@ def add_application(m: Module, d: TcpDatapath) -> Iterator[None]:
         d.look(Word.CONSUMED)
         m.next = "VISIT_START"
     with m.State("VISIT_START"):
-        available = (d.ack[:10] - d.word[:10])[:10]
+        m.d.sync += [waiting.eq(d.ack[:10] - d.word[:10]), begins_at.eq(d.word)]
+        m.next = "VISIT_BEGIN"
+    with m.State("VISIT_BEGIN"):
         with m.If(visit.active | d.receiver.expects):
             m.d.sync += d.of(d.unread).eq(1)
-        with m.Elif((available != 0) | control.peer_fin):
+        with m.Elif((waiting != 0) | control.peer_fin):
             m.d.comb += [
                 visit.start.eq(1),
                 visit.start_live.eq(0),
                 visit.start_connection.eq(d.place),
-                visit.start_at.eq(d.word),
-                visit.available.eq(available),
+                visit.start_at.eq(begins_at),
+                visit.available.eq(waiting),
                 visit.peer_ip.eq(d.seq),
                 visit.start_end.eq(d.end),
             ]

@@ -1,7 +1,8 @@
 """What the TCP state machine does with a segment of a connection.
 
 Reference: RFC 9293 section 3.10.7.4, RFC 5961 sections 3 to 5, RFC 6298 section 2. All comparisons were made while the segment came in;
-here the connection's words are brought up to date. Latency: 12 clocks.
+here the connection's words are brought up to date. Latency: 13 clocks. A word of the RAM comes late in its clock: what is made of it
+goes through one sum, or into a register, and no further.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
     fin, fin_taken, taken = Signal(), Signal(), Signal(11)
     sampled = Signal()
     visited = Signal()
-    sample = Signal(16)
+    sample, elapsed = Signal(16), Signal(32)
     smoothed, variation = Signal(16), Signal(16)
     estimate, measured_timeout = Signal(17), Signal(16)
     error, distance = Signal(signed(17)), Signal(16)
@@ -30,7 +31,7 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
         fin_taken.eq(fin & segment.complete & ~control.peer_fin),
         taken.eq(Mux(control.peer_fin, 0, segment.taken)),
         visited.eq(d.read_along & d.visit.active & (d.visit.connection == segment.connection)),
-        error.eq(sample - d.rtt.smoothed[3:]),
+        error.eq(sample - smoothed[3:]),
         # Less one where the error is negative.
         distance.eq(error ^ error[16].replicate(16)),
         estimate.eq(smoothed[3:] + variation),
@@ -62,8 +63,12 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
             m.d.comb += challenges.eq(segment.ack_wrong)
             with m.If(~segment.ack_wrong):
                 m.next = "HEARD"
-        with m.If(challenges & ~d.looked.challenged):
+        with m.If(challenges):
+            m.next = "CHALLENGE"
+    with m.State("CHALLENGE"):
+        with m.If(~control.challenged):
             m.d.sync += [control.challenged.eq(1), control.acknowledge.eq(1), d.of(d.work).eq(1)]
+        m.next = "ARRIVAL_END"
     with m.State("HEARD"):
         d.subtract_word(d.their_ack)
         m.d.sync += sampled.eq(control.timing & segment.ack_new & ~d.result[31])
@@ -71,9 +76,10 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
         m.next = "ELAPSED"
     with m.State("ELAPSED"):
         d.subtract_word(d.this_moment)
-        m.d.sync += sample.eq(Mux(exceeds(d.result, d.timing.longest_sample), d.timing.longest_sample, d.result))
+        m.d.sync += elapsed.eq(d.result)
         m.next = "HEARD_NOW"
     with m.State("HEARD_NOW"):
+        m.d.sync += sample.eq(Mux(exceeds(elapsed, d.timing.longest_sample), d.timing.longest_sample, elapsed))
         # After our FIN its acknowledgement counts alone: whatever else the peer goes on sending, FIN-WAIT-2 ends.
         d.write(Word.HEARD, d.this_moment, when=~control.fin_sent | segment.ack_new)
         d.look(Word.RCV_NXT)
@@ -83,14 +89,14 @@ def add_arrival(m: Module, d: TcpDatapath) -> Iterator[None]:
         d.look(Word.RTT)
         m.next = "MEASURE"
     with m.State("MEASURE"):
+        m.d.sync += [smoothed.eq(d.rtt.smoothed), variation.eq(d.rtt.variation)]
+        d.write(Word.SND_UNA, d.their_ack, when=segment.ack_new)
+        m.next = "SMOOTH"
+    with m.State("SMOOTH"):
         with m.If(control.sampled):
-            m.d.sync += [
-                smoothed.eq(d.rtt.smoothed + error),
-                variation.eq((d.rtt.variation - d.rtt.variation[2:])[:16] + distance + error[16]),
-            ]
+            m.d.sync += [smoothed.eq(smoothed + error), variation.eq((variation - variation[2:])[:16] + distance + error[16])]
         with m.Else():
             m.d.sync += [smoothed.eq(sample << 3), variation.eq(sample << 1)]
-        d.write(Word.SND_UNA, d.their_ack, when=segment.ack_new)
         m.next = "RTT"
     with m.State("RTT"):
         d.write(Word.RTT, estimates, when=sampled)

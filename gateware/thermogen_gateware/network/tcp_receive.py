@@ -196,8 +196,10 @@ class TcpReceiver(wiring.Component):
         ip_matches = Signal()
         known = Signal()
         left, right, difference = Signal(32), Signal(32), Signal(32)
+        # What was found a clock before: a word of the RAM and a sum fill a clock.
+        apart = Signal(32)
         m.d.comb += [left.eq(segment.seq), right.eq(self.word), difference.eq(left - right)]
-        m.d.sync += asked_place.eq(place)
+        m.d.sync += [asked_place.eq(place), apart.eq(difference)]
         una, nxt = Signal(11), Signal(11)
         drained, room, touched = Signal(), Signal(), Signal()
         equal, moved = Signal(), Signal()
@@ -240,19 +242,20 @@ class TcpReceiver(wiring.Component):
                 anew()
             with m.State("CONSUMED"):
                 look(Word.CONSUMED)
-                near = ~difference[16:].any() | difference[16:].all()
-                m.d.sync += [
-                    segment.rcv_nxt.eq(self.word),
-                    segment.offset_zero.eq(~difference.any()),
-                    self._ahead.eq(~difference[31] & difference.any()),
-                    self._offset.eq(Mux(near, difference[:17], Cat((~difference[31]).replicate(16), difference[31]))),
-                ]
+                m.d.sync += segment.rcv_nxt.eq(self.word)
                 m.next = "SND_UNA"
                 anew()
             with m.State("SND_UNA"):
                 look(Word.SND_UNA)
                 m.d.comb += left.eq(segment.rcv_nxt)
-                m.d.sync += [self.consumed.eq(self.word), self._free.eq(RECEIVE_BYTES - difference[:10])]
+                near = ~apart[16:].any() | apart[16:].all()
+                m.d.sync += [
+                    segment.offset_zero.eq(~apart.any()),
+                    self._ahead.eq(~apart[31] & apart.any()),
+                    self._offset.eq(Mux(near, apart[:17], Cat((~apart[31]).replicate(16), apart[31]))),
+                    self.consumed.eq(self.word),
+                    self._free.eq(RECEIVE_BYTES - difference[:10]),
+                ]
                 m.next = "ACK"
                 anew()
             with m.State("ACK"):
@@ -266,22 +269,25 @@ class TcpReceiver(wiring.Component):
                 m.d.sync += [
                     una.eq(self.word),
                     moved.eq(self.sent),
-                    segment.ack_new.eq(~difference[31] & difference.any()),
-                    segment.ack_old.eq(difference[31]),
-                    segment.ack_wrong.eq(difference[31] & ~difference[16:].all()),
                 ]
                 m.next = "SND_END"
                 anew()
             with m.State("SND_END"):
                 look(Word.SND_END)
                 m.d.comb += left.eq(segment.ack)
-                m.d.sync += [nxt.eq(self.word), equal.eq(~difference.any())]
-                with m.If(~difference[31] & difference.any()):
-                    m.d.sync += segment.ack_wrong.eq(1)
+                m.d.sync += [
+                    nxt.eq(self.word),
+                    segment.ack_new.eq(~apart[31] & apart.any()),
+                    segment.ack_old.eq(apart[31]),
+                    segment.ack_wrong.eq(apart[31] & ~apart[16:].all()),
+                ]
                 m.next = "COMPARE"
                 anew()
             with m.State("COMPARE"):
+                with m.If(~apart[31] & apart.any()):
+                    m.d.sync += segment.ack_wrong.eq(1)
                 m.d.sync += [
+                    equal.eq(~apart.any()),
                     self.end.eq(self.word),
                     drained.eq(self.word[:11] == nxt),
                     room.eq((self.word[:11] - una)[:11] <= TRANSMIT_BYTES - ADU_BYTES),

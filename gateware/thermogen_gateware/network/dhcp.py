@@ -73,10 +73,10 @@ class DhcpClient(wiring.Component):
         wait_s = Signal(range(LONGEST_WAIT_S + 1))
         next_wait_s = Signal(range(LONGEST_WAIT_S + 1))
         tries = Signal(2)
-        lease_s, turn_s = Signal(32), Signal(32)
         left_s = self.left_s
-        send, again, start, offered = Signal(), Signal(), Signal(), Signal()
-        link_before = Signal()
+        turn_s = Signal(32)  # what is left of the lease when its next state comes
+        send, again, start, offered, acknowledged = (Signal() for _ in range(5))
+        link_before, rebinds = Signal(), Signal()
         m.d.sync += link_before.eq(self.link)
         holds = Signal()  # the lease's states
         m.d.comb += [
@@ -101,19 +101,11 @@ class DhcpClient(wiring.Component):
         with m.If((state == DhcpState.OFF) | (state == DhcpState.BOUND)):
             m.d.sync += xid.eq(Cat(xid[1:], 0) ^ Mux(xid[0], _XID_POLYNOMIAL, 0))
 
-        # The lease.
-        with m.Switch(state):
-            with m.Case(DhcpState.BOUND):
-                m.d.comb += turn_s.eq(lease_s >> 1)
-            with m.Case(DhcpState.RENEWING):
-                m.d.comb += turn_s.eq(lease_s >> 3)
+        # The lease: half of it, an eighth, nothing.
         due = Signal()
         m.d.comb += due.eq(holds & (left_s == turn_s))
-        with m.If(self.second):
-            with m.If(holds):
-                m.d.sync += left_s.eq(left_s - 1)
-            with m.If(wait_s != 0):
-                m.d.sync += wait_s.eq(wait_s - 1)
+        with m.If(self.second & (wait_s != 0)):
+            m.d.sync += wait_s.eq(wait_s - 1)
 
         with m.Switch(state):
             with m.Case(DhcpState.OFF):
@@ -129,43 +121,50 @@ class DhcpClient(wiring.Component):
                 with m.If(self.link & ~link_before):
                     m.d.comb += start.eq(1)
             with m.Case(DhcpState.BOUND), m.If(due):
-                m.d.sync += state.eq(DhcpState.RENEWING)
+                m.d.sync += [state.eq(DhcpState.RENEWING), turn_s.eq(turn_s >> 2)]
                 m.d.comb += send.eq(1)
             with m.Case(DhcpState.RENEWING):
                 m.d.comb += send.eq(self.minute | (self.second & again))
                 with m.If(due):
-                    m.d.sync += state.eq(DhcpState.REBINDING)
-                    m.d.comb += send.eq(1)
+                    m.d.comb += rebinds.eq(1)
             with m.Case(DhcpState.REBINDING):
                 m.d.comb += [send.eq(self.minute), start.eq(due)]
         with m.If(holds & self.link & ~link_before):
-            m.d.sync += state.eq(DhcpState.REBINDING)
+            m.d.comb += rebinds.eq(1)
+        with m.If(rebinds):
+            m.d.sync += [state.eq(DhcpState.REBINDING), turn_s.eq(0)]
             m.d.comb += send.eq(1)
 
         # What the server says. A host has no address of 0/8, 127/8, or from 224 on (RFC 1122, 3.2.1.3).
         network = answer.address[24:]
         usable = (network != 0) & (network != 127) & ~network[5:].all()
+        asked = (state == DhcpState.REQUESTING) | (state == DhcpState.RENEWING) | (state == DhcpState.REBINDING)
         with m.If(answer.answered):
-            with m.If((state == DhcpState.SELECTING) & (answer.kind == OFFER) & (answer.server != 0) & usable):
-                m.d.sync += [self.address.eq(answer.address), self.server.eq(answer.server), state.eq(DhcpState.REQUESTING)]
-                m.d.comb += offered.eq(1)
-            with m.If((state != DhcpState.OFF) & (state != DhcpState.SELECTING) & (state != DhcpState.BOUND)):
-                with m.If((answer.kind == ACK) & (answer.lease_s != 0) & usable):
-                    m.d.sync += [
-                        state.eq(DhcpState.BOUND),
-                        self.silent.eq(0),
-                        self.address.eq(answer.address),
-                        self.netmask.eq(answer.netmask),
-                        self.gateway.eq(answer.router),
-                        lease_s.eq(answer.lease_s),
-                        left_s.eq(answer.lease_s),
-                        wait_s.eq(0),
-                        self.egress.request.eq(0),
-                    ]
-                    with m.If(answer.server != 0):
-                        m.d.sync += self.server.eq(answer.server)
-                with m.If(answer.kind == NAK):
-                    m.d.comb += start.eq(1)
+            m.d.comb += [
+                offered.eq((state == DhcpState.SELECTING) & (answer.kind == OFFER) & (answer.server != 0) & usable),
+                acknowledged.eq(asked & (answer.kind == ACK) & (answer.lease_s != 0) & usable),
+            ]
+            with m.If(asked & (answer.kind == NAK)):
+                m.d.comb += start.eq(1)
+        with m.If(offered | acknowledged):
+            m.d.sync += self.address.eq(answer.address)
+            with m.If(answer.server != 0):
+                m.d.sync += self.server.eq(answer.server)
+        with m.If(offered):
+            m.d.sync += state.eq(DhcpState.REQUESTING)
+        with m.If(acknowledged):
+            m.d.sync += [
+                state.eq(DhcpState.BOUND),
+                self.silent.eq(0),
+                self.netmask.eq(answer.netmask),
+                self.gateway.eq(answer.router),
+                turn_s.eq(answer.lease_s >> 1),
+                left_s.eq(answer.lease_s),
+                wait_s.eq(0),
+                self.egress.request.eq(0),
+            ]
+        with m.Elif(self.second & holds):
+            m.d.sync += left_s.eq(left_s - 1)
 
         with m.If(self.egress.grant | self.unreachable):
             m.d.sync += [self.egress.request.eq(0), again.eq(self.unreachable)]
@@ -174,7 +173,7 @@ class DhcpClient(wiring.Component):
             with m.If(next_wait_s != LONGEST_WAIT_S):
                 m.d.sync += next_wait_s.eq(next_wait_s << 1)
         with m.If(start):
-            m.d.sync += [state.eq(DhcpState.SELECTING), left_s.eq(0)]
+            m.d.sync += state.eq(DhcpState.SELECTING)
         with m.If(start | offered):
             m.d.sync += [
                 tries.eq(0),
@@ -183,7 +182,9 @@ class DhcpClient(wiring.Component):
                 self.egress.request.eq(1),
             ]
         with m.If(~self.enable):
-            m.d.sync += [state.eq(DhcpState.OFF), left_s.eq(0), self.silent.eq(0), self.egress.request.eq(0), again.eq(0)]
+            m.d.sync += [state.eq(DhcpState.OFF), self.silent.eq(0), self.egress.request.eq(0), again.eq(0)]
+        with m.If(start | ~self.enable):
+            m.d.sync += left_s.eq(0)
 
         m.d.comb += [message.begin.eq(self.egress.grant), message.take.eq(self.egress.take)]
         return m

@@ -105,9 +105,10 @@ class Arp(wiring.Component):
 
         oldest = Signal(range(KNOWN_PEERS))
         minutes = Array(Signal(range(MINUTES_KEPT + 1), name=f"minutes_{entry}") for entry in range(KNOWN_PEERS))
-        m.d.comb += [self.known[entry].eq(minutes[entry] != 0) for entry in range(KNOWN_PEERS)]
         for entry in range(KNOWN_PEERS):
-            with m.If(self.minute & self.known[entry]):
+            # A clock later: by then what is read of the table is what was written.
+            m.d.sync += self.known[entry].eq(minutes[entry] != 0)
+            with m.If(self.minute & (minutes[entry] != 0)):
                 m.d.sync += minutes[entry].eq(minutes[entry] - 1)
 
         with m.If(self.answer_granted):

@@ -2,7 +2,7 @@
 
 Turns go round, so that no layer waits for more than one frame of each other. A layer that knows its peer by its IP address only is looked
 up: on our network directly, elsewhere the gateway. Latency: the first di-bit of the preamble leaves `RmiiTransmitter` in the clock after
-the grant, the grant is in the clock of the request if the transmitter is idle; a look-up takes seven clocks. A layer's
+the grant, the grant is in the clock of the request if the transmitter is idle; a look-up takes eight clocks. A layer's
 first byte is taken 168 clocks after its grant. Area, LIFCL: 770 COMB, 196 FF, the header's among them.
 """
 
@@ -120,7 +120,25 @@ class Egress(wiring.Component):
             header.length.eq(length),
         ]
 
-        entry = Signal(range(KNOWN_PEERS))
+        entry, found = Signal(range(KNOWN_PEERS + 2)), Signal()
+        # What is read of the table comes a clock after the grant.
+        fetches_ip, fetches_mac = Signal(), Signal()
+        chooses, searches, revises = Signal(), Signal(), Signal()
+        m.d.sync += [fetches_ip.eq(0), fetches_mac.eq(0)]
+        ips = (upper.peer.ip, self.dhcp_server, self.ask_target, self.read.ip)
+        ip_from = Cat(~chooses | (chosen == Layer.DHCP), ~chooses | (chosen == Layer.ASK))
+        with m.If(chooses | fetches_ip):
+            m.d.sync += peer.ip.eq(Cat(ips).word_select(ip_from, IP_ADDRESS))
+        with m.If(chooses | fetches_mac | searches):
+            m.d.sync += peer.mac.eq(Mux(chooses, upper.peer.mac, self.read.mac))
+        with m.If(chooses):
+            m.d.sync += protocol.eq(Mux(chosen == Layer.UPPER, upper.protocol, Mux(chosen == Layer.ECHO, ICMP, UDP)))
+        with m.If(chooses | revises):
+            m.d.sync += length.eq(upper.length)
+            with m.If(chooses & (chosen == Layer.ECHO)):
+                m.d.sync += length.eq(echo.length)
+            with m.If(chooses & (chosen == Layer.DHCP)):
+                m.d.sync += length.eq(dhcp.length)
         with m.Switch(chosen):
             with m.Case(Layer.ECHO):
                 m.d.comb += self.read_place.eq(ECHOED + self.echo_buffer)
@@ -130,53 +148,53 @@ class Egress(wiring.Component):
                 m.d.comb += self.read_place.eq(ALL_HOSTS)
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += granted_to.eq(chosen)
-                m.d.sync += entry.eq(0)
+                m.d.comb += [granted_to.eq(chosen), chooses.eq(1)]
+                m.d.sync += [entry.eq(0), found.eq(0)]
                 with m.If(self.idle & requests.any()):
                     m.d.sync += [
                         owner.eq(chosen),
                         arp.eq((chosen == Layer.ANSWER) | (chosen == Layer.ASK)),
                         asks.eq(chosen == Layer.ASK),
                         unnamed.eq((chosen == Layer.DHCP) & self.dhcp_unnamed),
-                        peer.eq(self.read),
+                        fetches_mac.eq(chosen != Layer.UPPER),
+                        fetches_ip.eq((chosen != Layer.UPPER) & (chosen != Layer.ASK)),
                     ]
                     m.d.comb += granted.eq(1)
                     m.next = "HEADER"
                     with m.Switch(chosen):
-                        with m.Case(Layer.UPPER):
-                            m.d.sync += [protocol.eq(upper.protocol), length.eq(upper.length), peer.eq(upper.peer)]
-                            with m.If(upper.lookup):
-                                m.d.comb += granted.eq(0)
-                                m.next = "NETWORK"
-                        with m.Case(Layer.ECHO):
-                            m.d.sync += [protocol.eq(ICMP), length.eq(echo.length)]
-                        with m.Case(Layer.DHCP):
-                            m.d.sync += [protocol.eq(UDP), length.eq(dhcp.length)]
-                            with m.If(~self.dhcp_to_all):
-                                m.d.sync += peer.ip.eq(self.dhcp_server)
-                                m.d.comb += granted.eq(0)
-                                m.next = "NETWORK"
-                        with m.Case(Layer.ASK):
-                            m.d.sync += peer.ip.eq(self.ask_target)
+                        with m.Case(Layer.UPPER), m.If(upper.lookup):
+                            m.d.comb += granted.eq(0)
+                            m.next = "NETWORK"
+                        with m.Case(Layer.DHCP), m.If(~self.dhcp_to_all):
+                            m.d.sync += fetches_ip.eq(0)
+                            m.d.comb += granted.eq(0)
+                            m.next = "NETWORK"
             with m.State("NETWORK"):
                 on_network = ((peer.ip ^ self.address) & self.netmask) == 0
-                m.d.sync += self.wanted_ip.eq(Mux(on_network, peer.ip, self.gateway))
+                m.d.comb += self.read_place.eq(entry)
+                m.d.sync += [self.wanted_ip.eq(Mux(on_network, peer.ip, self.gateway)), entry.eq(entry + 1)]
                 m.next = "SEARCH"
             with m.State("SEARCH"):
+                # While an entry is looked at, `entry` is the next, and `found` is about the one before.
                 m.d.comb += [self.read_place.eq(entry), granted_to.eq(owner)]
-                m.d.sync += [peer.mac.eq(self.read.mac), entry.eq(entry + 1)]
-                with m.If(self.known.bit_select(entry, 1) & (self.read.ip == self.wanted_ip)):
+                with m.If(found):
                     m.d.comb += granted.eq(1)
                     m.next = "HEADER"
-                with m.Elif(entry == KNOWN_PEERS - 1):
+                with m.Elif(entry == KNOWN_PEERS + 1):
                     m.d.comb += unreachable.eq(1)
                     m.next = "IDLE"
+                with m.Else():
+                    looked_at = (entry - 1)[: KNOWN_PEERS.bit_length() - 1]
+                    m.d.comb += searches.eq(1)
+                    m.d.sync += [
+                        found.eq(self.known.bit_select(looked_at, 1) & (self.read.ip == self.wanted_ip)),
+                        entry.eq(entry + 1),
+                    ]
             with m.State("HEADER"):
                 m.d.comb += [self.byte.eq(header.byte), self.last.eq(header.last & arp), header.take.eq(self.take)]
                 m.d.sync += left.eq(length)
                 # The upper layer may only now know how long its answer is.
-                with m.If((owner == Layer.UPPER) & header.length_open):
-                    m.d.sync += length.eq(upper.length)
+                m.d.comb += revises.eq((owner == Layer.UPPER) & header.length_open)
                 with m.If(self.take & header.last):
                     m.next = "PAYLOAD"
                     with m.If(arp):

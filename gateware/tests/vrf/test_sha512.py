@@ -24,7 +24,8 @@ def digests(streams, given: list[bytes], ended_apart: bool = False) -> tuple[lis
                 transfers.append((0xFF, 0, 1))
             for byte, keep, last in transfers:
                 await streams.put(ctx, dut.message, {"data": byte, "keep": keep, "last": last})
-            answers.append(b"".join([(await streams.take(ctx, dut.digest)).to_bytes(8, "big") for _ in range(8)]))
+            words = [(await streams.take(ctx, dut.digest)).to_bytes(8, "big") for _ in range(8)]
+            answers.append(b"".join(reversed(words)))
 
     async def count(ctx):
         nonlocal clocks

@@ -212,7 +212,7 @@ class Prover(wiring.Component):
                             m.d.sync += place.eq(place)
                             m.next = "BYTE"
                         with m.Case(Operation.HASH_END):
-                            m.d.sync += [place.eq(place), digest_word.eq(0)]
+                            m.d.sync += [place.eq(place), digest_word.eq(DIGEST_WORDS - 1)]
                             m.d.comb += [message.valid.eq(1), message.payload.last.eq(1)]
                             m.next = "EXECUTE"
                             with m.If(message.ready):
@@ -272,8 +272,8 @@ class Prover(wiring.Component):
                 with m.If(form == DigestForm.QUARTER):
                     m.d.comb += arithmetic.address.eq(Cat(digest_word[:2], instruction.d))
                 with m.If(sha512.digest.valid):
-                    m.d.sync += digest_word.eq(digest_word + 1)
-                    with m.If(digest_word == DIGEST_WORDS - 1):
+                    m.d.sync += digest_word.eq(digest_word - 1)
+                    with m.If(digest_word == 0):
                         m.d.sync += place.eq(next_place)
                         m.next = "FETCH"
 

@@ -16,8 +16,8 @@ from ..sha3 import byte_layout, message_layout
 from .arithmetic import WORDS, Arithmetic
 from .instructions import ELEMENT_BITS, LAST_ARITHMETIC, DigestForm, Index, Instruction, Operation
 from .program import PROGRAM, initial_elements
-from .sha512 import WORDS as DIGEST_WORDS
 from .sha512 import Sha512
+from .sha512_tables import WORDS as DIGEST_WORDS
 
 SEED_BYTES = 32
 ALPHA_BYTES = 256

@@ -64,7 +64,8 @@ class Sha512(wiring.Component):
     """SHA-512 of one message after the other.
 
     `message` takes the bytes, up to `LONGEST_MESSAGE`; `digest` gives the eight words of the digest, the last word first, as they come to
-    be, and each big-endian as the standard has it. The next message is taken when the digest has been. The time depends on the length alone.
+    be, and each big-endian as the standard has it. The next message is taken when the digest has been.
+    How long it takes depends on the message's length alone.
     """
 
     message: In(stream.Signature(message_layout()))

@@ -1,78 +1,71 @@
-"""SHA-512 over a byte stream, six clocks a round, for a prover that hashes a dozen blocks in ten milliseconds.
+"""SHA-512 over a byte stream, one bit a clock, for a prover that hashes a dozen blocks in a proof.
 
-Reference: FIPS 180-4 (5.1.2 padding, 6.4 hash computation). One block RAM holds the constants, the sixteen words of
-the message schedule and the hash; it is read once a clock: a round takes its constant, the word that it uses and those that the word of
-sixteen rounds on is made of. The working variables move like a shift register, and are loaded and stored through its ends.
-Latency: 505 clocks a block besides one a byte; two clocks a word of the digest.
-Area, LIFCL (synthesis): 1,677 COMB, 741 FF, 2 EBR.
+Reference: FIPS 180-4 (6.4 hash computation). A block RAM has 64 addresses, and at each of them one bit of every word: of the schedule, the
+working variables and the hash. One address is read in a clock, and as it is written back, all words have gone on by one: moving is wiring,
+and a sum is a full adder. What is left are the turns, which take bits from the past (`bit_serial.py`).
+A block is 120 passes over the addresses: 16 words come in; everything goes round once; 80 rounds; 8 in which the hash grows.
+Latency: 7,680 clocks a block, with the eight that each of its bytes takes; two more a word of the digest.
+Area, LIFCL (synthesis): 121 COMB, 178 FF, 4 EBR.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..sha3 import message_layout
-
-WORD_BITS = 64
-WORD_MASK = 2**WORD_BITS - 1
-WORDS = 8
-"""Of the hash, and of the working variables."""
-SCHEDULE = 16
-ROUNDS = 80
-BLOCK_BYTES = 128
-LENGTH_AT = 112
-"""Where the message's length begins in the last block, 16 bytes."""
-COUNTED_BYTES = 3
-"""Bytes of the length, in bits, that are not taken for 0: messages up to two megabytes."""
-
-_CONSTANTS_AT = 0
-_SCHEDULE_AT = 128
-_HASH_AT = 144
-_START_AT = 152
-_DEPTH = 160
-
-
-def _primes(count: int) -> list[int]:
-    found: list[int] = []
-    candidate = 2
-    while len(found) < count:
-        if all(candidate % prime for prime in found):
-            found.append(candidate)
-        candidate += 1
-    return found
+from .bit_serial import PastBits, summed, turned, turned_and_shifted
+from .sha512_message import MessageBits
+from .sha512_tables import (
+    ABSORB_AT,
+    ADD_AT,
+    COLUMN_CLOCKS,
+    EARLY_CLOCKS,
+    PASS_BITS,
+    POSITION_BITS,
+    PREPARE_AT,
+    ROUNDS_AT,
+    SCHEDULE,
+    TURNS_A,
+    TURNS_E,
+    TURNS_EARLY,
+    TURNS_LATE,
+    WORD_BITS,
+    WORDS,
+    Controls,
+    constants,
+    controls,
+)
 
 
-def _root_fraction(number: int, degree: int) -> int:
-    """The first 64 bits of the fraction of a root."""
-    target = number << degree * WORD_BITS
-    root = 1 << (target.bit_length() // degree + 1)
-    while root**degree > target:
-        root = ((degree - 1) * root + target // root ** (degree - 1)) // degree
-    fraction: int = root & WORD_MASK
-    return fraction
+class _State(data.Struct):
+    """A bit of every word."""
+
+    schedule: SCHEDULE
+    """The oldest first."""
+    variables: WORDS
+    """From a to h."""
+    hash: WORDS
+    late: 1
+    """The schedule's function of the word before last."""
 
 
-def _contents() -> list[int]:
-    contents = [0] * _DEPTH
-    contents[_CONSTANTS_AT : _CONSTANTS_AT + ROUNDS] = [_root_fraction(prime, 3) for prime in _primes(ROUNDS)]
-    contents[_START_AT : _START_AT + WORDS] = [_root_fraction(prime, 2) for prime in _primes(WORDS)]
-    return contents
+class _Phase(data.Struct):
+    """What a pass does."""
 
-
-def _turned(word, *turns: int):
-    """The exclusive or of a word turned right so many times."""
-    total = word.rotate_right(turns[0])
-    for turn in turns[1:]:
-        total = total ^ word.rotate_right(turn)
-    return total
+    absorbing: 1
+    beginning: 1
+    """Everything goes round; in a message's first block, the working variables and the hash come from the constants."""
+    rounds: 1
+    adding: 1
 
 
 class Sha512(wiring.Component):
     """SHA-512 of one message after the other.
 
-    `message` takes the bytes, `digest` gives the eight words of the digest, first word first and each big-endian as the standard has it.
-    The next message is taken when the digest has been.
+    `message` takes the bytes, up to `LONGEST_MESSAGE`; `digest` gives the eight words of the digest, the last word first, as they come to
+    be, and each big-endian as the standard has it. The next message is taken when the digest has been.
+    How long it takes depends on the message's length alone.
     """
 
     message: In(stream.Signature(message_layout()))
@@ -80,149 +73,95 @@ class Sha512(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        m.submodules.words = words = Memory(shape=WORD_BITS, depth=_DEPTH, init=_contents())
-        read = words.read_port()
-        write = words.write_port()
+        m.submodules.state = state = Memory(shape=_State, depth=WORD_BITS, init=[], attrs={"ram_block": 1})
+        m.submodules.controls = control_bits = Memory(shape=Controls, depth=WORD_BITS, init=controls(), attrs={"rom_block": 1})
+        m.submodules.constants = constant_bits = Memory(shape=1, depth=2 ** (1 + PASS_BITS + POSITION_BITS), init=constants())
+        m.submodules.message_bits = message_bits = MessageBits()
+        connect(m, flipped(self.message), message_bits.message)
 
-        packed = Signal(WORD_BITS)
-        at = Signal(range(BLOCK_BYTES))
-        length = Signal(8 * COUNTED_BYTES - 3)
-        padding, one_due, last_block, first_block = Signal(), Signal(), Signal(), Signal(init=1)
+        # A bit takes two clocks. In the first, everything about it is read.
+        place = Signal(POSITION_BITS + PASS_BITS, init=ABSORB_AT << POSITION_BITS)
+        number = place[POSITION_BITS:]
+        reads, moves = Signal(), Signal()
+        word_due = Signal()
+        coming, phase = Signal(_Phase), Signal(_Phase)
+        # The passes of a phase are a multiple of eight; words of the schedule come in eight by eight.
+        eight = number[3:]
+        m.d.comb += [
+            coming.absorbing.eq((eight >= ABSORB_AT // 8) & (eight < PREPARE_AT // 8)),
+            coming.beginning.eq((eight >= PREPARE_AT // 8) & (eight < ROUNDS_AT // 8) & message_bits.first_block),
+            coming.rounds.eq((eight >= ROUNDS_AT // 8) & (eight < ADD_AT // 8)),
+            coming.adding.eq(eight == ADD_AT // 8),
+            reads.eq(~word_due & (~coming.absorbing | message_bits.given)),
+            message_bits.absorbing.eq(coming.absorbing),
+            Cat(message_bits.place, message_bits.byte).eq(place),
+            message_bits.word.eq(Cat(number[:3], number[4])),
+            message_bits.moves.eq(reads),
+        ]
+        next_place = place + 1
+        after_last = next_place[-1]
+        m.d.comb += message_bits.block_ends.eq(reads & after_last)
+        with m.If(reads):
+            m.d.sync += place.eq(next_place | Mux(after_last, ABSORB_AT << POSITION_BITS, 0))
+        m.d.sync += [moves.eq(reads), phase.eq(coming)]
 
-        step = Signal(range(WORDS))
-        number = Signal(range(ROUNDS))
-        # The working variables, a to h.
-        v = [Signal(WORD_BITS, name=name) for name in "abcdefgh"]
-        a, b, c, d, e, f, g, h = v
-        into_a, into_e, move = Signal(WORD_BITS), Signal(WORD_BITS), Signal()
-        with m.If(move):
-            m.d.sync += [a.eq(into_a), b.eq(a), c.eq(b), d.eq(c), e.eq(into_e), f.eq(e), g.eq(f), h.eq(g)]
+        # The first byte of a word is its uppermost.
+        position = Cat(place[:3], place[3:6] ^ coming.absorbing.replicate(3))
+        now, control, constant = state.read_port(), control_bits.read_port(), constant_bits.read_port()
+        m.d.comb += [
+            now.addr.eq(position),
+            control.addr.eq(position),
+            constant.addr.eq(Cat(place, message_bits.first_block)),
+        ]
 
-        # One sum becomes the first temporary of FIPS 180-4, another the schedule's new word.
-        total, next_word = Signal(WORD_BITS), Signal(WORD_BITS)
-        base, addend = Signal(WORD_BITS), Signal(WORD_BITS)
-        summed = (base + addend)[:WORD_BITS]
-        m.d.comb += [base.eq(total), addend.eq(read.data), into_e.eq(d)]
-        contribution = Signal(WORD_BITS)
-        m.d.comb += contribution.eq(read.data)
-        next_summed = Signal(WORD_BITS)
-        m.d.comb += next_summed.eq(next_word + contribution)
+        # In the second, it is made and written.
+        after = state.write_port()
+        m.d.comb += [after.en.eq(moves), after.addr.eq(control.data.position)]
+        entering_hash = self._make(m, phase, moves, now.data, control.data, constant.data, message_bits.bit, after.data)
 
-        base_at = Signal(8)
-        m.d.comb += base_at.eq(Mux(first_block, _START_AT, _HASH_AT))
-        slot = Signal(range(SCHEDULE))
-        m.d.comb += slot.eq(number)
-
-        with m.FSM():
-            with m.State("ABSORB"):
-                m.d.comb += self.message.ready.eq(~padding)
-                taken, byte = Signal(), Signal(8)
-                with m.If(padding):
-                    bits = Cat(Const(0, 3), length)
-                    m.d.comb += taken.eq(1)
-                    with m.If(one_due):
-                        m.d.comb += byte.eq(0x80)
-                    with m.Elif(last_block):
-                        for place in range(COUNTED_BYTES):
-                            with m.If(at == BLOCK_BYTES - 1 - place):
-                                m.d.comb += byte.eq(bits.word_select(place, 8))
-                    m.d.sync += one_due.eq(0)
-                    with m.If(at == 0):
-                        m.d.sync += last_block.eq(1)
-                    with m.If(one_due):
-                        m.d.sync += last_block.eq(at < LENGTH_AT)
-                with m.Elif(self.message.valid):
-                    m.d.comb += [taken.eq(self.message.payload.keep), byte.eq(self.message.payload.data)]
-                    m.d.sync += [
-                        length.eq(length + self.message.payload.keep),
-                        padding.eq(self.message.payload.last),
-                        one_due.eq(self.message.payload.last),
-                    ]
-                with m.If(taken):
-                    m.d.sync += [packed.eq(Cat(byte, packed[:-8])), at.eq(at + 1)]
-                    m.d.comb += [
-                        write.en.eq(at[:3] == 7),
-                        write.addr.eq(_SCHEDULE_AT | at[3:]),
-                        write.data.eq(Cat(byte, packed[:-8])),
-                    ]
-                    with m.If(at == BLOCK_BYTES - 1):
-                        m.d.sync += step.eq(WORDS - 1)
-                        m.next = "FETCH"
-
-            # The last word goes in first and ends in h.
-            with m.State("FETCH"):
-                m.d.comb += read.addr.eq(base_at + step)
-                m.d.sync += step.eq(step - 1)
-                m.next = "LOAD"
-
-            with m.State("LOAD"):
-                m.d.comb += [read.addr.eq(base_at + step), move.eq(1), into_a.eq(read.data)]
-                m.d.sync += step.eq(step - 1)
-                with m.If(step == WORDS - 1):
-                    m.d.sync += [step.eq(0), number.eq(0)]
-                    m.next = "ROUND"
-
-            with m.State("ROUND"):
-                m.d.sync += step.eq(step + 1)
-                with m.Switch(step):
-                    with m.Case(0):
-                        m.d.comb += read.addr.eq(_SCHEDULE_AT | slot)
-                    with m.Case(1):
-                        m.d.comb += [read.addr.eq(_CONSTANTS_AT + number), base.eq(h)]
-                        m.d.sync += [total.eq(summed), next_word.eq(read.data)]
-                    with m.Case(2):
-                        m.d.comb += read.addr.eq(_SCHEDULE_AT | (slot + 1)[:4])
-                        m.d.sync += total.eq(summed)
-                    with m.Case(3):
-                        m.d.comb += [
-                            read.addr.eq(_SCHEDULE_AT | (slot + 9)[:4]),
-                            contribution.eq(_turned(read.data, 1, 8) ^ (read.data >> 7)),
-                            addend.eq(_turned(e, 14, 18, 41)),
-                        ]
-                        m.d.sync += [next_word.eq(next_summed), total.eq(summed)]
-                    with m.Case(4):
-                        m.d.comb += [read.addr.eq(_SCHEDULE_AT | (slot + 14)[:4]), addend.eq((e & f) ^ (~e & g))]
-                        m.d.sync += [next_word.eq(next_summed), total.eq(summed)]
-                    with m.Case(5):
-                        m.d.comb += [
-                            contribution.eq(_turned(read.data, 19, 61) ^ (read.data >> 6)),
-                            write.en.eq(1),
-                            write.addr.eq(_SCHEDULE_AT | slot),
-                            write.data.eq(next_summed),
-                            move.eq(1),
-                            into_e.eq(d + total),
-                            into_a.eq(total + _turned(a, 28, 34, 39) + ((a & b) ^ (a & c) ^ (b & c))),
-                        ]
-                        m.d.sync += [step.eq(0), number.eq(number + 1)]
-                        with m.If(number == ROUNDS - 1):
-                            m.d.sync += step.eq(WORDS - 1)
-                            m.next = "ADD_FETCH"
-
-            # The hash grows by the working variables, h first.
-            with m.State("ADD_FETCH"):
-                m.d.comb += read.addr.eq(base_at + step)
-                m.next = "ADD"
-
-            with m.State("ADD"):
-                m.d.comb += [base.eq(h), move.eq(1), write.en.eq(1), write.addr.eq(_HASH_AT + step), write.data.eq(summed)]
-                m.d.sync += step.eq(step - 1)
-                m.next = "ADD_FETCH"
-                with m.If(step == 0):
-                    m.d.sync += [first_block.eq(0), step.eq(0)]
-                    m.next = "ABSORB"
-                    with m.If(padding & last_block):
-                        m.next = "DIGEST_FETCH"
-
-            with m.State("DIGEST_FETCH"):
-                m.d.comb += read.addr.eq(_HASH_AT + step)
-                m.next = "DIGEST"
-
-            with m.State("DIGEST"):
-                m.d.comb += [read.addr.eq(_HASH_AT + step), self.digest.valid.eq(1), self.digest.payload.eq(read.data)]
-                with m.If(self.digest.ready):
-                    m.d.sync += step.eq(step + 1)
-                    m.next = "DIGEST_FETCH"
-                    with m.If(step == WORDS - 1):
-                        m.d.sync += [padding.eq(0), last_block.eq(0), first_block.eq(1), length.eq(0)]
-                        m.next = "ABSORB"
+        # The digest leaves as it is made.
+        word = Signal(WORD_BITS)
+        with m.If(moves):
+            m.d.sync += word.eq(Cat(word[1:], entering_hash))
+        with m.If(moves & phase.adding & message_bits.last_block & control.data.last_but_one):
+            m.d.sync += word_due.eq(1)
+        with m.If(self.digest.valid & self.digest.ready):
+            m.d.sync += word_due.eq(0)
+        m.d.comb += [self.digest.valid.eq(word_due & ~moves), self.digest.payload.eq(word)]
         return m
+
+    def _make(self, m, phase, moves, now, control, constant, message_bit, after):
+        """`after` of the bits that are `now`; the bit that enters the hash, while it begins or grows."""
+
+        def add(*terms):
+            return summed(m, moves, control.last, *terms)
+
+        into_a, into_e, into_schedule = Signal(), Signal(), Signal()
+        a, b, c, d, e, f, g, h = now.variables
+        oldest = now.schedule[0]
+        past = PastBits(m, COLUMN_CLOCKS)
+        of_a = turned(past.of(into_a), past.of(a), TURNS_A, control.a, WORD_BITS)
+        of_e = turned(past.of(into_e), past.of(e), TURNS_E, control.e, WORD_BITS)
+        late = turned_and_shifted(past.of(into_schedule), past.of(now.schedule[15]), TURNS_LATE, control.late, WORD_BITS)
+        # A pass too soon, so that so short turns need no more than the bits of a few clocks; it waits for the pass that wants it.
+        second, third = (past.of(now.schedule[word]) for word in (1, 2))
+        early = past.of(turned_and_shifted(third, second, TURNS_EARLY, control.early, EARLY_CLOCKS))[WORD_BITS - EARLY_CLOCKS]
+        m.submodules.past = past.memory(WORD_BITS, control.position, control.past_position)
+
+        # Before and after the rounds, working variables and hash are the same, and this is what enters both.
+        entering_hash = add(h & ~phase.beginning, constant | (phase.adding & now.hash[-1]))
+        # FIPS 180-4 calls them T1 and T2.
+        first = add(add(entering_hash, oldest), add(of_e, (e & f) ^ (~e & g)))
+        second = add(of_a, (a & b) ^ (a & c) ^ (b & c))
+        m.d.comb += [
+            into_a.eq(Mux(phase.rounds, add(first, second), entering_hash)),
+            into_e.eq(Mux(phase.rounds, add(d, first), d)),
+            into_schedule.eq(Mux(phase.rounds, add(oldest, add(now.schedule[9], now.late, early)), oldest)),
+            after.variables.eq(Cat(into_a, a, b, c, into_e, e, f, g)),
+            after.hash.eq(Cat(Mux(phase.rounds, now.hash[-1], entering_hash), now.hash[:-1])),
+            after.late.eq(late),
+        ]
+        with m.If(phase.absorbing):
+            m.d.comb += into_schedule.eq(message_bit)
+        m.d.comb += after.schedule.eq(Cat(now.schedule[1:], into_schedule))
+        return entering_hash

@@ -18,6 +18,8 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .bit_serial import carry_bit, greater, sum_bit
+
 RATIO_ONE = 1 << 12
 RATIO_BITS = 14
 POWER_BITS = 24
@@ -36,19 +38,6 @@ _STEP_MAX_LOG2 = 10
 """At most RATIO_ONE / 4."""
 _STEADY_SHIFT = 10
 _STEADY_BITS = 9
-
-
-def _sum(a, b, carry):
-    return a ^ b ^ carry
-
-
-def _carry(a, b, carry):
-    return (a & b) | (carry & (a | b))
-
-
-def _greater(a, b, so_far):
-    """Whether the number of which bit `a` passes by is greater than the other's, by their bits up to these."""
-    return (a & ~b) | (so_far & ~(a ^ b))
 
 
 class SlowOptimum(wiring.Component):
@@ -154,12 +143,12 @@ class SlowOptimum(wiring.Component):
         m.d.comb += [
             added.eq(smooths & bit_of(power, Cat(place[:3], (place[3:] - first_round)[:3]))),
             decayed.eq(smooths & early & mean[_FILTER_LOG2]),
-            change.eq(_sum(added, decayed, change_borrow)),
-            newest.eq(_sum(mean[0], change, mean_carry)),
+            change.eq(sum_bit(added, decayed, change_borrow)),
+            newest.eq(sum_bit(mean[0], change, mean_carry)),
         ]
         m.d.sync += [
-            change_borrow.eq(_carry(~added, decayed, change_borrow) & ~last),
-            mean_carry.eq(_carry(mean[0], change, mean_carry) & ~last),
+            change_borrow.eq(carry_bit(~added, decayed, change_borrow) & ~last),
+            mean_carry.eq(carry_bit(mean[0], change, mean_carry) & ~last),
         ]
 
         # The mean that a round found to be a new extreme becomes that while it passes by the next time.
@@ -168,8 +157,8 @@ class SlowOptimum(wiring.Component):
         m.d.comb += [
             highest.eq(Mux(is_highest, mean[0], high[0])),
             lowest.eq(Mux(is_lowest, mean[0], low[0])),
-            above_next.eq(_greater(newest, highest, above)),
-            below_next.eq(_greater(lowest, newest, below)),
+            above_next.eq(greater(newest, highest, above)),
+            below_next.eq(greater(lowest, newest, below)),
         ]
         m.d.sync += [above.eq(above_next & ~last), below.eq(below_next & ~last)]
         with m.If(smooths & last):
@@ -180,9 +169,9 @@ class SlowOptimum(wiring.Component):
         operand = Signal()
         m.d.comb += [
             operand.eq(Mux(magnifies, difference[0], newest & weighs) ^ minus),
-            total.eq(_sum(difference[0] & ~first, operand, carry)),
+            total.eq(sum_bit(difference[0] & ~first, operand, carry)),
         ]
-        m.d.sync += [carry.eq(_carry(difference[0] & ~first, operand, carry)), doubled.eq(total & divides & ~last)]
+        m.d.sync += [carry.eq(carry_bit(difference[0] & ~first, operand, carry)), doubled.eq(total & divides & ~last)]
         with m.If(fsm.ongoing("COUNT")):
             m.d.sync += carry.eq(phase_end & ~settling & ~upper)
         with m.If(smooths & last):
@@ -197,16 +186,16 @@ class SlowOptimum(wiring.Component):
         limit, rest = Signal(_STEADY_BITS + 1), Signal(_STEADY_BITS)
         counts = early & place[2:].any() & mean[_STEADY_SHIFT]
         m.d.comb += [
-            spread.eq(_sum(highest, lowest, spread_borrow)),
+            spread.eq(sum_bit(highest, lowest, spread_borrow)),
             limit.eq(rest + Mux(counts, self.steady[:_STEADY_BITS], 0)),
         ]
         with m.If(smooths):
             m.d.sync += [value.eq(0) for value in (spread_borrow, rest, wide, large, powered)]
         with m.If(magnifies):
             m.d.sync += [
-                spread_borrow.eq(_carry(~highest, lowest, spread_borrow)),
+                spread_borrow.eq(carry_bit(~highest, lowest, spread_borrow)),
                 rest.eq(limit >> 1),
-                wide.eq(_greater(spread, limit[0], wide)),
+                wide.eq(greater(spread, limit[0], wide)),
                 large.eq(large | (total & (place >= _DIFFERENCE_BITS))),
                 powered.eq(powered | newest),
             ]
@@ -217,15 +206,15 @@ class SlowOptimum(wiring.Component):
         too_far = quotient[_STEP_MAX_LOG2:-1].any()
         m.d.comb += [
             move.eq(Mux(too_far, place == _STEP_MAX_LOG2, bit_of(quotient[:_STEP_MAX_LOG2], place)) ^ negative),
-            moved.eq(_sum(found[0], move, move_carry)),
+            moved.eq(sum_bit(found[0], move, move_carry)),
         ]
-        m.d.sync += move_carry.eq(Mux(moves, _carry(found[0], move, move_carry), negative))
+        m.d.sync += move_carry.eq(Mux(moves, carry_bit(found[0], move, move_carry), negative))
         with m.If(divides):
             m.d.sync += [below_least.eq(0), above_most.eq(0)]
         with m.If(moves):
             m.d.sync += [
-                below_least.eq(_greater(least, moved, below_least) | (last & moved)),
-                above_most.eq(_greater(moved, most, above_most)),
+                below_least.eq(greater(least, moved, below_least) | (last & moved)),
+                above_most.eq(greater(moved, most, above_most)),
             ]
 
         with m.If(passes):

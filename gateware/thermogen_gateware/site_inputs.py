@@ -92,7 +92,7 @@ class SiteInputs(wiring.Component):
             table_wr.data.offset.eq(self.calibration_offset),
             table_wr.en.eq(self.calibration_we & (self.calibration_addr < INPUTS)),
         ]
-        m.submodules.sums = sums = Memory(shape=ACCUMULATED, depth=depth, init=[])
+        m.submodules.sums = sums = Memory(shape=ACCUMULATED, depth=depth, init=[], attrs={"ram_style": "block"})
         sums_rd, sums_wr = sums.read_port(), sums.write_port()
         m.submodules.divider = divider = SerialDivider(SUM_BITS + FRACTION_BITS, COUNT_BITS)
 
@@ -117,7 +117,8 @@ class SiteInputs(wiring.Component):
             sums_rd.addr.eq(channel),
             sums_wr.addr.eq(channel),
             is_signed.eq(C(SIGNED_INPUTS, INPUTS).bit_select(channel, 1)),
-            scaled.eq(((product + 0x8000) >> 16) + table_rd.data.offset),
+            # Half of the last place is the carry into it.
+            scaled.eq((Cat(C(1, 1), product[16:]) + Cat(product[15], table_rd.data.offset).as_signed()) >> 1),
         ]
         with m.If(is_signed):
             m.d.comb += value.eq(Mux(scaled > 0x7FFF, 0x7FFF, Mux(scaled < -0x8000, 0x8000, scaled)))

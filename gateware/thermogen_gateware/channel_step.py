@@ -113,6 +113,15 @@ class ChannelStep(wiring.Component):
         def within(value, most):
             return Mux(value > most, most, Mux(value < -most, -most, value))
 
+        def combined(a, b, subtract, width):
+            """a + b or a - b, in one sum."""
+
+            def extended(value):
+                sign = value[-1] if value.shape().signed else C(0, 1)
+                return Cat(value, sign.replicate(width))[:width]
+
+            return (Cat(C(1, 1), extended(a)) + Cat(subtract, extended(b) ^ subtract.replicate(width)))[1 : width + 1].as_signed()
+
         seeking = Signal()
         m.d.comb += seeking.eq(record.state == ChannelState.SEEK)
         mean = Signal(Y_BITS)
@@ -130,6 +139,13 @@ class ChannelStep(wiring.Component):
         goal = Signal(signed(Y_BITS + 2))
         target, error = Signal(signed(18)), Signal(signed(11))
         learnt = Signal(signed(22))
+
+        # What only one state uses is given in all: a gate a bit would keep it from the others.
+        selected = Signal.like(newton)
+        m.d.comb += [z.eq(product >> 13), selected.eq(newton)]
+        # Of a product of milliamperes and millivolts: 12 by 16 bits.
+        power = Signal(12 + 16 - _MILLIAMPERE_SHIFT)
+        m.d.comb += power.eq(product >> _MILLIAMPERE_SHIFT)
 
         m.submodules.divider = divider = SerialDivider(40, 24)
         falling = Signal()
@@ -165,7 +181,7 @@ class ChannelStep(wiring.Component):
                 multiply(begun[RESISTANCE_FRACTION : RESISTANCE_FRACTION + 16], self.ratio)
                 m.next = "FLOW"
             with m.State("FLOW"):
-                m.d.sync += above.eq((product >> _MILLIAMPERE_SHIFT) - mean)
+                m.d.sync += above.eq(power - mean)
                 multiply(parameters.flowing_ma[:12], self.bus_mv)
                 m.next = "Z"
             with m.State("Z"):
@@ -173,13 +189,12 @@ class ChannelStep(wiring.Component):
                 m.next = "BOUND"
             with m.State("BOUND"):
                 m.d.sync += [
-                    flowing.eq(mean >= (product >> _MILLIAMPERE_SHIFT)),
-                    lost.eq(mean < (product >> (_MILLIAMPERE_SHIFT + 1))),
+                    flowing.eq(mean >= power),
+                    lost.eq(mean < power[1:]),
                 ]
                 multiply(y, within(above, _LIMIT_ERROR_MAX))
                 m.next = "NEWTON"
             with m.State("NEWTON"):
-                m.d.comb += z.eq(product >> 13)
                 m.d.sync += near.eq(z > _Z_ONE // 2)
                 multiply(y, _Z_ONE - at_most(z, _Z_ONE + _Z_OVER))
                 m.next = "REVERSE"
@@ -193,9 +208,10 @@ class ChannelStep(wiring.Component):
                 m.d.sync += newton.eq(Mux(at_reach & (wanted > y), y, wanted))
                 m.next = "JUDGE"
             with m.State("JUDGE"):
-                m.d.sync += self.reverse.eq((-record.window >> _COARSE_SHIFT) > (product >> _MILLIAMPERE_SHIFT))
-                selected = Signal.like(newton)
-                m.d.comb += selected.eq(newton)
+                # -window / 2^12, downwards, above the limit.
+                m.d.sync += self.reverse.eq(
+                    Cat(C(1, 1), record.window[_COARSE_SHIFT:]).as_signed() + Cat(record.window[:_COARSE_SHIFT].any(), power) < 0
+                )
                 m.d.sync += [state.eq(ChannelState.TRACK), parks.eq((above < 0) & ((y == Y_LEAST) | ~self.limit_ma[_NO_LIMIT_LOG2:].any()))]
                 with m.If(parked):
                     m.d.comb += selected.eq(Y_START)
@@ -222,7 +238,7 @@ class ChannelStep(wiring.Component):
                 m.next = "GOAL"
             with m.State("GOAL"):
                 amplitude = product >> 12
-                m.d.sync += goal.eq(Mux(self.minus, chosen - amplitude, chosen + amplitude))
+                m.d.sync += goal.eq(combined(chosen, amplitude, self.minus, len(goal)))
                 m.next = "SLOPE"
             with m.State("SLOPE"):
                 m.d.sync += [target.eq(product >> 7), error.eq(0)]
@@ -232,7 +248,7 @@ class ChannelStep(wiring.Component):
                     m.next = "DIVIDE"
             with m.State("DIVIDE"), m.If(divider.done):
                 slope = at_most(divider.quotient, (1 << 13) - 1)
-                m.d.sync += error.eq(within(Mux(falling, target + slope, target - slope), _LEARN_MAX))
+                m.d.sync += error.eq(within(combined(target, slope, ~falling, len(target) + 2), _LEARN_MAX))
                 m.next = "LEARN"
             with m.State("LEARN"):
                 multiply(resistance >> 3, error)
@@ -240,7 +256,7 @@ class ChannelStep(wiring.Component):
             with m.State("PRODUCT"):
                 m.next = "LEARNT"
             with m.State("LEARNT"):
-                m.d.sync += learnt.eq(resistance + ((product + (1 << 12)) >> 13))
+                m.d.sync += learnt.eq((Cat(C(1, 1), resistance) + (product >> 12)) >> 1)
                 m.next = "STORE"
             with m.State("STORE"):
                 m.d.comb += self.done.eq(1)

@@ -16,10 +16,11 @@ Latency: 161 clocks from `means_done` to `done`. Area: counted in `node.py`.
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, ValueLike, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .bit_serial import carry_bit, greater, sum_bit
 from .divider import SerialDivider
 
 MEAN_FRACTION_BITS = 8
@@ -94,7 +95,6 @@ class Energy(wiring.Component):
             m.d.sync += [running.eq(running + biased), running_samples.eq(running_samples + 1)]
 
         mean_bits = sum_bits + MEAN_FRACTION_BITS
-        mean = Signal(signed(mean_bits))
         factor = Signal(signed(mean_bits))
         product = Signal(signed(mean_bits + 17))
         m.d.sync += product.eq(factor * Cat(self.bus_mv, C(0, 1)).as_signed())
@@ -102,9 +102,22 @@ class Energy(wiring.Component):
         bus_remainder = Signal(range(BUS_POWER_DIVISOR))
         power = Signal(signed(32))
         made_good = Signal(signed(64))
-        compared = Signal()
-        differs = self._compare(m, factor)
-        m.d.comb += power.eq(divider.quotient - (1 << power_bias_bits))
+        of_bus = Signal()
+        addend = Signal(dividend_bits)
+        compares, compared = Signal(), Signal()
+        self._compare(m, compares, compared, factor)
+        # No bit of a bias is a remainder's. While the mean is divided the factor has been 0.
+        m.d.comb += [
+            power.eq(divider.quotient - (1 << power_bias_bits)),
+            addend.eq(
+                Mux(
+                    of_bus,
+                    bus_remainder | (BUS_POWER_DIVISOR << power_bias_bits),
+                    channel_remainder | (CHANNEL_POWER_DIVISOR << power_bias_bits),
+                )
+            ),
+            divider.dividend.eq(product + addend),
+        ]
 
         m.d.sync += self.done.eq(0)
         with m.FSM():
@@ -118,22 +131,15 @@ class Energy(wiring.Component):
                 with m.Else():
                     m.next = "MEAN"
             with m.State("MEAN"):
-                m.d.comb += [divider.start.eq(1), divider.dividend.eq(closed << MEAN_FRACTION_BITS), divider.divisor.eq(closed_samples)]
+                m.d.comb += [divider.start.eq(1), addend.eq(closed << MEAN_FRACTION_BITS), divider.divisor.eq(closed_samples)]
                 m.next = "MEAN_WAIT"
-            with m.State("MEAN_WAIT"):
-                m.d.comb += mean.eq(divider.quotient - (bias << MEAN_FRACTION_BITS))
-                with m.If(divider.done):
-                    m.d.sync += factor.eq(mean)
-                    m.next = "MULTIPLY"
+            with m.State("MEAN_WAIT"), m.If(divider.done):
+                m.d.sync += factor.eq(divider.quotient - (bias << MEAN_FRACTION_BITS))
+                m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
                 m.next = "CHANNEL_POWER"
             with m.State("CHANNEL_POWER"):
-                m.d.sync += self.mismatch.eq(compared & differs)
-                m.d.comb += [
-                    divider.start.eq(1),
-                    divider.dividend.eq(product + channel_remainder + (CHANNEL_POWER_DIVISOR << power_bias_bits)),
-                    divider.divisor.eq(CHANNEL_POWER_DIVISOR),
-                ]
+                m.d.comb += [compares.eq(1), divider.start.eq(1), divider.divisor.eq(CHANNEL_POWER_DIVISOR)]
                 m.next = "CHANNEL_WAIT"
             with m.State("CHANNEL_WAIT"), m.If(divider.done):
                 m.d.sync += [
@@ -149,44 +155,90 @@ class Energy(wiring.Component):
                     m.d.sync += self.electrical_energy.eq(made_good)
                 m.next = "BUS_POWER"
             with m.State("BUS_POWER"):
-                m.d.comb += [
-                    divider.start.eq(1),
-                    divider.dividend.eq(product + bus_remainder + (BUS_POWER_DIVISOR << power_bias_bits)),
-                    divider.divisor.eq(BUS_POWER_DIVISOR),
-                ]
+                m.d.comb += [of_bus.eq(1), divider.start.eq(1), divider.divisor.eq(BUS_POWER_DIVISOR)]
                 m.next = "BUS_WAIT"
             with m.State("BUS_WAIT"), m.If(divider.done):
                 with m.If(self.counts):
                     self._add(m, self.bus_energy, power)
                     m.d.sync += bus_remainder.eq(divider.remainder)
-                m.d.sync += self.done.eq(1)
+                m.d.sync += [factor.eq(0), self.done.eq(1)]
                 m.next = "IDLE"
         return m
 
     def _add(self, m: Module, counter: Signal, amount: Signal) -> None:
         """`counter` goes on by `amount`, unless it cannot hold that."""
-        after = Signal(signed(len(counter) + 2), name=f"{counter.name}_after")
-        kept = Signal.like(counter, name=f"{counter.name}_kept")
-        m.d.comb += [after.eq(counter + amount), kept.eq(after)]
+        # Expressions, not signals: a signal that is 0 in every other state costs a gate a bit.
+        after = counter + amount
+        kept = after[: len(counter)]
+        if counter.shape().signed:
+            kept = kept.as_signed()
         with m.If(kept == after):
             m.d.sync += counter.eq(kept)
         with m.Else():
             m.d.sync += self.saturated.eq(1)
 
-    def _compare(self, m: Module, mean: Signal) -> Signal:
-        """Whether `mean`, the channels' in 1/256 of 2 mA, and the bus shunt's disagree; one clock later."""
-        # As wide as the product and no wider: a wire whose sign is a copy of its own bit costs the compiled simulation a second evaluation.
-        shunt = Signal(signed(16 + MEAN_STEPS_PER_BUS_STEP.bit_length()))
-        difference = Signal(signed(max(len(mean), len(shunt)) + 1))
-        shunt_size, size = Signal(len(shunt)), Signal(len(difference))
-        m.d.comb += [
-            shunt.eq(self.bus_current * MEAN_STEPS_PER_BUS_STEP),
-            difference.eq(mean - shunt),
-        ]
-        m.d.sync += [
-            shunt_size.eq(Mux(shunt < 0, -shunt, shunt)),
-            size.eq(Mux(difference < 0, -difference, difference)),
-        ]
-        differs = Signal()
-        m.d.comb += differs.eq((size > MISMATCH_FLOOR) & (size * (100 // MISMATCH_PERCENT) > shunt_size))
-        return differs
+    def _compare(self, m: Module, start: Value, compared: Value, mean: Signal) -> None:
+        """Sets `mismatch` from `start` on, while the power is divided: all numbers pass by bit after bit, from the lowest to the sign.
+
+        `mean` is the channels', in 1/256 of 2 mA like all here. 10 times the difference against 256 times the shunt's raw value is the
+        same as 50 times against all of the shunt's.
+        """
+        bits = (
+            max(len(mean), len(self.bus_current) + MEAN_STEPS_PER_BUS_STEP.bit_length()) + (100 // MISMATCH_PERCENT // 5).bit_length() + 1
+        )
+        place = Signal(range(bits + 1), init=bits)
+        bit, shunt_bit = (
+            Cat(number, number[-1].replicate(64 - len(number))).bit_select(place, 1)
+            for number in (mean, Cat(C(0, MEAN_FRACTION_BITS), self.bus_current))
+        )
+        floor_bit = C(MISMATCH_FLOOR, 64).bit_select(place, 1)
+        passing = _Passing(m, start)
+
+        shunt = passing.added(shunt_bit, passing.delayed(shunt_bit, 2))
+        difference = passing.added(bit, ~shunt, carry=1)
+        tenfold = passing.delayed(passing.added(difference, passing.delayed(difference, 2)), 1)
+        size = passing.added(shunt_bit ^ self.bus_current[-1], 0, carry=self.bus_current[-1])
+        differs = 0
+        for apart, tenfold_apart in ((difference, tenfold), (passing.added(~difference, 0, carry=1), passing.added(~tenfold, 0, carry=1))):
+            positive = ~tenfold_apart
+            differs |= positive & passing.greater(apart, floor_bit) & passing.greater(tenfold_apart, size)
+        with m.If(start):
+            m.d.sync += place.eq(0)
+        with m.Elif(place != bits):
+            m.d.sync += place.eq(place + 1)
+            with m.If(place == bits - 1):
+                m.d.sync += self.mismatch.eq(compared & differs)
+
+
+class _Passing:
+    """What is made of numbers that pass by bit after bit, the lowest first, from the clock after `start` on."""
+
+    def __init__(self, m: Module, start: Value):
+        self._m = m
+        self._start = start
+
+    def _kept(self, value: ValueLike, start: ValueLike = 0) -> Signal:
+        """`value` of the clock before; at the first bit `start`."""
+        kept = Signal(name="kept")
+        self._m.d.sync += kept.eq(Mux(self._start, start, value))
+        return kept
+
+    def delayed(self, bit: Value, places: int) -> Value:
+        """2^`places` times the number."""
+        for _ in range(places):
+            bit = self._kept(bit)
+        return bit
+
+    def added(self, a: Value, b: ValueLike, carry: ValueLike = 0) -> Value:
+        """The sum's bit."""
+        following = Signal(name="carry")
+        before = self._kept(following, carry)
+        self._m.d.comb += following.eq(carry_bit(a, b, before))
+        return sum_bit(a, b, before)
+
+    def greater(self, a: Value, b: Value) -> Value:
+        """Whether the first number is greater, by the bits so far."""
+        following = Signal(name="greater")
+        before = self._kept(following)
+        self._m.d.comb += following.eq(greater(a, b, before))
+        return following

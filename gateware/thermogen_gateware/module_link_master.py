@@ -153,7 +153,7 @@ class ModuleLinkMaster(wiring.Component):
         return duties
 
     def _send(self, m: Module, module: int, starts, bit_ends, byte_ends, next_index, in_crc, sequence, duty) -> None:
-        shift, crc = Signal(WORD_BITS, name=f"shift_{module}"), Signal(16, name=f"crc_{module}")
+        shift, crc = Signal(WORD_BITS, name=f"shift_{module}"), Signal(16, name=f"crc_{module}", init=INITIAL)
         out = Signal(name=f"out_{module}")
         m.d.comb += [out.eq(Mux(in_crc, crc[-1], shift[-1])), self.module_copi[module].eq(out)]
         with m.If(starts):
@@ -200,7 +200,7 @@ class ModuleLinkMaster(wiring.Component):
 
     def _answer(self, m: Module, module: int, starts, take, cipo, bit, index, finish, sequence, banks):
         """One module's answer: what has arrived so far, whether it is intact, whether the module missed our last frame."""
-        shift, crc = Signal(WORD_BITS, name=f"received_{module}"), Signal(16, name=f"received_crc_{module}")
+        shift, crc = Signal(WORD_BITS, name=f"received_{module}"), Signal(16, name=f"received_crc_{module}", init=INITIAL)
         arrived = Signal(ANSWER, name=f"answer_{module}")
         start_good, echo = Signal(name=f"start_good_{module}"), Signal(8, name=f"echo_{module}")
         now = Cat(cipo, shift[:-1])
@@ -231,16 +231,18 @@ class ModuleLinkMaster(wiring.Component):
             self.fresh[module].eq(misses < STALE_EXCHANGES),
         ]
         shown = {name: getattr(self, name)[module] for name in ("status", "module_type", "module_version", "bootstrap_pulses")}
-        with m.If(finish):
-            with m.If(intact):
-                m.d.sync += [banks[module].eq(~banks[module]), misses.eq(0)]
-                m.d.sync += [self.present[module].eq(1), self.heard[module].eq(hears)]
-                m.d.sync += [value.eq(arrived[name]) for name, value in shown.items()]
-            with m.Elif(misses == LOST_EXCHANGES):
-                m.d.sync += [self.present[module].eq(0), self.heard[module].eq(0)]
-                m.d.sync += [value.eq(0) for value in shown.values()]
-            with m.Else():
-                m.d.sync += misses.eq(misses + 1)
+        lost = Signal(name=f"lost_{module}")
+        m.d.comb += lost.eq(finish & ~intact & (misses == LOST_EXCHANGES))
+        with m.If(finish & intact):
+            m.d.sync += [banks[module].eq(~banks[module]), misses.eq(0)]
+            m.d.sync += [self.present[module].eq(1), self.heard[module].eq(hears)]
+            m.d.sync += [value.eq(arrived[name]) for name, value in shown.items()]
+        with m.Elif(finish & ~lost):
+            m.d.sync += misses.eq(misses + 1)
+        # By itself and last: so it is the registers' own reset, and no gate before each.
+        with m.If(lost):
+            m.d.sync += [self.present[module].eq(0), self.heard[module].eq(0)]
+            m.d.sync += [value.eq(0) for value in shown.values()]
         return now, intact, deaf
 
     def _store(self, m: Module, bases: Array, word_arrived, channel, words: Array, banks: Value) -> None:

@@ -224,7 +224,7 @@ class Tracker(wiring.Component):
                     shed.eq(self.shed),
                     autonomous.eq(self.autonomous),
                     bus.eq(self.bus_mv),
-                    *(counter.eq(0) for counter in (index, channel, module, converter, converter_channel, pass_sum, pass_power)),
+                    *(counter.eq(0) for counter in (index, channel, module, converter, converter_channel)),
                 ]
                 m.next = "READ"
             with m.State("READ"):
@@ -293,7 +293,7 @@ class Tracker(wiring.Component):
         overcurrent, backwards, latched = Signal(), Signal(), Signal()
         m.d.comb += [
             overcurrent.eq(current > (parameters.overcurrent_ma[:12] << (_CURRENT_FRACTION - 1))),
-            backwards.eq(current < -(parameters.reverse_ma[:12] << (_CURRENT_FRACTION - 1))),
+            backwards.eq(current + (parameters.reverse_ma[:12] << (_CURRENT_FRACTION - 1)) < 0),
             latched.eq(record.latched & ~(clearing & here & believed & ~overcurrent & ~backwards)),
         ]
         m.d.comb += [after.eq(0), after.offset.eq(record.offset), duty_after.eq(0)]
@@ -324,6 +324,9 @@ class Tracker(wiring.Component):
         ]
         with m.If(passed & counted):
             m.d.sync += [pass_sum.eq(pass_sum + rounded), pass_power.eq(pass_power + power)]
+        # Last of all: so it is the registers' own reset, and no gate before each; below likewise.
+        with m.If(fsm.ongoing("IDLE") & self.start):
+            m.d.sync += [pass_sum.eq(0), pass_power.eq(0)]
         over_found, reverse_found = Signal(), Signal()
         with m.If(passed & after.latched):
             m.d.sync += [over_found.eq(over_found | ~after.reversed), reverse_found.eq(reverse_found | after.reversed)]
@@ -360,7 +363,9 @@ class Tracker(wiring.Component):
         summed = Signal.like(round_power)
         m.d.comb += summed.eq(round_power + forward)
         with m.If(fsm.ongoing("SUM")):
-            m.d.sync += round_power.eq(Mux(round_ends, 0, summed))
+            m.d.sync += round_power.eq(summed)
+        with m.If(round_ends):
+            m.d.sync += round_power.eq(0)
         with m.If(round_ends & exchange[7:].all()):
             m.d.sync += returned.eq(0)
         with m.Elif(step.done & (record.applied == 0) & (step.result.applied != 0)):
@@ -388,16 +393,20 @@ class Tracker(wiring.Component):
 
     def _slewed(self, m, record, shed):
         """One exchange's move of the applied Y towards its goal; while the bus sheds, towards open circuit."""
-        goal, gap, most, change = Signal(Y_BITS), Signal(Y_BITS), Signal(10), Signal(10)
-        rising = Signal()
+        goal, gap, most = Signal(Y_BITS), Signal(Y_BITS), Signal(10)
+        way, change = Signal(signed(Y_BITS + 1)), Signal(signed(Y_BITS + 1))
+        falls, limited = Signal(), Signal()
         m.d.comb += [
             goal.eq(Mux(shed, Y_LEAST, record.goal)),
-            rising.eq(goal > record.applied),
-            gap.eq(Mux(rising, goal - record.applied, record.applied - goal)),
+            way.eq(goal - record.applied),
+            falls.eq(way < 0),
+            # One less than the way where it falls, which at the limit makes no difference.
+            gap.eq(way ^ falls.replicate(Y_BITS)),
             most.eq(self.parameters.slew[:5] * _SLEW_Y),
-            change.eq(Mux(gap > most, most, gap)),
+            limited.eq(gap >= most),
+            change.eq(Cat(Mux(limited, most ^ falls.replicate(len(most)), way[: len(most)]), falls.replicate(Y_BITS + 1 - len(most)))),
         ]
-        return Mux(rising, record.applied + change, record.applied - change)
+        return ((Cat(C(1, 1), record.applied) + Cat(limited & falls, change).as_signed()) >> 1)[:Y_BITS]
 
     @staticmethod
     def _rest(m, record, after, raw, may_start, may_switch):
@@ -427,7 +436,13 @@ class Tracker(wiring.Component):
         with m.If(place[:7] >= STEP_EXCHANGES - MEASURED_EXCHANGES):
             m.d.comb += [
                 after.window.eq(Mux(first, 0, record.window) + power),
-                after.pattern.eq(Mux(first & (place[7:] == 0), 0, record.pattern) + Mux(minus, -power, power)),
+                after.pattern.eq(
+                    (
+                        Cat(C(1, 1), Mux(first & (place[7:] == 0), 0, record.pattern))
+                        + Cat(minus, power ^ minus.replicate(len(power))).as_signed()
+                    )
+                    >> 1
+                ),
             ]
         m.d.comb += after.spoiled.eq(~whole | (record.spoiled & (place != 0)))
 

@@ -93,7 +93,7 @@ PROPERTIES = (
         "moves none faster than the slew parameter says but to zero or to the beginning of a search.",
         parameters="2 channels of 1 module, any parameters",
         spec=Limits,
-        mutant=Mutant("the slew is not limited", "tracker", "change.eq(Mux(gap > most, most, gap))", "change.eq(gap)"),
+        mutant=Mutant("the slew is not limited", "tracker", "limited.eq(gap >= most)", "limited.eq(0)"),
         depth=3,
         reach=4,
         anywhere=frozenset({Task.COVER, Task.REFUTE}),

@@ -272,7 +272,7 @@ class RegisterFile(wiring.Component):
         # Parameters are read back from a memory: only what uses them needs all of them at once.
         defaults = [parameter.default for parameter in TRACKER_PARAMETERS]
         m.submodules.parameter_words = parameter_words = Memory(
-            shape=WORD_BITS, depth=1 << (PARAMETER_WORDS - 1).bit_length(), init=defaults
+            shape=WORD_BITS, depth=1 << (PARAMETER_WORDS - 1).bit_length(), init=defaults, attrs={"ram_style": "block"}
         )
         parameters_write, parameters_read = parameter_words.write_port(), parameter_words.read_port()
         parameter_bits = len(parameters_read.addr)
@@ -372,7 +372,7 @@ class RegisterFile(wiring.Component):
             address, size = STATUS_REGISTERS[name]
             for place in range(size):
                 initial[address - STATUS_BASE + place] = value >> WORD_BITS * (size - 1 - place) & 0xFFFF
-        m.submodules.status = status = Memory(shape=WORD_BITS, depth=len(initial), init=initial)
+        m.submodules.status = status = Memory(shape=WORD_BITS, depth=len(initial), init=initial, attrs={"ram_style": "block"})
         write, read = status.write_port(), status.read_port()
         place, copies = Signal(STEP_BITS), Signal()
         m.d.sync += [place.eq(self.steps.step), copies.eq(self.steps.for_host)]

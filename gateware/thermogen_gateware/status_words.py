@@ -101,15 +101,16 @@ class FrozenWords(wiring.Component):
         with m.If(self.steps.freezes):
             m.d.sync += [each.eq(getattr(self, name)) for name, each in frozen.items()]
         first, last = max(self._places), min(self._places)
-        at = Signal(first - last + 1)
-        m.d.sync += at.eq(Cat(self.steps.step == first + 1, at))
+        # 0 at the step that it is: what holds a register at 0 is a 1.
+        elsewhere = Signal(first - last + 1, init=-1)
+        m.d.sync += elsewhere.eq(Cat(self.steps.step != first + 1, elsewhere))
         with m.If(self.steps.freezes):
-            m.d.sync += at.eq(0)
+            m.d.sync += elsewhere.eq(-1)
         words = []
         for step, (name, place) in self._places.items():
             piece = frozen[name][WORD_BITS * place :][:WORD_BITS]
             word = Signal(len(piece), reset_less=True, name=f"word_{step}")
-            m.d.sync += word.eq(Mux(at[first - step], piece, 0))
+            m.d.sync += word.eq(Mux(elsewhere[first - step], 0, piece))
             words.append(word)
         m.d.comb += self.word.eq(reduce(or_, words))
         return m

@@ -136,7 +136,8 @@ class NetworkRegisters(wiring.Component):
             address, size, _ = NETWORK_SETTINGS[name]
             for place in range(size):
                 initial[address - NETWORK_BASE + place] = value >> WORD_BITS * (size - 1 - place) & 0xFFFF
-        m.submodules.kept = kept = Memory(shape=WORD_BITS, depth=1 << (NETWORK_SETTINGS_WORDS - 1).bit_length(), init=initial)
+        depth = 1 << (NETWORK_SETTINGS_WORDS - 1).bit_length()
+        m.submodules.kept = kept = Memory(shape=WORD_BITS, depth=depth, init=initial, attrs={"ram_style": "block"})
         write, read = kept.write_port(), kept.read_port()
         secret = matches_any(bus.address, _all_words("isn_key"))
         m.d.comb += [

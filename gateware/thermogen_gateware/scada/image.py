@@ -67,7 +67,7 @@ class ScadaImage(wiring.Component):
     """`image_*`, `busy`, `channel_index` and `channel_word` are the snapshot's, looked on at; `image_show` is its `done`.
 
     `take` asks for the status after it, which comes as `steps` and, a clock later, `copied`, 0 where it has nothing; `counter_index` is
-    answered by `counter` in the same clock.
+    answered by `counter` one clock later.
     `begin` freezes which second is read. `address`, or `channel`, is answered one clock later with `word`, or `current`, `duty` and
     `state`. `burner_flags` and `site_alarms` are those of the newest second; `shown` strobes when there is a new one.
     `constants` are the words of what was fixed at build time, by address.
@@ -151,14 +151,20 @@ class ScadaImage(wiring.Component):
         """The word of the last clock's step, where it is a counter's or a lower half; else 0."""
         step = self.steps.step
         # A counter may count on: its upper half is taken with the lower one, whose step comes first.
-        own, upper_half = Signal(WORD_BITS), Signal(WORD_BITS)
-        m.d.comb += self.counter_index.eq((step - _COUNTED_STEP) >> 1)
-        m.d.sync += [own.eq(0), upper_half.eq(self.counter[WORD_BITS:])]
-        with m.If(matches_any(step, range(_COUNTED_STEP, _LOWER_STEP))):
-            m.d.sync += own.eq(Mux(step[0], self.counter, upper_half))
+        own, upper_half, half = Signal(WORD_BITS), Signal(WORD_BITS), Signal(8)
+        counted, is_lower = Signal(), Signal()
+        m.d.comb += [self.counter_index.eq((step - _COUNTED_STEP) >> 1), own.eq(half)]
+        m.d.sync += [
+            counted.eq(matches_any(step, range(_COUNTED_STEP, _LOWER_STEP))),
+            is_lower.eq(step[0]),
+            upper_half.eq(self.counter[WORD_BITS:]),
+            half.eq(0),
+        ]
+        with m.If(counted):
+            m.d.comb += own.eq(Mux(is_lower, self.counter, upper_half))
         for number, (_, word) in enumerate(_LOWER):
             with m.If(step == _LOWER_STEP + number):
-                m.d.sync += own.eq(lower[word])
+                m.d.sync += half.eq(lower[word])
         return own
 
     def _channels(self, m: Module, held: Signal, written: Signal) -> None:

@@ -39,6 +39,7 @@ from thermogen_esf.hostlink import (
 from thermogen_esf.layout import FIELD, MAGIC
 from thermogen_esf.tracker_parameters import TRACKER_PARAMETERS
 from thermogen_gateware.register_file import MAP_VERSION, RegisterFile
+from thermogen_gateware.status_words import COPY_CLOCKS
 
 NOW = 1_790_000_000
 LEAF_NEXT = 5_000
@@ -322,8 +323,9 @@ def test_status_is_that_of_the_request_and_complete(bench):
         bench.ctx.set(bench.dut.flag_time_valid, 1)
         bench.ctx.set(bench.dut.flag_pulse_good, 1)
         await bench.freeze()
-        for name in live:
+        for name in (*live, "electrical_energy", "bus_energy", "gas_volume"):
             bench.ctx.set(getattr(bench.dut, name), 0)
+        await bench.ctx.tick().repeat(COPY_CLOCKS)
         expected = {**constants, **live, "flags": NodeFlag.TIME_VALID | NodeFlag.PULSE_GOOD}
         assert {name: await bench.read(*STATUS_REGISTERS[name]) for name in STATUS_REGISTERS} == expected
 

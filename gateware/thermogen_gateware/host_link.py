@@ -21,10 +21,13 @@ from thermogen_esf.layout import LEAF_BYTES
 
 from .crc32c import Crc32c
 from .spi_target import SpiTarget
+from .status_words import COPY_CLOCKS
 
 STATUS_BITS = 8
 HEADER_BYTES = 6
 CRC_BYTES = 4
+BIT_CLOCKS = 8
+"""Clocks of a bit on the wire, at least."""
 FETCH_CLOCKS = 6
 """From an address or a leaf's word on the bus to its data: more than any answer takes, less than a byte on the wire."""
 LEAF_WORD_BYTES = 4
@@ -34,7 +37,8 @@ class RegisterBusSignature(wiring.Signature):
     """How the host link reaches registers and leaves.
 
     `read_data` follows `address` within FETCH_CLOCKS; `region` at once: 0 where nothing can be read, else a number that is the same
-    for all words that one READ may span. `freeze` strobes when a request is complete: what is read until the next one is of that clock.
+    for all words that one READ may span. `freeze` strobes when a request is complete: what is read until the next one is of that clock,
+    and there COPY_CLOCKS later, which is before the turnaround ends.
 
     `offered` strobes for each word of a WRITE in turn, `first` and `last` mark the ends, and `address` is there from the clock before:
     without `commit` the other side only says, in the same clock, what it thinks of the word (`verdict`, a Status); with it the word is
@@ -333,3 +337,6 @@ class HostLink(wiring.Component):
                 waited.eq(0),
             ]
         return m
+
+
+assert COPY_CLOCKS < 8 * BIT_CLOCKS * (TURNAROUND_BYTES - 1)

@@ -13,7 +13,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
-from thermogen_esf.hostlink import MODULE_HEARD, MODULE_PRESENT, MODULE_RUN, MODULE_SLOTS, RESTORE_REGISTERS
+from thermogen_esf.hostlink import MODULE_HEARD, MODULE_PRESENT, MODULE_RUN, MODULE_SLOTS
 from thermogen_esf.hostlink_network import PREFERRED_CLIENTS, STACK_STATUS
 from thermogen_esf.points import SITE_INPUTS, Fault, TimeQuality
 
@@ -30,7 +30,7 @@ from .network.ports import RegisterPortSignature
 from .power_path import PowerPath
 from .register_file import RegisterFile
 from .scada.host_registers import NetworkRegisters
-from .scada.image import SECOND_LAYOUT
+from .scada.map import SECOND_WIDTHS
 from .scada.registers import COUNTED, ScadaRegisters
 from .sha3 import Sha3
 from .site_clock import SiteClock
@@ -53,7 +53,7 @@ _POWER_PATH_PINS = (
 )
 _SCADA_PORTS = {
     "scada": In(RegisterPortSignature()),
-    "stack": In(data.StructLayout({name: SECOND_LAYOUT[name].shape for name in STACK_STATUS})),
+    "stack": In(data.StructLayout({name: SECOND_WIDTHS[name] for name in STACK_STATUS})),
     "stack_count": In(len(COUNTED)),
     "panel_enable": In(1),
     "dhcp": Out(1),
@@ -364,19 +364,20 @@ class Node(wiring.Component):
         panel_enable = Signal()
         m.submodules.panel_synchroniser = FFSynchronizer(self.panel_enable, panel_enable)
 
-        trip_record = ("trip_cause", "trip_time", "trip_bus_mv", "trip_bus_current", "trip_hot_supply", "trip_ground_fault", "trip_channel")
-        shown = (*trip_record, *RESTORE_REGISTERS, "module_identity", "module_status", "module_bootstraps")
-        m.d.comb += [scada.second[name].eq(getattr(registers, name)) for name in shown]
-        m.d.comb += [scada.second[name].eq(self.stack[name]) for name in STACK_STATUS]
+        wiring.connect(m, registers.steps, scada.steps)
+        wiring.connect(m, registers.steps, host.steps)
         m.d.comb += [getattr(scada, name).eq(getattr(snapshot, name)) for name in ("image_address", "image_data", "image_write", "busy")]
         m.d.comb += [getattr(scada, name).eq(getattr(host, name)) for name in ("word_swap", "writers", "writable")]
         m.d.comb += [getattr(self, name).eq(getattr(host, name)) for name in _SETTINGS]
-        m.d.comb += [getattr(host, name).eq(self.stack[name]) for name in ("link_flags", "connections", "live_ip")]
+        m.d.comb += [getattr(host, name).eq(self.stack[name]) for name in STACK_STATUS]
         for name in ("override_flags", "override_remaining_s", "override_ip", "events_next", "events_oldest", "events_data"):
             m.d.comb += getattr(host, name).eq(getattr(scada, name))
         m.d.comb += [
             split.to_second.eq(host.here),
             scada.image_show.eq(snapshot.done),
+            registers.take.eq(scada.take),
+            scada.copied.eq(registers.word | host.word),
+            scada.link_flags.eq(self.stack.link_flags),
             scada.channel_index.eq(snapshot.channel_index),
             scada.channel_word.eq(power.channel_word),
             scada.count.eq(self.stack_count),

@@ -3,7 +3,8 @@ channel gains, the tracker's parameters, epoch records.
 
 Reference: `thermogen_esf.hostlink`, `thermogen_esf.layout` (addresses). The image has three banks in one block memory: the newest, the
 one that a transaction reads, and the one that the snapshot writes, because a transaction may take longer than a site second. Status
-registers are copied as a request completes. Epoch records have twice the ring in memory, so that the four which a transaction sees
+registers are frozen as a request completes, and copied word by word into a memory while the host still waits (`status_words.py`); lifetime
+totals are added up on the way. Epoch records have twice the ring in memory, so that the four which a transaction sees
 stay as they were. What the host supplies waits in a memory of its own for the next snapshot.
 Latency: a word two clocks after its address. Area: counted in `node.py`.
 """
@@ -52,6 +53,7 @@ from thermogen_esf.tracker_parameters import TRACKER_PARAMETER, TRACKER_PARAMETE
 
 from .address_match import matches_any
 from .host_link import RegisterBusSignature
+from .status_words import NODE_PLACES, STEP_BITS, FrozenWords, StatusSteps, StepSignature
 from .tracker import PARAMETERS_LAYOUT
 from .trip_causes import HOT_FATAL_RAW, HOT_THROTTLE_RAW
 
@@ -87,6 +89,11 @@ _LIVE_STATUS = {
 _COUNTED = {"lifetime_energy": ("electrical_energy", 64), "lifetime_bus_energy": ("bus_energy", 64), "lifetime_gas": ("gas_volume", 48)}
 """Lifetime totals: what this boot counts of each, and its width."""
 _SIGNED = frozenset({"lifetime_bus_energy"})
+_TOTAL_STEPS = range(STATUS_REGISTERS["lifetime_energy"][0] - STATUS_BASE, STATUS_WORDS)
+"""Steps of the lifetime totals' words, which lie as what is restored lies."""
+_FIRST_LIVE = STATUS_REGISTERS["flags"][0] - STATUS_BASE
+"""Below it there are constants."""
+STATUS_ADDRESS_BITS = (STATUS_WORDS - 1).bit_length()
 
 
 class _Kind(enum.Enum, shape=3):  # type: ignore[call-arg]
@@ -162,7 +169,8 @@ class RegisterFile(wiring.Component):
     The snapshot writes words of the image with `image_write` and shows them with `image_show`, reads host-supplied words through
     `supplied_*`, and is `busy` meanwhile; while `committing`, it must not begin. The leaf is read from the newest image through
     `newest_*`. Both give their word one clock after its address. `record_*` writes epoch records: that of the n-th sealed epoch, n from 0,
-    at (n mod 8) × 32. `flags` and `lifetime_*` go out live, for who else shows them.
+    at (n mod 8) × 32. `flags` go out live, and the words of the status as they are copied (`steps`; `word` is a clock behind its step), for
+    who else shows them; `take` asks for such a copy.
 
     Out go the control registers: levels, and a strobe where a register is an order. `calibration_*` writes one input's scaling,
     `channel_gain_*` one channel's; `calibrates` says that the word on the bus is written to one of those tables. `electrical_energy`,
@@ -197,7 +205,9 @@ class RegisterFile(wiring.Component):
                 "record_address": In(RECORD_ADDRESS_BITS),
                 "record_data": In(WORD_BITS),
                 "record_write": In(1),
-                **{name: Out(_COUNTED[name][1]) for name in RESTORE_REGISTERS},
+                "take": In(1),
+                "steps": Out(StepSignature()),
+                "word": Out(WORD_BITS),
                 "flags": Out(WORD_BITS),
                 "armed": Out(1),
                 "enable": Out(1),
@@ -262,7 +272,7 @@ class RegisterFile(wiring.Component):
         # Parameters are read back from a memory: only what uses them needs all of them at once.
         defaults = [parameter.default for parameter in TRACKER_PARAMETERS]
         m.submodules.parameter_words = parameter_words = Memory(
-            shape=WORD_BITS, depth=1 << (PARAMETER_WORDS - 1).bit_length(), init=defaults
+            shape=WORD_BITS, depth=1 << (PARAMETER_WORDS - 1).bit_length(), init=defaults, attrs={"ram_style": "block"}
         )
         parameters_write, parameters_read = parameter_words.write_port(), parameter_words.read_port()
         parameter_bits = len(parameters_read.addr)
@@ -279,28 +289,20 @@ class RegisterFile(wiring.Component):
         ]
 
         # Reading. Region numbers as the bus wants them.
-        frozen = self._frozen_status(m)
+        status_read = self._status(m)
+        epochs_sealed = Signal(3)
+        with m.If(bus.freeze):
+            m.d.sync += epochs_sealed.eq(self.epochs_sealed)
         last_sealed, record, slot = Signal(3), Signal(3), Signal(2)
         is_source_hash = Signal()
         m.d.comb += [
             is_source_hash.eq(_within(bus.address, *STATUS_REGISTERS["source_hash"])),
             # Record n is at slot n mod 4, in memory at n mod 8: of the two, the younger that was sealed.
             slot.eq((bus.address - EPOCH_BASE) >> (EPOCH_RECORD_WORDS - 1).bit_length()),
-            last_sealed.eq(frozen["epochs_sealed"] - 1),
+            last_sealed.eq(epochs_sealed - 1),
             record.eq(last_sealed - (last_sealed - slot)[:2]),
             record_read.addr.eq(Cat(bus.address[: (EPOCH_RECORD_WORDS - 1).bit_length()], record, is_source_hash)),
         ]
-        status_word = Signal(WORD_BITS)
-        with m.Switch(bus.address):
-            for name, (address, size) in STATUS_REGISTERS.items():
-                if name == "source_hash":
-                    continue
-                value = Value.cast(frozen.get(name, self._constants.get(name)))
-                for place in range(size):
-                    with m.Case(address + place):
-                        m.d.sync += status_word.eq(value >> WORD_BITS * (size - 1 - place))
-            with m.Default():
-                m.d.sync += status_word.eq(0)
         regions = {
             _IMAGE: range(IMAGE_WORDS),
             _STATUS: range(STATUS_BASE, STATUS_BASE + STATUS_WORDS),
@@ -316,7 +318,7 @@ class RegisterFile(wiring.Component):
             with m.Case(_IMAGE):
                 m.d.comb += bus.read_data.eq(host_read.data)
             with m.Case(_STATUS):
-                m.d.comb += bus.read_data.eq(status_word)
+                m.d.comb += bus.read_data.eq(status_read)
             with m.Case(_EPOCHS):
                 m.d.comb += bus.read_data.eq(record_read.data)
             with m.Case(_PARAMETERS):
@@ -349,32 +351,60 @@ class RegisterFile(wiring.Component):
                 words[first + (address + place) % EPOCH_RECORD_WORDS] = self._source_hash >> WORD_BITS * (size - 1 - place) & 0xFFFF
         return words
 
-    def _frozen_status(self, m: Module) -> dict[str, Signal]:
-        """The live status registers as they were when the present request was complete."""
+    def _status(self, m: Module) -> Value:
+        """What the host reads at a status register's address, of its memory."""
+        bus = self.bus
         for flag in NodeFlag:
             live = self.armed if flag is NodeFlag.ARMED else getattr(self, f"flag_{flag.name.lower()}")
             m.d.comb += self.flags[flag.bit_length() - 1].eq(live)
-        frozen = {}
-        live_status = [("flags", self.flags), *((name, getattr(self, name)) for name in _LIVE_STATUS), *self._lifetimes(m)]
-        for name, live in live_status:
-            frozen[name] = Signal.like(live, name=f"frozen_{name}")
-            with m.If(self.bus.freeze):
-                m.d.sync += frozen[name].eq(live)
-        return frozen
+        m.submodules.status_steps = steps = StatusSteps()
+        widths = {"flags": WORD_BITS, **_LIVE_STATUS, **{name: width for name, (_, width) in _COUNTED.items()}}
+        m.submodules.frozen = frozen = FrozenWords(widths, NODE_PLACES)
+        wiring.connect(m, steps.steps, frozen.steps)
+        wiring.connect(m, steps.steps, wiring.flipped(self.steps))
+        m.d.comb += [steps.freeze.eq(bus.freeze), steps.take.eq(self.take), steps.hold.eq(bus.committing)]
+        m.d.comb += [getattr(frozen, name).eq(getattr(self, name)) for name in ("flags", *_LIVE_STATUS)]
+        m.d.comb += [getattr(frozen, name).eq(getattr(self, counter)) for name, (counter, _) in _COUNTED.items()]
+        self._add_restored(m, frozen.word)
 
-    def _lifetimes(self, m: Module) -> list[tuple[str, Signal]]:
-        """The lifetime totals: restored words, and what this boot has counted."""
-        bus = self.bus
-        lifetimes = []
-        for name, (address, size) in RESTORE_REGISTERS.items():
-            counter, width = _COUNTED[name]
-            restored, total = Signal(width, name=f"restored_{name}"), getattr(self, name)
+        initial = [0] * (1 << STATUS_ADDRESS_BITS)
+        for name, value in self._constants.items():
+            address, size = STATUS_REGISTERS[name]
             for place in range(size):
-                with m.If(bus.offered & bus.commit & (bus.address == address + place)):
-                    m.d.sync += restored.word_select(size - 1 - place, WORD_BITS).eq(bus.write_data)
-            m.d.sync += total.eq(restored + getattr(self, counter))
-            lifetimes.append((name, total))
-        return lifetimes
+                initial[address - STATUS_BASE + place] = value >> WORD_BITS * (size - 1 - place) & 0xFFFF
+        m.submodules.status = status = Memory(shape=WORD_BITS, depth=len(initial), init=initial, attrs={"ram_style": "block"})
+        write, read = status.write_port(), status.read_port()
+        place, copies = Signal(STEP_BITS), Signal()
+        m.d.sync += [place.eq(self.steps.step), copies.eq(self.steps.for_host)]
+        m.d.comb += [
+            write.addr.eq(place),
+            write.data.eq(self.word),
+            write.en.eq(copies & (place >= _FIRST_LIVE) & ~place[STATUS_ADDRESS_BITS:].any()),
+            read.addr.eq(bus.address),
+        ]
+        return read.data
+
+    def _add_restored(self, m: Module, counted: Value) -> None:
+        """What is copied: words as they are, and of the lifetime totals the sums of what was restored and what this boot has counted."""
+        bus = self.bus
+        m.submodules.restored = restored = Memory(shape=WORD_BITS, depth=16, init=[], attrs={"ram_style": "block"})
+        write, read = restored.write_port(), restored.read_port()
+        lasts = [address + size - 1 - STATUS_BASE for address, size in (STATUS_REGISTERS[name] for name in _COUNTED)]
+        is_total, is_last, carry = Signal(), Signal(), Signal()
+        total = Signal(WORD_BITS + 1)
+        m.d.sync += [
+            is_total.eq(matches_any(self.steps.step, _TOTAL_STEPS)),
+            is_last.eq(matches_any(self.steps.step, lasts)),
+            carry.eq(total[WORD_BITS]),
+        ]
+        m.d.comb += [
+            write.addr.eq(bus.address),
+            write.data.eq(bus.write_data),
+            write.en.eq(bus.offered & bus.commit & _within(bus.address, RESTORE_BASE, RESTORE_WORDS)),
+            read.addr.eq(self.steps.step + (RESTORE_BASE - STATUS_BASE - _TOTAL_STEPS.start)),
+            total.eq(counted + Mux(is_total, read.data, 0) + (carry & is_total & ~is_last)),
+            self.word.eq(total),
+        ]
 
     def _verdict(self, m: Module) -> Value:
         """What the word on the bus would meet: OK, REFUSED (it is there, but not for this or not now) or BAD_ADDRESS."""
@@ -453,3 +483,10 @@ def _in_calibration(address: Value) -> Value:
 
 def _within(address: Value, base: int, words: int) -> Value:
     return matches_any(address, range(base, base + words))
+
+
+assert len(_TOTAL_STEPS) == RESTORE_WORDS
+assert all(
+    address - RESTORE_BASE == STATUS_REGISTERS[name][0] - STATUS_BASE - _TOTAL_STEPS.start
+    for name, (address, _) in RESTORE_REGISTERS.items()
+)

@@ -182,10 +182,14 @@ class EveryWriteIsTold(Spec):
         self.always(held <= EVENT_RING, "an event is overwritten")
         self.always(needed < EVENT_RING, "there would be no place for an override's end")
         accepted = opened & (staging.refusal == Refusal.NONE)
-        self.always(~in_run | (internal(told_inside, "run_ip") == overrides.owner), "a run of another than who wrote last")
+        beater, beat = Signal(32), Signal(16)
+        with m.If(staging.apply & staging.written[HEARTBEAT]):
+            m.d.sync += [beater.eq(staging.peer_ip), beat.eq(staging.staged.heartbeat)]
+        self.always(~in_run | (beater == overrides.owner), "a run of another than who wrote last")
+        self.always(~in_run | (beat == overrides.values.heartbeat), "a run whose last value is another")
         others = (staging.written & ~(1 << HEARTBEAT)).any()
         self.always(~(accepted & others) | (needed + in_run <= EVENT_RING - RESERVE + 3), "taken, and there would be no place for it")
-        other_client = events.ip != internal(told_inside, "run_ip")
+        other_client = events.ip != beater
         beats = accepted & staging.written[HEARTBEAT] & other_client & in_run
         self.always(~beats | (held <= EVENT_RING - RUN_RESERVE), "taken, and there would be no place for it")
         self.always(~(beats | (accepted & others & in_run)) | ~expired, "the run is not told before the end")

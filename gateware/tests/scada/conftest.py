@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
 from amaranth.sim import Simulator
 from thermogen_esf.hostlink import IMAGE_WORDS
 from thermogen_esf.scada import EVENT_RING, EVENT_WORDS, WRITABLE_DEFAULT, read_event
 from thermogen_gateware.network.ports import Refusal
+from thermogen_gateware.scada.map import SECOND_WIDTHS
 from thermogen_gateware.scada.registers import ScadaRegisters
+from thermogen_gateware.status_words import NETWORK_PLACES, NODE_PLACES, FrozenWords, StatusSteps
 
 CLOCKS_PER_SECOND = 200
 COILS, DISCRETE, INPUT, HOLDING = range(4)
@@ -15,6 +19,24 @@ CLIENT, STRANGER = 0x0A000005, 0x0A000105
 CHANNELS = 108
 CLOCKS_TO_SHOW = 150
 """From a snapshot's end to the second that SCADA sees."""
+
+
+class Status:
+    """What the node says of itself once a second, `second`, copied for a core that has `steps` and `copied`."""
+
+    def __init__(self):
+        self.second = Signal(data.StructLayout(SECOND_WIDTHS))
+        self.steps, self.frozen = StatusSteps(), FrozenWords(SECOND_WIDTHS, NODE_PLACES | NETWORK_PLACES)
+
+    def beside(self, core):
+        """A design of both."""
+        m = Module()
+        m.submodules.core, m.submodules.steps, m.submodules.frozen = core, self.steps, self.frozen
+        for user in (core, self.frozen):
+            wiring.connect(m, self.steps.steps, user.steps)
+        m.d.comb += [self.steps.take.eq(core.take), core.copied.eq(self.frozen.word)]
+        m.d.comb += [getattr(self.frozen, name).eq(self.second[name]) for name in SECOND_WIDTHS]
+        return m
 
 
 class Bench:
@@ -26,6 +48,8 @@ class Bench:
 
     def __init__(self, clocks_per_second=CLOCKS_PER_SECOND):
         self.dut = ScadaRegisters(clocks_per_second, CHANNELS, source_hash=0xA1B2_C3D4_E5F6_0718)
+        self.status = Status()
+        self.second = self.status.second
         self.trip_clears = 0
 
     def run(self, script):
@@ -40,7 +64,7 @@ class Bench:
             ctx.set(self.dut.writable, WRITABLE_DEFAULT)
             await script(self)
 
-        simulator = Simulator(self.dut)
+        simulator = Simulator(self.status.beside(self.dut))
         simulator.add_clock(20e-9)
         simulator.add_testbench(watch, background=True)
         simulator.add_testbench(main)
@@ -144,3 +168,8 @@ def bench():
 @pytest.fixture
 def make_bench():
     return Bench
+
+
+@pytest.fixture
+def status():
+    return Status()

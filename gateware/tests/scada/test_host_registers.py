@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
 from amaranth.sim import Simulator
 from thermogen_esf.hostlink import Status
 from thermogen_esf.hostlink_network import (
@@ -14,6 +16,7 @@ from thermogen_esf.hostlink_network import (
     NETWORK_STATUS,
 )
 from thermogen_gateware.scada.host_registers import NetworkRegisters
+from thermogen_gateware.status_words import COPY_CLOCKS, StatusSteps
 
 IP, MASK = 0x0A01_0203, 0xFFFF_FF00
 
@@ -35,7 +38,11 @@ class Bench:
             self.ctx = ctx
             await script(self)
 
-        simulator = Simulator(self.dut)
+        top = Module()
+        top.submodules.dut, top.submodules.steps = self.dut, StatusSteps()
+        wiring.connect(top, top.submodules.steps.steps, self.dut.steps)
+        top.d.comb += top.submodules.steps.freeze.eq(self.dut.bus.freeze)
+        simulator = Simulator(top)
         simulator.add_clock(20e-9)
         simulator.add_testbench(main)
         simulator.run()
@@ -129,6 +136,7 @@ def test_status_is_of_the_requests_end_and_regions_are_told_apart(host):
         ctx.set(dut.bus.freeze, 0)
         for name in values:
             ctx.set(getattr(dut, name), 0)
+        await ctx.tick().repeat(COPY_CLOCKS)
         assert {name: await host.read(*NETWORK_STATUS[name]) for name in values} == values
         ctx.set(dut.events_data, 0x7777)
         assert await host.read(EVENT_BASE + 5) == 0x7777

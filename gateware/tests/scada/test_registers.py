@@ -98,11 +98,11 @@ def test_a_channels_current_is_a_signed_number_and_its_duty_and_state_stand_alon
 
 def test_what_the_snapshot_has_not_is_taken_beside_it(bench):
     async def script(bench):
-        ctx, dut = bench.ctx, bench.dut
-        ctx.set(dut.second.trip_cause, 0x0001_0002)
-        ctx.set(dut.second.module_status, 0x1111_2222_3333)
-        ctx.set(dut.second.lifetime_gas, 0x0000_1122_3344_5566)
-        ctx.set(dut.second.live_ip, 0xC0A8_0001)
+        ctx = bench.ctx
+        ctx.set(bench.second.trip_cause, 0x0001_0002)
+        ctx.set(bench.second.module_status, 0x1111_2222_3333)
+        ctx.set(bench.second.lifetime_gas, 0x0000_1122_3344_5566)
+        ctx.set(bench.second.live_ip, 0xC0A8_0001)
         await bench.snapshot(lambda _: 0)
         assert await bench.read(ADDRESS["trip_cause"], 2) == 0x0001_0002
         assert [await bench.read(ADDRESS["module_status"] + slot) for slot in range(3)] == [0x1111, 0x2222, 0x3333]
@@ -112,20 +112,25 @@ def test_what_the_snapshot_has_not_is_taken_beside_it(bench):
     bench.run(script)
 
 
-def test_what_is_taken_beside_the_snapshot_is_of_one_instant_whatever_changes_meanwhile(bench):
-    taken = [address for address, word in WORDS.items() if word.origin is Origin.SECOND]
+@pytest.mark.parametrize("host_asks", [False, True])
+def test_what_is_taken_beside_the_snapshot_is_of_one_instant_whatever_changes_meanwhile(bench, host_asks):
+    # The host's total of gas has three words: the fourth is 0 whatever it is.
+    taken = [address for address, word in WORDS.items() if word.origin is Origin.SECOND and address != ADDRESS["lifetime_gas"]]
     names = {WORDS[address].name for address in taken}
     shown = []
 
     async def script(bench):
         ctx, dut = bench.ctx, bench.dut
-        for clocks in range(1, bench.CLOCKS_TO_SHOW, 3):
+        for clocks in range(0, bench.CLOCKS_TO_SHOW, 3):
             for name in names:
-                ctx.set(dut.second[name], 0)
+                ctx.set(bench.second[name], 0)
             await bench.strobe(dut.image_show)
-            await ctx.tick().repeat(clocks)
+            if clocks:
+                await ctx.tick().repeat(clocks)
             for name in names:
-                ctx.set(dut.second[name], -1)
+                ctx.set(bench.second[name], -1)
+            if host_asks:
+                await bench.strobe(bench.status.steps.freeze)
             await ctx.tick().repeat(bench.CLOCKS_TO_SHOW)
             await bench.begin()
             shown.append({(await bench.look(bench.HOLDING, address))[0] for address in taken})
@@ -134,6 +139,8 @@ def test_what_is_taken_beside_the_snapshot_is_of_one_instant_whatever_changes_me
     bench.run(script)
     assert all(len(words) == 1 for words in shown), shown
     assert shown[0] == {0xFFFF} and shown[-1] == {0}
+    # A request of the host's begins it anew.
+    assert (shown[10] == {0xFFFF}) == host_asks
 
 
 def test_counters_count_each_strobe(bench):

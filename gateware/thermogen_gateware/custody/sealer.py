@@ -9,6 +9,9 @@ Area, LIFCL (synthesis), with prover and custody: 4,758 COMB of the node, 2,024 
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
@@ -43,6 +46,7 @@ _STATUS, _SEAL, _DRAW, _KEY, _RING = 8, 9, 10, 11, 12
 _WINDOWS = {_SEAL: SEAL, _DRAW: DRAW, _KEY: PUBLIC_KEY}
 _WINDOW_BITS = 9
 """Of an address, that tell a word of the three windows."""
+_STATUS_BITS = (SEAL_STATUS_WORDS - 1).bit_length()
 _STATUS_WIDTHS = {"custody_state": 8, "proof_state": 2, "proof_error": 8, "battery_low": 1}
 _STATUS_WIDTHS |= {"boot_count": 32, "last_epoch": 32, "seals": 16, "draws": 16, "seals_kept": 8}
 RECORD_PLACE_BITS = (EPOCH_RECORD_WORDS - 1).bit_length()
@@ -269,17 +273,19 @@ class Sealer(wiring.Component):
         frozen = Signal(data.StructLayout(_STATUS_WIDTHS))
         with m.If(bus.freeze):
             m.d.sync += [frozen[name].eq(level) for name, level in levels.items()]
-        status_word, region = Signal(WORD_BITS), Signal.like(bus.region)
+        # Each word passes a register that is held at 0 but at its address: the choice is one OR.
+        words, region = [], Signal.like(bus.region)
         m.d.sync += region.eq(bus.region)
-        with m.Switch(bus.address):
-            for name, (address, size) in SEAL_STATUS.items():
-                for at in range(size):
-                    with m.Case(address + at):
-                        m.d.sync += status_word.eq(frozen[name] >> WORD_BITS * (size - 1 - at))
+        for name, (address, size) in SEAL_STATUS.items():
+            for at in range(size):
+                piece = frozen[name][WORD_BITS * (size - 1 - at) :][:WORD_BITS]
+                word = Signal(len(piece), reset_less=True, name=f"word_{address + at:x}")
+                m.d.sync += word.eq(Mux(bus.address[:_STATUS_BITS] == (address + at) & (1 << _STATUS_BITS) - 1, piece, 0))
+                words.append(word)
         m.d.comb += bus.read_data.eq(self._proof_read.data)
         with m.If(region == _RING):
             m.d.comb += bus.read_data.eq(self._ring.word)
         with m.Elif(region == _STATUS):
-            m.d.comb += bus.read_data.eq(status_word)
+            m.d.comb += bus.read_data.eq(reduce(or_, words))
         with m.Elif((region == _KEY) & ~has_key):
             m.d.comb += bus.read_data.eq(0)

@@ -81,7 +81,8 @@ class WriteEvents(wiring.Component):
         ]
 
         # What is to be told: a run of heartbeats that is over, what one request wrote (its new values stay staged), an override's end.
-        sizes = {"count": COUNT_BITS, "ip": 32, "time": 32, "old": WORD_BITS, "new": WORD_BITS}
+        # A run is of who applied last, and its last value is the heartbeat's: another client's write, or another register's, ends it.
+        sizes = {"count": COUNT_BITS, "time": 32, "old": WORD_BITS}
         run = {name: Signal(bits, name=f"run_{name}") for name, bits in sizes.items()}
         seconds = Signal(range(RUN_S + 1))
         waiting, expired, time = Signal(len(WRITABLES)), Signal(), Signal(32)
@@ -90,7 +91,7 @@ class WriteEvents(wiring.Component):
         is_run, is_write, first = Signal(), Signal(), Signal(len(WRITABLES))
         m.d.comb += [
             others.eq(self.written & ~(1 << HEARTBEAT)),
-            other_client.eq(self.ip != run["ip"]),
+            other_client.eq(self.ip != self.owner),
             over.eq((seconds == RUN_S) | run["count"].all() | self.ended | expired),
             is_write.eq(waiting.any()),
             # A request finds nothing waiting: it is told of the run in its own clock, and of an end before that is told of another owner.
@@ -103,10 +104,8 @@ class WriteEvents(wiring.Component):
         with m.If(is_run):
             m.d.sync += run["count"].eq(0)
         with m.If(self.apply & self.written[HEARTBEAT]):
-            m.d.sync += run["new"].eq(self.staged.heartbeat)
             with m.If(is_run | (run["count"] == 0)):
-                m.d.sync += [run["count"].eq(1), run["ip"].eq(self.ip), run["time"].eq(self.time), seconds.eq(0)]
-                m.d.sync += run["old"].eq(self.values.heartbeat)
+                m.d.sync += [run["count"].eq(1), run["time"].eq(self.time), run["old"].eq(self.values.heartbeat), seconds.eq(0)]
             with m.Elif(~run["count"].all()):
                 m.d.sync += run["count"].eq(run["count"] + 1)
 
@@ -125,15 +124,15 @@ class WriteEvents(wiring.Component):
         address = {place: C(writable.address, WORD_BITS) for place, writable in places.items()}
         old_word = {place: old[writable.identifier] for place, writable in places.items() if writable.identifier in old}
         new_word = {place: self.staged[writable.identifier] for place, writable in places.items()}
-        told_time, told_ip = Mux(is_run, run["time"], time), Mux(is_run, run["ip"], self.owner)
+        told_time = Mux(is_run, run["time"], time)
         words = (
             told_time[WORD_BITS:],
             told_time[:WORD_BITS],
-            told_ip[WORD_BITS:],
-            told_ip[:WORD_BITS],
+            self.owner[WORD_BITS:],
+            self.owner[:WORD_BITS],
             Mux(is_run, WRITABLE["heartbeat"].address, _of(first, address)),
             Mux(is_run, run["old"], _of(first, old_word)),
-            Mux(is_run, run["new"], _of(first, new_word)),
+            Mux(is_run, self.values.heartbeat, _of(first, new_word)),
             Cat(Mux(is_run, run["count"], C(1, COUNT_BITS)), C(0, WORD_BITS - COUNT_BITS)) | kind << COUNT_BITS,
         )
         m.d.comb += [

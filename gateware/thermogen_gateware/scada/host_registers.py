@@ -1,8 +1,9 @@
 """The host link's side of network and SCADA: settings that the node keeps, how both stand, and the events of writes.
 
-Reference: `thermogen_esf.hostlink_network` (addresses). It sits on the register bus beside the register file (`bus_split.py`). Settings are
-read back from a small memory; a value of two or three words is taken whole, in the clock of its last word. The key of the initial
-sequence numbers is never read back. Latency: a word two clocks after its address. Area, LIFCL (synthesis): counted in `node.py`.
+Reference: `thermogen_esf.hostlink_network` (addresses). It sits on the register bus beside the register file (`bus_split.py`). Settings
+are read back from a small memory, and the status from another (`status_words.py`); a value of two or three words is taken whole, in the
+clock of its last word. The key of the initial sequence numbers is never read back.
+Latency: a word two clocks after its address. Area, LIFCL (synthesis): counted in `node.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from thermogen_esf.hostlink_network import (
     NETWORK_BASE,
     NETWORK_SETTINGS,
     NETWORK_SETTINGS_WORDS,
-    NETWORK_STATUS,
     NETWORK_STATUS_BASE,
     NETWORK_STATUS_WORDS,
     PREFERRED_CLIENTS,
@@ -32,17 +32,22 @@ from thermogen_esf.scada import EVENT_RING, WRITABLES
 
 from ..address_match import matches_any
 from ..host_link import RegisterBusSignature
+from ..status_words import NETWORK_PLACES, NETWORK_STEP, STEP_BITS, FrozenWords, StepSignature
 from .staging import WRITER
 
 WORD_BITS = 16
 KEY_WORDS = NETWORK_SETTINGS["isn_key"][1]
 EVENT_NUMBER_BITS = 32
+_STATUS_ADDRESS_BITS = (NETWORK_STATUS_WORDS - 1).bit_length()
 _SETTINGS, _STATUS, _EVENTS = 5, 6, 7
 """Regions, for the bus; the register file has those below."""
 _LIVE = {
     "link_flags": 16,
     "connections": 16,
     "live_ip": 32,
+    "live_mask": 32,
+    "live_gateway": 32,
+    "lease_s": 32,
     "override_flags": 7,
     "override_remaining_s": 12,
     "override_ip": 32,
@@ -65,7 +70,8 @@ def _firsts_and_lasts() -> tuple[list[int], list[int]]:
 class NetworkRegisters(wiring.Component):
     """`bus` beside the register file's; `here` says that the address is one of these.
 
-    Out go the settings, levels each. The status goes in under its registers' names. `events_*` are those of ScadaRegisters.
+    Out go the settings, levels each. The status goes in under its registers' names, and with it what SCADA alone is shown; its words come
+    as `word`, a clock after their step, and 0 at others' steps. `events_*` are those of ScadaRegisters.
     """
 
     def __init__(self):
@@ -84,6 +90,8 @@ class NetworkRegisters(wiring.Component):
                 "preferred": Out(data.ArrayLayout(32, PREFERRED_CLIENTS)),
                 "isn_key": Out(WORD_BITS * KEY_WORDS),
                 **{name: In(width) for name, width in _LIVE.items()},
+                "steps": In(StepSignature()),
+                "word": Out(WORD_BITS),
                 "events_acknowledge": Out(1),
                 "events_stored": Out(EVENT_NUMBER_BITS),
                 "events_address": Out(10),
@@ -128,7 +136,8 @@ class NetworkRegisters(wiring.Component):
             address, size, _ = NETWORK_SETTINGS[name]
             for place in range(size):
                 initial[address - NETWORK_BASE + place] = value >> WORD_BITS * (size - 1 - place) & 0xFFFF
-        m.submodules.kept = kept = Memory(shape=WORD_BITS, depth=1 << (NETWORK_SETTINGS_WORDS - 1).bit_length(), init=initial)
+        depth = 1 << (NETWORK_SETTINGS_WORDS - 1).bit_length()
+        m.submodules.kept = kept = Memory(shape=WORD_BITS, depth=depth, init=initial, attrs={"ram_style": "block"})
         write, read = kept.write_port(), kept.read_port()
         secret = matches_any(bus.address, _all_words("isn_key"))
         m.d.comb += [
@@ -139,21 +148,30 @@ class NetworkRegisters(wiring.Component):
             self.events_address.eq(bus.address - EVENT_BASE),
         ]
 
-        words: list[Value] = []
-        for name, width in _LIVE.items():
-            frozen = Signal(WORD_BITS * NETWORK_STATUS[name][1], name=f"frozen_{name}")
-            with m.If(bus.freeze):
-                m.d.sync += frozen.eq(getattr(self, name))
-            size = NETWORK_STATUS[name][1]
-            assert NETWORK_STATUS[name][0] == NETWORK_STATUS_BASE + len(words) and width <= len(frozen)
-            words += [frozen.word_select(size - 1 - place, WORD_BITS) for place in range(size)]
-        status_word, region = Signal(WORD_BITS), Signal.like(bus.region)
-        m.d.sync += [status_word.eq(Cat(*words).word_select(bus.address[:4], WORD_BITS)), region.eq(bus.region)]
+        m.submodules.frozen = frozen = FrozenWords(_LIVE, NETWORK_PLACES)
+        wiring.connect(m, wiring.flipped(self.steps), frozen.steps)
+        m.d.comb += [getattr(frozen, name).eq(getattr(self, name)) for name in _LIVE]
+        m.submodules.status = status = Memory(shape=WORD_BITS, depth=1 << _STATUS_ADDRESS_BITS, init=[], attrs={"ram_style": "block"})
+        status_write, status_read = status.write_port(), status.read_port()
+        place, copies = Signal(STEP_BITS), Signal()
+        m.d.sync += [
+            place.eq(self.steps.step),
+            copies.eq(self.steps.for_host & matches_any(self.steps.step, range(NETWORK_STEP, NETWORK_STEP + NETWORK_STATUS_WORDS))),
+        ]
+        m.d.comb += [
+            self.word.eq(frozen.word),
+            status_write.addr.eq(place),
+            status_write.data.eq(frozen.word),
+            status_write.en.eq(copies),
+            status_read.addr.eq(bus.address),
+        ]
+        region = Signal.like(bus.region)
+        m.d.sync += region.eq(bus.region)
         with m.Switch(region):
             with m.Case(_SETTINGS):
                 m.d.comb += bus.read_data.eq(read.data)
             with m.Case(_STATUS):
-                m.d.comb += bus.read_data.eq(status_word)
+                m.d.comb += bus.read_data.eq(status_read.data)
             with m.Case(_EVENTS):
                 m.d.comb += bus.read_data.eq(self.events_data)
 

@@ -24,10 +24,11 @@ from thermogen_esf.scada import WRITABLES
 
 from ..address_match import matches_any
 from ..network.ports import RegisterPortSignature
+from ..status_words import StepSignature
 from .counters import EventCounters
 from .events import WriteEvents
-from .image import CHANNEL_ADDRESS_BITS, KEPT_ADDRESS_BITS, SECOND_LAYOUT, ScadaImage
-from .live import BITS, LiveWords
+from .image import CHANNEL_ADDRESS_BITS, KEPT_ADDRESS_BITS, ScadaImage
+from .live import ALONE, BITS, LiveWords
 from .map import COILS, COUNTERS, DISCRETE_COUNT, SCADA_MAP_VERSION, WIDE, WORD_ORDER_TEST, WORDS
 from .overrides import Overrides
 from .registers_declared import Origin
@@ -44,7 +45,8 @@ _IMAGE_PORTS = {
     "busy": 1,
     "channel_index": range(CHANNELS_PER_SITE),
     "channel_word": 8 * CHANNEL_BYTES,
-    "second": SECOND_LAYOUT,
+    "steps": StepSignature(),
+    "copied": 16,
 }
 _SETTINGS = {"writers": data.ArrayLayout(WRITER, WRITERS), "writable": len(WRITABLES), "panel_enable": 1}
 _OF_CHANNELS = ("channel_current", "channel_duty", "channel_state")
@@ -66,9 +68,9 @@ def _roundest(first: int, last: int) -> int:
 class ScadaRegisters(wiring.Component):
     """`port` is the MODBUS server's; the image ports are the snapshot's, looked on at (`busy` and `image_show` are its `busy` and `done`).
 
-    `second` is what the node and the network stack say, taken once a site second (arrays have their first entry in the most significant
-    word), of one instant; `count` is a strobe for each of COUNTED. `time`,
-    `faults` and `flags` are live. `own_*` are the node's set-points and `enable`, `current_limit_ma`, `site_power_limit` what the power
+    `take` asks once a site second for what the node and the network stack say, of one instant; it comes as `steps` and `copied`
+    (`status_words.py`). `count` is a strobe for each of COUNTED. `time`, `faults`, `flags` and `link_flags` are live.
+    `own_*` are the node's set-points and `enable`, `current_limit_ma`, `site_power_limit` what the power
     path gets of them; `trip_clear` is a strobe beside the host's. `word_swap`, `writers` and `writable` are settings, `panel_enable` lets
     everybody write while it is 1 (a synchronised level). `events_*` are read and freed by the host. `clocks_per_second` counts the clock,
     not site time.
@@ -87,10 +89,12 @@ class ScadaRegisters(wiring.Component):
             {
                 "port": In(RegisterPortSignature()),
                 **{name: In(shape) for name, shape in (_IMAGE_PORTS | _SETTINGS).items()},
+                "take": Out(1),
                 "count": In(len(COUNTED)),
                 "time": In(32),
                 "faults": In(32),
                 "flags": In(BITS["flags"]),
+                "link_flags": In(ALONE["link_flags"]),
                 "own_enable": In(1),
                 "own_current_limit_ma": In(16),
                 "own_site_power_limit": In(16),
@@ -122,8 +126,10 @@ class ScadaRegisters(wiring.Component):
         m.submodules.events = events = WriteEvents()
 
         self._read(m, image, live)
-        for name in _IMAGE_PORTS:
-            m.d.comb += getattr(image, name).eq(getattr(self, name))
+        for name, shape in _IMAGE_PORTS.items():
+            if not isinstance(shape, StepSignature):
+                m.d.comb += getattr(image, name).eq(getattr(self, name))
+        wiring.connect(m, wiring.flipped(self.steps), image.steps)
         for name in ("begin", "end", "abort", "write", "space", "address", "value", "peer_ip"):
             m.d.comb += getattr(staging, name).eq(getattr(port, name))
         for name in _SETTINGS:
@@ -136,6 +142,7 @@ class ScadaRegisters(wiring.Component):
             m.d.comb += [listener.apply.eq(staging.apply), listener.written.eq(staging.written), listener.staged.eq(staging.staged)]
             m.d.comb += listener.ip.eq(port.peer_ip)
         m.d.comb += [
+            self.take.eq(image.take),
             image.counter.eq(counters.value),
             counters.index.eq(image.counter_index),
             counters.count.eq(Cat(self.count, staging.apply)),
@@ -161,12 +168,11 @@ class ScadaRegisters(wiring.Component):
         ]
         own = {
             "word_order": self.word_swap,
-            "link_flags": self.second.link_flags,
             "burner_flags": image.burner_flags,
             "site_alarms": image.site_alarms,
             **{writable.identifier: overrides.values[writable.identifier] for writable in WRITABLES if writable.identifier in BITS},
         }
-        same = ("faults", "flags", "override_flags", "override_remaining_s", "override_ip")
+        same = ("faults", "flags", "override_flags", "override_remaining_s", "override_ip", "link_flags")
         own |= {name: getattr(self, name) for name in (*same, "own_enable", "own_current_limit_ma", "own_site_power_limit")}
         m.d.comb += [getattr(live, name).eq(value) for name, value in own.items()]
         return m

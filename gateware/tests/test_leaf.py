@@ -18,6 +18,8 @@ from thermogen_gateware.merkle import MerkleTree
 
 CLOCK_PERIOD_S = 20e-9
 SLOTS = 4
+ORDER_CLOCKS = 3
+"""From an order to what it changes in `next` and `oldest`."""
 BOOT_COUNT = 7
 
 
@@ -84,7 +86,7 @@ class Bench:
         ctx.set(getattr(self.recorder, name), 1)
         await ctx.tick()
         ctx.set(getattr(self.recorder, name), 0)
-        await ctx.tick()
+        await ctx.tick().repeat(ORDER_CLOCKS - 1)
 
     async def record(self, ctx, epoch, last=False, time=0):
         sequence = ctx.get(self.recorder.next)

@@ -3,10 +3,10 @@
 Reference: `thermogen_esf.hostlink.CALIBRATION_HASH_WORDS` (which words, in which order). Every word that goes into the tables of the site
 inputs and of the channels is kept a second time; `armed` fixes the tables until power-off, and this copy is hashed once, before the first
 leaf, by the core that hashes the leaves.
-Latency: about 6,700 clocks from `armed`, with the small core. Area, LIFCL (synthesis): 35 COMB, 83 FF, 1 EBR.
+Latency: about 6,700 clocks from `armed`, with the small core. Area, LIFCL (synthesis): 35 COMB, 147 FF, 1 EBR.
 """
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -36,7 +36,8 @@ def _after_power_up() -> list[int]:
 
 
 class CalibrationHash(wiring.Component):
-    """`write` says that `data` is written to the table word at `address`. Once `armed` is seen, `value` is the hash as soon as `ready`.
+    """`write` says that `data` is written to the table word at `address`. Once `armed` is seen, `value` is the hash as soon as `ready`;
+    it is 0 before.
 
     `core` hashes for `user` except from `armed` to `ready`: `user` has to begin after that.
     """
@@ -94,13 +95,13 @@ class CalibrationHash(wiring.Component):
                             m.next = "FETCH"
 
             with m.State("DIGEST"):
-                taken = Signal(range(CALIBRATION_HASH_BYTES + 1))
+                taken, begun = Signal(range(CALIBRATION_HASH_BYTES + 1)), Signal.like(self.value)
                 m.d.comb += digest.ready.eq(1)
                 with m.If(digest.valid):
                     with m.If(taken != CALIBRATION_HASH_BYTES):
-                        m.d.sync += [self.value.eq(self.value << 8 | digest.payload.data), taken.eq(taken + 1)]
+                        m.d.sync += [begun.eq(Cat(digest.payload.data, begun)), taken.eq(taken + 1)]
                     with m.If(digest.payload.last):
-                        m.d.sync += self.ready.eq(1)
+                        m.d.sync += [self.value.eq(begun), self.ready.eq(1)]
                         m.next = "HASHED"
 
             with m.State("HASHED"):

@@ -4,7 +4,8 @@ Reference: `thermogen_esf.layout` (a leaf is the telemetry frame without its CRC
 `thermogen_esf.hostlink` (slots, epoch records). A leaf is first copied from the image into its slot, where the host finds it, then
 hashed from there, so that what is hashed is what is kept. The store is one large RAM of the LIFCL with a register behind it.
 Latency: 510 clocks to copy; a leaf and its joins are in the tree 37,000 clocks later at most, and so is a root after its last leaf.
-Area, LIFCL: 800 COMB, 413 FF, 1 LRAM, and the tree.
+An acknowledgement is in `oldest` three clocks later.
+Area, LIFCL: 540 COMB, 490 FF, 1 LRAM, and the tree.
 """
 
 from __future__ import annotations
@@ -129,18 +130,23 @@ class LeafRecorder(wiring.Component):
     def elaborate(self, _platform):
         m = Module()
         epoch, last_of_epoch, sealed_at = Signal(32), Signal(), Signal(32)
+        sequence = Signal(32)
         tree_epoch, first_sequence, count = Signal(32), Signal(32), Signal(16)
         leaf_boot_count, boot_count = Signal(16), Signal(16)
         place = Signal(range(LEAF_BYTES))
         word = Signal(STORE_WORD_BITS)
-        upper = Signal(16)
+        upper, root_upper = Signal(16), Signal(8)
         copying, superseded = Signal(), Signal()
         kept = Signal(range(self._slots + 1))
+        # How many leaves the host has not acknowledged: in this many bits every question about `oldest` is asked.
+        waiting = Signal(range(self._slots + 1))
+        acknowledging, left = Signal(), Signal(32)
 
         m.d.comb += [
             self.image_address.eq(place),
+            self.store_data.eq(Cat(self.image_data, upper)),
             self.store_address.eq(Cat((place >> 1)[: (SLOT_WORDS - 1).bit_length()], self.next[: (self._slots - 1).bit_length()])),
-            self.fetch_address.eq(Cat((place >> 2)[: (SLOT_WORDS - 1).bit_length()], (self.next - 1)[: (self._slots - 1).bit_length()])),
+            self.fetch_address.eq(Cat((place >> 2)[: (SLOT_WORDS - 1).bit_length()], sequence[: (self._slots - 1).bit_length()])),
             self.record_address.eq(Cat(place[: (EPOCH_RECORD_WORDS - 1).bit_length()], self.sealed[: (2 * EPOCH_RING - 1).bit_length()])),
         ]
 
@@ -149,31 +155,32 @@ class LeafRecorder(wiring.Component):
                 m.d.sync += [place.eq(0), superseded.eq(0)]
                 with m.If(self.record):
                     m.d.sync += [epoch.eq(self.epoch), last_of_epoch.eq(self.last_of_epoch), sealed_at.eq(self.time), copying.eq(1)]
-                    with m.If(self.next - self.oldest == self._slots):
-                        m.d.sync += [self.oldest.eq(self.oldest + 1), self.losing.eq(1)]
-                        with m.If(self.lost != 0xFFFF):
-                            m.d.sync += self.lost.eq(self.lost + 1)
-                    m.next = "FETCH_IMAGE"
+                    m.next = "MAKE_ROOM"
+
+            with m.State("MAKE_ROOM"), m.If(~acknowledging):
+                with m.If(waiting == self._slots):
+                    m.d.sync += [waiting.eq(waiting - 1), self.losing.eq(1)]
+                    with m.If(~self.lost.all()):
+                        m.d.sync += self.lost.eq(self.lost + 1)
+                m.next = "FETCH_IMAGE"
 
             with m.State("FETCH_IMAGE"):
                 m.next = "COPY"
 
             with m.State("COPY"):
-                with m.If(place[0]):
-                    m.d.comb += [self.store_write.eq(1), self.store_data.eq(Cat(self.image_data, upper))]
-                with m.Else():
+                m.d.comb += self.store_write.eq(place[0])
+                with m.If(~place[0]):
                     m.d.sync += upper.eq(self.image_data)
                 with m.If(place == BOOT_COUNT_WORD):
                     m.d.sync += leaf_boot_count.eq(self.image_data)
                 m.d.sync += place.eq(place + 1)
                 m.next = "FETCH_IMAGE"
-                with m.If(place == IMAGE_WORDS - 1):
-                    # The last word of an odd number of them has no second half.
-                    m.d.comb += [self.store_write.eq(1), self.store_data.eq(self.image_data << 16)]
+                # The last of an odd number of words has a second half that is nobody's: no leaf's bytes reach so far.
+                with m.If(place == 2 * LEAF_WORDS - 1):
                     m.next = "KEPT"
 
-            with m.State("KEPT"):
-                m.d.sync += [place.eq(0), copying.eq(0), self.next.eq(self.next + 1)]
+            with m.State("KEPT"), m.If(~acknowledging & ~self.acknowledge):
+                m.d.sync += [place.eq(0), copying.eq(0), sequence.eq(self.next), self.next.eq(self.next + 1), waiting.eq(waiting + 1)]
                 with m.If(kept != self._slots):
                     m.d.sync += kept.eq(kept + 1)
                 m.next = "BEGIN"
@@ -183,7 +190,7 @@ class LeafRecorder(wiring.Component):
 
             with m.State("BEGIN"):
                 with m.If(self.tree_count == 0):
-                    m.d.sync += [tree_epoch.eq(epoch), first_sequence.eq(self.next - 1), boot_count.eq(leaf_boot_count)]
+                    m.d.sync += [tree_epoch.eq(epoch), first_sequence.eq(sequence), boot_count.eq(leaf_boot_count)]
                 m.d.sync += [place.eq(0), superseded.eq(0)]
                 m.next = "FETCH_LEAF"
 
@@ -192,19 +199,18 @@ class LeafRecorder(wiring.Component):
                 with m.If(self.fetch_taken):
                     m.next = "TAKE_LEAF"
 
-            with m.State("TAKE_LEAF"):
+            with m.State("TAKE_LEAF"), m.If(self.fetch_done):
                 m.d.sync += word.eq(self.fetch_data)
-                with m.If(self.fetch_done):
-                    m.next = "HASH"
+                m.next = "HASH"
 
             with m.State("HASH"):
                 m.d.comb += [
                     self.leaf.valid.eq(1),
-                    self.leaf.payload.data.eq(word[24:]),
+                    self.leaf.payload.data.eq(word.word_select(~place[:2], 8)),
                     self.leaf.payload.last.eq(place == LEAF_BYTES - 1),
                 ]
                 with m.If(self.leaf.ready):
-                    m.d.sync += [word.eq(word << 8), place.eq(place + 1)]
+                    m.d.sync += place.eq(place + 1)
                     with m.If(place == LEAF_BYTES - 1):
                         m.next = "HASHED"
                     with m.Elif(place[:2] == 3):
@@ -243,14 +249,14 @@ class LeafRecorder(wiring.Component):
 
             with m.State("ROOT_UPPER"):
                 m.d.comb += self.root.ready.eq(1)
-                m.d.sync += upper.eq(self.root.payload.data)
+                m.d.sync += root_upper.eq(self.root.payload.data)
                 with m.If(self.root.valid):
                     m.next = "ROOT_LOWER"
 
             with m.State("ROOT_LOWER"):
                 m.d.comb += [
                     self.root.ready.eq(1),
-                    self.record_data.eq(Cat(self.root.payload.data, upper[:8])),
+                    self.record_data.eq(Cat(self.root.payload.data, root_upper)),
                     self.record_write.eq(self.root.valid),
                 ]
                 with m.If(self.root.valid):
@@ -262,12 +268,14 @@ class LeafRecorder(wiring.Component):
                         with m.If(superseded):
                             m.next = "BEGIN"
 
-        with m.If(self.set_next):
-            m.d.sync += [self.next.eq(self.value), self.oldest.eq(self.value)]
+        # Between the two clocks of an acknowledgement neither `next` nor `waiting` changes otherwise, but by `set_next`.
+        m.d.sync += [acknowledging.eq(self.acknowledge), left.eq(self.next - self.value), self.oldest.eq(self.next - waiting)]
+        with m.If(acknowledging & (left < waiting)):
+            m.d.sync += waiting.eq(left)
         with m.If(self.acknowledge):
             m.d.sync += self.losing.eq(0)
-            with m.If((self.value > self.oldest) & (self.value <= self.next)):
-                m.d.sync += self.oldest.eq(self.value)
+        with m.If(self.set_next):
+            m.d.sync += [self.next.eq(self.value), waiting.eq(0)]
 
         slots_back = Signal.like(self.slot)
         m.d.comb += slots_back.eq(self.next - 1 - self.slot)

@@ -177,7 +177,7 @@ class Node(wiring.Component):
             calibration.data.eq(host_link.registers.write_data),
             calibration.write.eq(registers.calibrates),
             calibration.armed.eq(registers.armed),
-            snapshot.calibration_hash.eq(Mux(calibration.ready, calibration.value, 0)),
+            snapshot.calibration_hash.eq(calibration.value),
         ]
 
         # The second that just ended: its time is kept from its end to its image.

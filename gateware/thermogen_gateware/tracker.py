@@ -433,16 +433,11 @@ class Tracker(wiring.Component):
     def _measure(m, record, after, place, minus, power, whole):
         """Sum the powers of the step's second half; remember whether anything but the perturbation moved in the pattern."""
         first = place[:7] == STEP_EXCHANGES - MEASURED_EXCHANGES
+        by_sign = power[:] ^ minus.replicate(len(power))
         with m.If(place[:7] >= STEP_EXCHANGES - MEASURED_EXCHANGES):
             m.d.comb += [
                 after.window.eq(Mux(first, 0, record.window) + power),
-                after.pattern.eq(
-                    (
-                        Cat(C(1, 1), Mux(first & (place[7:] == 0), 0, record.pattern))
-                        + Cat(minus, power ^ minus.replicate(len(power))).as_signed()
-                    )
-                    >> 1
-                ),
+                after.pattern.eq((Cat(C(1, 1), Mux(first & (place[7:] == 0), 0, record.pattern)) + Cat(minus, by_sign).as_signed()) >> 1),
             ]
         m.d.comb += after.spoiled.eq(~whole | (record.spoiled & (place != 0)))
 

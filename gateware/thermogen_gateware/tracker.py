@@ -23,7 +23,7 @@ times the default a compiled site took 5.4 A. At the start conduction is discont
 reason, current begins at every duty, and not only below bus / Voc.
 Reference: Femia et al., Optimization of perturb and observe maximum power point tracking method, IEEE Trans. Power Electron. 20(4), 2005.
 Latency of a pass: at most 8 clocks a channel + 73 (108 channels: 937). Area, LIFCL, 108 channels, with all that it contains:
-4,350 COMB, 1,049 FF, 7 EBR, 5 multipliers (docs/mppt.md).
+2,835 COMB, 1,039 FF, 7 EBR, 4 multipliers (docs/mppt.md).
 """
 
 from __future__ import annotations

@@ -366,8 +366,9 @@ class Node(wiring.Component):
 
         wiring.connect(m, registers.steps, scada.steps)
         wiring.connect(m, registers.steps, host.steps)
+        wiring.connect(m, scada.allow_list, host.allow_list)
         m.d.comb += [getattr(scada, name).eq(getattr(snapshot, name)) for name in ("image_address", "image_data", "image_write", "busy")]
-        m.d.comb += [getattr(scada, name).eq(getattr(host, name)) for name in ("word_swap", "writers", "writable")]
+        m.d.comb += [getattr(scada, name).eq(getattr(host, name)) for name in ("word_swap", "writable")]
         m.d.comb += [getattr(self, name).eq(getattr(host, name)) for name in _SETTINGS]
         m.d.comb += [getattr(host, name).eq(self.stack[name]) for name in STACK_STATUS]
         for name in ("override_flags", "override_remaining_s", "override_ip", "events_next", "events_oldest", "events_data"):

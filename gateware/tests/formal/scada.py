@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import wiring
 
 from .modbus_server import CLOSED, Request
 from .mutant import Mutant
@@ -28,7 +29,7 @@ class _Override:
 
         self.staging, self.overrides = WriteStaging(), Overrides(CLOCKS_PER_SECOND)
         staging, overrides = self.staging, self.overrides
-        driven = ("owner", *(ORDERS if port is not None else ()), *(("busy", "heartbeat_busy") if port is not None else ()))
+        driven = ("owner", *(ORDERS if port is not None else ()), *(("busy", "heartbeat_busy", "allow_list") if port is not None else ()))
         self.staging_inside = spec.around(staging, "staging", driven=driven)
         of_staging = ("apply", "written", "staged", "owner_may_write")
         self.overrides_inside = spec.around(overrides, "overrides", driven=(*of_staging, "ip"))
@@ -38,6 +39,7 @@ class _Override:
         if port is not None:
             m.d.comb += [getattr(staging, name).eq(getattr(port, name)) for name in ORDERS]
         self.open, self.verdict = internal(self.staging_inside, "open_"), internal(self.staging_inside, "verdict")
+        self.of_peer, self.was_of_peer = internal(self.staging_inside, "of_peer"), internal(self.staging_inside, "was_of_peer")
 
     def in_range(self, spec: Spec) -> None:
         """What is staged, and what is taken of it, is what its declaration allows."""
@@ -125,6 +127,7 @@ class EveryWriteIsTold(Spec):
         from thermogen_gateware.network.modbus_identification import Identification
         from thermogen_gateware.network.modbus_server import ModbusServer
         from thermogen_gateware.network.ports import Refusal
+        from thermogen_gateware.scada.allow_list import AllowList
         from thermogen_gateware.scada.events import HEARTBEAT, RESERVE, RUN_RESERVE, WriteEvents
 
         server, events = ModbusServer(Identification("v", "p", "r")), WriteEvents()
@@ -143,6 +146,11 @@ class EveryWriteIsTold(Spec):
             staging.heartbeat_busy.eq(events.heartbeat_busy),
         ]
         self.ports += [port.data, port.exists]
+        entries = AllowList()
+        allow_list = self.around(entries, "allow_list", driven=("question",))
+        for name in ("ip", "mask"):
+            self.free_memory(allow_list, name)
+        wiring.connect(m, staging.allow_list, entries.question)
         both.in_range(self)
         stored = (events.stored - events.oldest)[:32]
         self.given(~events.acknowledge | (stored <= (events.next - events.oldest)[:32]))
@@ -167,6 +175,7 @@ class EveryWriteIsTold(Spec):
         writes = ("WRITE_WORDS", "WRITE_BITS", "STAGE_BITS", "JUDGE", "WRITE_FIRST")
         rested = state(inside, *comes, *writes) | (opened & staging.written.any())
         self.always(~rested | (since == MOST_WAIT), "writes again too early")
+        self._knows_who_asks(m, both, server, inside, allow_list)
         self.always(~waiting.any() | (_ones(waiting) + since < MOST_WAIT), "tells too slowly")
         self.always(~waiting[HEARTBEAT], "a heartbeat among what was written")
         self.always(~staging.apply | ~waiting.any(), "applied, and the one before is not told yet")
@@ -197,6 +206,19 @@ class EveryWriteIsTold(Spec):
         self._tells_what_was_written(m, both, events, told_inside)
         self.possible(staging.apply & self.past(staging.apply, MOST_WAIT))
         self.possible(newly)
+
+    def _knows_who_asks(self, m: Module, both: _Override, server: object, inside: object, allow_list: object) -> None:
+        """A request's first word comes when each entry of the allow-list has been compared with the client of this request."""
+        from thermogen_gateware.scada.allow_list import ENTRIES
+
+        known, place = internal(allow_list, "known"), internal(inside, "place")
+        self.always(known <= ENTRIES, "knows more entries than there are")
+        self.always(~state(inside, "FIELDS") | (known > place) | (known == ENTRIES), "compares an entry in more than a clock")
+        judged = ("COUNT", "DISPATCH", "JUDGE_WRITE", "CHECK", "STAGE_ONE", "MASK", "MASKED", "WRITE_WORDS", "WRITE_BITS", "STAGE_BITS")
+        self.always(~state(inside, *judged) | (known == ENTRIES), "judges before it knows who asks")
+        self.always(~(server.registers.write & both.open) | both.staging.allow_list.settled, "a word is judged before it is known who asks")
+        self.always(both.of_peer == (both.open | both.staging.begin), "asks about another")
+        self.always(~both.open | both.was_of_peer, "does not know whom it has asked about")
 
     def _tells_what_was_written(self, m: Module, both: _Override, events: object, inside: object) -> None:
         """A register that was written is told once, with what it was and became, by whom and when; an order was nothing before."""

@@ -50,6 +50,7 @@ class Bench:
         self.dut = ScadaRegisters(clocks_per_second, CHANNELS, source_hash=0xA1B2_C3D4_E5F6_0718)
         self.status = Status()
         self.second = self.status.second
+        self.network, self.mask = Signal(32), Signal(32)
         self.trip_clears = 0
 
     def run(self, script):
@@ -64,7 +65,12 @@ class Bench:
             ctx.set(self.dut.writable, WRITABLE_DEFAULT)
             await script(self)
 
-        simulator = Simulator(self.status.beside(self.dut))
+        top = self.status.beside(self.dut)
+        allow_list = self.dut.allow_list
+        top.d.comb += allow_list.allowed.eq(self.mask.any() & (((allow_list.ip ^ self.network) & self.mask) == 0))
+        top.d.comb += allow_list.some.eq(self.mask.any())
+        top.d.comb += allow_list.settled.eq(1)
+        simulator = Simulator(top)
         simulator.add_clock(20e-9)
         simulator.add_testbench(watch, background=True)
         simulator.add_testbench(main)
@@ -72,8 +78,8 @@ class Bench:
 
     def allow(self, ip=0x0A000000, mask=0xFFFFFF00):
         """Lets a network write."""
-        self.ctx.set(self.dut.writers[0].ip, ip)
-        self.ctx.set(self.dut.writers[0].mask, mask)
+        self.ctx.set(self.network, ip)
+        self.ctx.set(self.mask, mask)
 
     async def strobe(self, signal):
         self.ctx.set(signal, 1)

@@ -14,6 +14,7 @@ from thermogen_esf.hostlink_network import (
     EVENT_END,
     NETWORK_SETTINGS,
     NETWORK_STATUS,
+    WRITERS,
 )
 from thermogen_gateware.scada.host_registers import NetworkRegisters
 from thermogen_gateware.status_words import COPY_CLOCKS, StatusSteps
@@ -51,6 +52,20 @@ class Bench:
         address, size, _ = NETWORK_SETTINGS[name]
         return await self.write(address + entry * size, words_of(value, size))
 
+    async def may_write(self, ip):
+        """What the allow-list says of a client, as soon as it has settled."""
+        ctx, question = self.ctx, self.dut.allow_list
+        ctx.set(question.ip, ip)
+        ctx.set(question.anew, 1)
+        await ctx.tick()
+        ctx.set(question.anew, 0)
+        clocks = 1
+        while not ctx.get(question.settled):
+            await ctx.tick()
+            clocks += 1
+        assert clocks == WRITERS
+        return bool(ctx.get(question.allowed))
+
     async def read(self, address, size=1):
         value = 0
         for place in range(size):
@@ -80,7 +95,7 @@ def test_settings_begin_at_their_defaults_and_are_read_back(host):
         assert await host.setting("preferred", IP, entry=7) is Status.OK
         assert host.ctx.get(host.dut.preferred[7]) == IP
         assert await host.setting("writers", IP << 32 | MASK, entry=3) is Status.OK
-        assert (host.ctx.get(host.dut.writers[3].ip), host.ctx.get(host.dut.writers[3].mask)) == (IP, MASK)
+        assert [await host.may_write(ip) for ip in (IP, IP ^ 0xFF, IP ^ 0x100)] == [True, True, False]
         address, size, _ = NETWORK_SETTINGS["writers"]
         assert await host.read(address + 3 * size, size) == IP << 32 | MASK
 
@@ -117,9 +132,30 @@ def test_half_a_register_and_what_is_out_of_range_are_refused(host):
 def test_an_entry_that_is_being_changed_lets_nobody_in(host):
     async def script(host):
         await host.setting("writers", IP << 32 | MASK)
+        assert await host.may_write(IP) and host.ctx.get(host.dut.allow_list.some)
         address = NETWORK_SETTINGS["writers"][0]
         await host.offer(address, words_of(IP + 1, 2), 1)
-        assert host.ctx.get(host.dut.writers[0].mask) == 0
+        assert not await host.may_write(IP + 1) and not host.ctx.get(host.dut.allow_list.some)
+        await host.offer(address + 2, words_of(0, 2), 1)
+        assert not await host.may_write(IP + 1) and not host.ctx.get(host.dut.allow_list.some)
+
+    host.run(script)
+
+
+def test_each_entry_lets_its_own_clients_in_whoever_was_asked_about_before(host):
+    async def script(host):
+        networks = {entry: 0x0A00_0000 + (entry << 16) for entry in range(WRITERS)}
+        for entry, network in networks.items():
+            assert await host.setting("writers", network << 32 | 0xFFFF_0000, entry) is Status.OK
+        for wait in range(1, WRITERS + 2):
+            for network in networks.values():
+                await host.ctx.tick().repeat(wait)
+                assert await host.may_write(network + wait)
+                assert not await host.may_write(0x0B00_0000)
+        for entry in networks:
+            assert await host.setting("writers", 0, entry) is Status.OK
+            await host.ctx.tick().repeat(WRITERS)
+            assert [await host.may_write(each) for each in networks.values()] == [each > entry for each in networks]
 
     host.run(script)
 

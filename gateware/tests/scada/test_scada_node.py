@@ -14,6 +14,8 @@ CLOCKS_PER_SITE_SECOND = 2_500
 CLOCK_PERIOD_S = 20e-9
 CLIENT = 0x0A00_0005
 MOST_CLOCKS_TO_APPLY = 150
+CLOCKS_TO_THE_FIRST_WORD = 4
+"""From a request's begin to its first word: fewer than the MODBUS server needs where the request is there already."""
 POWER = WRITABLE["site_power_limit"].address
 
 
@@ -47,6 +49,7 @@ class Server:
         await self.strobe("begin")
         for signal, level in ((port.space, 3), (port.address, address), (port.value, value)):
             ctx.set(signal, level)
+        await ctx.tick().repeat(CLOCKS_TO_THE_FIRST_WORD - 1)
         await self.strobe("write")
         await ctx.tick()
         refusal = Refusal(ctx.get(port.refusal))

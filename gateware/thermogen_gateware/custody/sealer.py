@@ -4,7 +4,7 @@ Reference: `thermogen_esf.hostlink_seal` (registers), `thermogen_esf.vrf_inputs`
 written: epoch, count and root are taken from the recorder's words, never from the host. What goes to the prover and what it answers
 are kept byte for byte in one block RAM that the host reads; each seal stays in the ring besides.
 Latency: 4.5 ms for the epoch to move, 11.5 ms for a proof of two tries. A word two clocks after its address.
-Area, LIFCL (synthesis), with prover and custody: 4,758 COMB of the node, 2,024 FF, 9 EBR, 1 LRAM, eight multipliers of 18 by 18.
+Area, LIFCL (synthesis), with prover and custody: 3,133 COMB of the node, 1,474 FF, 11 EBR, 1 LRAM, eight multipliers of 18 by 18.
 """
 
 from __future__ import annotations

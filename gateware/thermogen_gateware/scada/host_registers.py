@@ -24,7 +24,6 @@ from thermogen_esf.hostlink_network import (
     NETWORK_STATUS_BASE,
     NETWORK_STATUS_WORDS,
     PREFERRED_CLIENTS,
-    WRITERS,
     NetworkMode,
     WordOrder,
 )
@@ -33,7 +32,7 @@ from thermogen_esf.scada import EVENT_RING, WRITABLES
 from ..address_match import matches_any
 from ..host_link import RegisterBusSignature
 from ..status_words import NETWORK_PLACES, NETWORK_STEP, STEP_BITS, FrozenWords, StepSignature
-from .staging import WRITER
+from .allow_list import AllowList, AllowListSignature
 
 WORD_BITS = 16
 KEY_WORDS = NETWORK_SETTINGS["isn_key"][1]
@@ -70,8 +69,9 @@ def _firsts_and_lasts() -> tuple[list[int], list[int]]:
 class NetworkRegisters(wiring.Component):
     """`bus` beside the register file's; `here` says that the address is one of these.
 
-    Out go the settings, levels each. The status goes in under its registers' names, and with it what SCADA alone is shown; its words come
-    as `word`, a clock after their step, and 0 at others' steps. `events_*` are those of ScadaRegisters.
+    Out go the settings, levels each, and who may write as the answer of `allow_list`. The status goes in under its registers' names, and
+    with it what SCADA alone is shown; its words come as `word`, a clock after their step, and 0 at others' steps. `events_*` are those of
+    ScadaRegisters.
     """
 
     def __init__(self):
@@ -86,7 +86,7 @@ class NetworkRegisters(wiring.Component):
                 "mac": Out(48, init=DEFAULT_SETTINGS["mac"]),
                 "word_swap": Out(1),
                 "writable": Out(len(WRITABLES), init=DEFAULT_SETTINGS["writable"]),
-                "writers": Out(data.ArrayLayout(WRITER, WRITERS)),
+                "allow_list": In(AllowListSignature()),
                 "preferred": Out(data.ArrayLayout(32, PREFERRED_CLIENTS)),
                 "isn_key": Out(WORD_BITS * KEY_WORDS),
                 **{name: In(width) for name, width in _LIVE.items()},
@@ -210,6 +210,17 @@ class NetworkRegisters(wiring.Component):
         bus = self.bus
         plain = {"network_mode": self.dhcp, "ip": self.ip, "mask": self.mask, "gateway": self.gateway, "mac": self.mac}
         plain |= {"word_order": self.word_swap, "writable": self.writable}
+        m.submodules.allow_list = allow_list = AllowList()
+        wiring.connect(m, wiring.flipped(self.allow_list), allow_list.question)
+        first = NETWORK_SETTINGS["writers"][0]
+        of_writers = taken & matches_any(bus.address, _all_words("writers")) & bus.address[0]
+        is_mask = (bus.address - first)[1]
+        m.d.comb += [
+            allow_list.entry.eq((bus.address - first) >> 2),
+            allow_list.value.eq(whole),
+            allow_list.write_ip.eq(of_writers & ~is_mask),
+            allow_list.write_mask.eq(of_writers & is_mask),
+        ]
         with m.If(taken), m.Switch(bus.address):
             for name, setting in plain.items():
                 address, size, _ = NETWORK_SETTINGS[name]
@@ -221,13 +232,6 @@ class NetworkRegisters(wiring.Component):
             for entry in range(PREFERRED_CLIENTS):
                 with m.Case(NETWORK_SETTINGS["preferred"][0] + 2 * entry + 1):
                     m.d.sync += self.preferred[entry].eq(whole)
-            for entry in range(WRITERS):
-                base = NETWORK_SETTINGS["writers"][0] + 4 * entry
-                # While an entry is being changed it lets nobody in.
-                with m.Case(base + 1):
-                    m.d.sync += [self.writers[entry].ip.eq(whole), self.writers[entry].mask.eq(0)]
-                with m.Case(base + 3):
-                    m.d.sync += self.writers[entry].mask.eq(whole)
 
 
 assert EVENT_RING * 8 == 1024

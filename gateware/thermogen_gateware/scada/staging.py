@@ -7,19 +7,15 @@ Latency: a word's verdict one clock after it. Area, LIFCL (synthesis): counted i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from thermogen_esf.hostlink_network import WRITERS
 from thermogen_esf.scada import WRITABLES
 
 from ..network.ports import IP_ADDRESS, Refusal
+from .allow_list import AllowListSignature
 from .overrides import STAGED
 
-WRITER = data.StructLayout({"mask": IP_ADDRESS, "ip": IP_ADDRESS})
-"""An entry of the allow-list, as the host writes it: address, then mask; a mask of 0 is no entry."""
 HEARTBEAT = next(place for place, writable in enumerate(WRITABLES) if writable.identifier == "heartbeat")
 COILS, HOLDING = 0, 3
 """The spaces of the port that may be written."""
@@ -28,8 +24,9 @@ COILS, HOLDING = 0, 3
 class WriteStaging(wiring.Component):
     """The port's `begin`, `end`, `abort`, `write`, `space`, `address`, `value`, `peer_ip` → `refusal`; `apply` with `written` and `staged`.
 
-    `peer_ip` holds from `begin` to `end`; between requests the same comparators say whether `owner` may write (`owner_may_write`, which
-    is 1 during a request). `busy` refuses writes, of the heartbeat only with `heartbeat_busy`.
+    `peer_ip` holds from `begin` to `end`, and the first word comes when the allow-list has settled; between requests it says whether
+    `owner` may write (`owner_may_write`, which is 1 during a request and until it has settled). `busy` refuses writes, of the heartbeat
+    only with `heartbeat_busy`.
     """
 
     def __init__(self):
@@ -46,7 +43,7 @@ class WriteStaging(wiring.Component):
                 "refusal": Out(Refusal),
                 "busy": In(1),
                 "heartbeat_busy": In(1),
-                "writers": In(data.ArrayLayout(WRITER, WRITERS)),
+                "allow_list": Out(AllowListSignature()),
                 "writable": In(len(WRITABLES)),
                 "panel_enable": In(1),
                 "owner": In(IP_ADDRESS),
@@ -61,13 +58,16 @@ class WriteStaging(wiring.Component):
     def elaborate(self, _platform):
         m = Module()
         open_, may_write = Signal(), Signal()
-        asks = Signal(IP_ADDRESS)
+        allow_list = self.allow_list
+        of_peer, was_of_peer = Signal(), Signal()
         m.d.comb += [
-            asks.eq(Mux(open_ | self.begin, self.peer_ip, self.owner)),
-            may_write.eq(self.panel_enable | _any(entry.mask.any() & (((asks ^ entry.ip) & entry.mask) == 0) for entry in self.writers)),
-            self.some_may_write.eq(self.panel_enable | _any(entry.mask.any() for entry in self.writers)),
+            of_peer.eq(open_ | self.begin),
+            allow_list.ip.eq(Mux(of_peer, self.peer_ip, self.owner)),
+            allow_list.anew.eq(self.begin | (of_peer != was_of_peer)),
+            may_write.eq(self.panel_enable | allow_list.allowed),
+            self.some_may_write.eq(self.panel_enable | allow_list.some),
         ]
-        m.d.sync += self.owner_may_write.eq(open_ | self.begin | may_write)
+        m.d.sync += [was_of_peer.eq(of_peer), self.owner_may_write.eq(of_peer | ~allow_list.settled | may_write)]
 
         listed, in_range = Signal(), Signal()
         here = Signal(len(WRITABLES))
@@ -105,10 +105,6 @@ class WriteStaging(wiring.Component):
         with m.Elif(self.end | self.abort):
             m.d.sync += open_.eq(0)
         return m
-
-
-def _any(bits: Iterable[Value]) -> Value:
-    return Cat(bits).any()
 
 
 def _outside(value: Value, minimum: int, maximum: int) -> Value:

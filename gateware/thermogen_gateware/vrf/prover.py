@@ -5,7 +5,7 @@ else; what is made of it stays in the arithmetic unit's memory, of which only th
 How long a proof takes depends on the number of tries and the length of alpha, both public, and on nothing else.
 Latency: 160,644 clocks for a key; for a proof with an alpha of up to 75 bytes 535,900, and 23,800 more for each try but the first; each try
 takes 7,680 more for every other 128 bytes of alpha, and one a byte.
-Area, LIFCL (synthesis): 1,510 COMB, 829 FF, 10 EBR, eight multipliers of 18 by 18, with SHA-512 and everything else in it.
+Area, LIFCL (synthesis): 1,479 COMB, 841 FF, 10 EBR, eight multipliers of 18 by 18, with SHA-512 and everything else in it.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal

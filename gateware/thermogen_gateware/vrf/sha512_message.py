@@ -59,9 +59,15 @@ class MessageBits(wiring.Component):
 
         at_length = self.last_block & (self.word == SCHEDULE - 1) & (self.byte >= BYTE_BITS - 2)
         length_bit = self._length_bit(m, ~padding, message_ends)
-        message_bit = message.payload.data.bit_select(self.place, 1)
-        padding_bit = Mux(one_due, self.place == BYTE_BITS - 1, at_length & length_bit)
-        m.d.sync += self.bit.eq(Mux(padding, padding_bit, message_bit))
+        # The byte itself waits the clock, so that whoever gives it has all of it.
+        byte, place, pads, padding_bit = Signal(BYTE_BITS), Signal.like(self.place), Signal(), Signal()
+        m.d.sync += [
+            byte.eq(message.payload.data),
+            place.eq(self.place),
+            pads.eq(padding),
+            padding_bit.eq(Mux(one_due, self.place == BYTE_BITS - 1, at_length & length_bit)),
+        ]
+        m.d.comb += self.bit.eq(Mux(pads, padding_bit, byte.bit_select(place, 1)))
         return m
 
     def _length_bit(self, m, counts, clear):

@@ -80,8 +80,8 @@ class Mac(wiring.Component):
 class Ingress(wiring.Component):
     """From the pins to IPv4 payloads, wired as in `NetworkInterface`, without ARP."""
 
-    def __init__(self, signature, receiver, ethernet, ipv4):
-        self._receiver, self._ethernet, self._ipv4 = receiver, ethernet, ipv4
+    def __init__(self, signature, receiver, ethernet, ipv4, own):
+        self._receiver, self._ethernet, self._ipv4, self._own = receiver, ethernet, ipv4, own
         inputs = {"rxd": In(2), "crs_dv": In(1), "rx_er": In(1), "mac": In(48), "address": In(32), "addressed": In(1)}
         strobes = dict.fromkeys(("checksum_good", "to_all", "header_error", "fragment"), Out(1))
         super().__init__({**inputs, **strobes, "ingress": Out(signature)})
@@ -89,6 +89,7 @@ class Ingress(wiring.Component):
     def elaborate(self, _platform):
         m = Module()
         m.submodules.receiver, m.submodules.ethernet, m.submodules.ipv4 = self._receiver, self._ethernet, self._ipv4
+        m.submodules.own = own = self._own
         receiver, ethernet, ipv4 = self._receiver, self._ethernet, self._ipv4
         for name in ("rxd", "crs_dv", "rx_er"):
             m.d.comb += getattr(receiver, name).eq(getattr(self, name))
@@ -96,7 +97,12 @@ class Ingress(wiring.Component):
             ethernet.start.eq(receiver.start),
             ethernet.valid.eq(receiver.valid),
             ethernet.byte.eq(receiver.byte),
-            ethernet.mac.eq(self.mac),
+            own.mac.eq(self.mac),
+            own.address.eq(self.address),
+            own.row0.eq(ethernet.own_row),
+            ethernet.own_byte.eq(own.byte0),
+            own.row1.eq(ipv4.own_row),
+            ipv4.own_byte.eq(own.byte1),
             ethernet.shift_ip.eq(ipv4.shift_ip),
             ipv4.start.eq(receiver.start),
             ipv4.byte.eq(receiver.byte),
@@ -105,7 +111,6 @@ class Ingress(wiring.Component):
             ipv4.end.eq(receiver.end),
             ipv4.good.eq(receiver.good),
             ipv4.sender.eq(ethernet.sender),
-            ipv4.address.eq(self.address),
             ipv4.addressed.eq(self.addressed),
         ]
         wiring.connect(m, ipv4.ingress, wiring.flipped(self.ingress))
@@ -126,9 +131,10 @@ def ingress(mutant=None):
     with cores(mutant):
         from thermogen_gateware.network.ethernet_ingress import EthernetIngress
         from thermogen_gateware.network.ipv4_ingress import Ipv4Ingress
+        from thermogen_gateware.network.own_bytes import OwnBytes
         from thermogen_gateware.network.ports import IngressSignature
 
-        return Ingress(IngressSignature(), RmiiReceiver(), EthernetIngress(), Ipv4Ingress())
+        return Ingress(IngressSignature(), RmiiReceiver(), EthernetIngress(), Ipv4Ingress(), OwnBytes(2))
 
 
 def emit(folder, name, top, change=lambda verilog: verilog):

@@ -5,10 +5,11 @@ outside; an entry lasts four minutes. Another host that says it has our address 
 about ourselves announces a new address. Latency: an answer is requested as the question's frame ends. Area, LIFCL: 234 COMB, 61 FF.
 """
 
-from amaranth.hdl import Array, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .own_bytes import ADDRESS_ROW, ROWS
 from .peer_table import ANSWERED, KNOWN_PEERS, PEERS
 from .ports import IP_ADDRESS, PEER
 
@@ -30,7 +31,7 @@ class Arp(wiring.Component):
 
     `write` puts `sender` into the peer table at `place`. `answer` asks for the transmitter with peer ANSWERED, `ask` for the question
     where `target` is; each until its `granted`. `wanted` (strobe) says that `wanted_ip` is looked for in vain. `known` says which of the
-    table's first entries are to be believed.
+    table's first entries are to be believed. `own_row` → `own_byte`: of `OwnBytes`.
     """
 
     start: In(1)
@@ -43,6 +44,8 @@ class Arp(wiring.Component):
     shift_ip: Out(1)
 
     address: In(IP_ADDRESS)
+    own_row: Out(range(ROWS))
+    own_byte: In(8)
     addressed: In(1)
     announce: In(1)
     second: In(1)
@@ -66,10 +69,10 @@ class Arp(wiring.Component):
         at = Signal(range(PACKET_BYTES + 1))
         regular, reply, to_us, from_us, from_host, probe, from_target = (Signal() for _ in range(7))
         m.d.comb += [self.shift_mac.eq(0), self.shift_ip.eq(0)]
-        own_byte, fixed = Signal(8), Signal(8)
-        m.d.comb += own_byte.eq(self.address.word_select((1 - at[:2])[:2], 8))
-        with m.If(at[2:] == TARGET_IP_AT // 4):
-            m.d.comb += own_byte.eq(self.address.word_select(~at[:2], 8))
+        fixed = Signal(8)
+        # The sender's address begins in the middle of four bytes, the target's at the first.
+        of_target = at[2:] == TARGET_IP_AT // 4
+        m.d.comb += self.own_row.eq(ADDRESS_ROW + Cat(at[0], at[1] ^ ~of_target))
         with m.Switch(at):
             for where, value in enumerate(FIXED):
                 with m.Case(where):
@@ -86,9 +89,9 @@ class Arp(wiring.Component):
                     m.d.sync += from_host.eq(~self.byte[0])
             with m.Elif(at < SENDER_IP_AT + 4):
                 m.d.comb += self.shift_ip.eq(1)
-                m.d.sync += [from_us.eq(from_us & (self.byte == own_byte)), probe.eq(probe & (self.byte == 0))]
+                m.d.sync += [from_us.eq(from_us & (self.byte == self.own_byte)), probe.eq(probe & (self.byte == 0))]
             with m.Elif(at >= TARGET_IP_AT):
-                m.d.sync += to_us.eq(to_us & (self.byte == own_byte))
+                m.d.sync += to_us.eq(to_us & (self.byte == self.own_byte))
         with m.If(self.start):
             m.d.sync += [at.eq(0), regular.eq(1), to_us.eq(1), from_us.eq(1), probe.eq(1)]
 

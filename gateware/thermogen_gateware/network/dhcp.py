@@ -16,7 +16,8 @@ from amaranth.lib.wiring import In, Out
 from .dhcp_answer import DhcpAnswer
 from .dhcp_message import ACK, MESSAGE_BYTES, NAK, OFFER, DhcpMessage
 from .egress import LayerSignature
-from .ports import IP_ADDRESS, MAC_ADDRESS, IngressSignature
+from .own_bytes import ROWS
+from .ports import IP_ADDRESS, IngressSignature
 
 FIRST_WAIT_S = 4
 LONGEST_WAIT_S = 64
@@ -38,7 +39,8 @@ class DhcpState(enum.Enum):
 class DhcpClient(wiring.Component):
     """`enable` is the setting, `link` the PHY's. `bound` says that `address`, `netmask` and `gateway` are ours (`netmask` and `gateway` 0
     if the server did not say), for `left_s` more seconds (0 otherwise). `egress` sends to all while
-    `to_all`, from nobody while `unnamed`, and otherwise to `server`."""
+    `to_all`, from nobody while `unnamed`, and otherwise to `server`. `message_row` → `message_byte` and `answer_row` → `answer_byte`: of
+    `OwnBytes`, which has `xid`."""
 
     ingress: In(IngressSignature())
     checksum_good: In(1)
@@ -48,7 +50,11 @@ class DhcpClient(wiring.Component):
     server: Out(IP_ADDRESS)
     unreachable: In(1)
 
-    mac: In(MAC_ADDRESS)
+    xid: Out(32, init=1)
+    message_row: Out(range(ROWS))
+    message_byte: In(8)
+    answer_row: Out(range(ROWS))
+    answer_byte: In(8)
     enable: In(1)
     link: In(1)
     second: In(1)
@@ -69,7 +75,7 @@ class DhcpClient(wiring.Component):
         for name in ("valid", "first", "byte", "commit", "drop", "peer", "protocol", "length"):
             m.d.comb += getattr(answer.ingress, name).eq(getattr(self.ingress, name))
         state = self.state
-        xid = Signal(32, init=1)
+        xid = self.xid
         wait_s = Signal(range(LONGEST_WAIT_S + 1))
         next_wait_s = Signal(range(LONGEST_WAIT_S + 1))
         tries = Signal(2)
@@ -85,12 +91,10 @@ class DhcpClient(wiring.Component):
             self.to_all.eq(state != DhcpState.RENEWING),
             self.unnamed.eq(~holds),
             answer.checksum_good.eq(self.checksum_good),
-            answer.xid.eq(xid),
-            answer.mac.eq(self.mac),
-            message.xid.eq(xid),
-            message.mac.eq(self.mac),
-            message.address.eq(self.address),
-            message.server.eq(self.server),
+            message.own_byte.eq(self.message_byte),
+            self.message_row.eq(message.own_row),
+            answer.own_byte.eq(self.answer_byte),
+            self.answer_row.eq(answer.own_row),
             message.renews.eq(holds),
             message.selects.eq(state == DhcpState.REQUESTING),
             self.egress.length.eq(MESSAGE_BYTES),

@@ -25,7 +25,8 @@ from .dhcp_message import (
     DhcpExpectation,
 )
 from .ipv4_ingress import UDP
-from .ports import IP_ADDRESS, MAC_ADDRESS, IngressSignature
+from .own_bytes import ROWS
+from .ports import IP_ADDRESS, IngressSignature
 
 
 class _Option(enum.Enum):
@@ -36,13 +37,13 @@ class _Option(enum.Enum):
 
 
 class DhcpAnswer(wiring.Component):
-    """`answered` strobes when an answer to `xid` is whole; then `kind` is its type, and the fields hold until the next payload begins. A
-    field that it did not have is 0."""
+    """`answered` strobes when an answer to our transaction is whole; then `kind` is its type, and the fields hold until the next payload
+    begins. A field that it did not have is 0. `own_row` → `own_byte`: of `OwnBytes`."""
 
     ingress: In(IngressSignature())
     checksum_good: In(1)
-    xid: In(32)
-    mac: In(MAC_ADDRESS)
+    own_row: Out(range(ROWS))
+    own_byte: In(8)
 
     answered: Out(1)
     kind: Out(8)
@@ -61,8 +62,8 @@ class DhcpAnswer(wiring.Component):
         m.d.comb += [
             expectation.place.eq(place),
             expectation.byte.eq(byte),
-            expectation.xid.eq(self.xid),
-            expectation.mac.eq(self.mac),
+            expectation.own_byte.eq(self.own_byte),
+            self.own_row.eq(expectation.own_row),
         ]
         with m.If(ingress.commit | ingress.drop):
             m.d.sync += place.eq(0)

@@ -14,8 +14,9 @@ from amaranth.lib.wiring import In, Out
 
 from .egress_header import EgressHeader
 from .ipv4_ingress import ICMP, UDP
+from .own_bytes import ROWS
 from .peer_table import ALL_HOSTS, ANSWERED, ECHOED, KNOWN_PEERS, PEERS
-from .ports import IP_ADDRESS, MAC_ADDRESS, PEER, EgressSignature
+from .ports import IP_ADDRESS, PEER, EgressSignature
 
 
 class Layer(enum.IntEnum):
@@ -40,7 +41,7 @@ class Egress(wiring.Component):
 
     `dhcp_to_all`: the DHCP client sends to all hosts, from 0.0.0.0 if it says `dhcp_unnamed`; otherwise to `dhcp_server`, which is looked
     up: `dhcp_unreachable` instead of a grant says that it is not known. `answer` and `ask` are ARP's. `wanted` (strobe) says that the
-    hardware address of `wanted_ip` is not known. From `idle` on: the transmitter's.
+    hardware address of `wanted_ip` is not known. `own_row` → `own_byte`: of `OwnBytes`. From `idle` on: the transmitter's.
     """
 
     upper: In(EgressSignature())
@@ -52,7 +53,8 @@ class Egress(wiring.Component):
     dhcp_server: In(IP_ADDRESS)
     dhcp_unreachable: Out(1)
 
-    mac: In(MAC_ADDRESS)
+    own_row: Out(range(ROWS))
+    own_byte: In(8)
     address: In(IP_ADDRESS)
     netmask: In(IP_ADDRESS)
     gateway: In(IP_ADDRESS)
@@ -110,8 +112,8 @@ class Egress(wiring.Component):
         ]
         m.d.comb += [
             header.begin.eq(granted),
-            header.mac.eq(self.mac),
-            header.address.eq(self.address),
+            header.own_byte.eq(self.own_byte),
+            self.own_row.eq(header.own_row),
             header.peer.eq(peer),
             header.arp.eq(arp),
             header.asks.eq(asks),

@@ -11,6 +11,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .own_bytes import MAC_ROW, ROWS
 from .ports import IP_ADDRESS, MAC_ADDRESS, PEER
 
 HEADER_BYTES = 14
@@ -21,12 +22,14 @@ TYPE_ARP = 0x0806
 
 class EthernetIngress(wiring.Component):
     """`start`, `valid` and `byte` are the receiver's. `ipv4` or `arp` strobes with each byte behind a header of that type; `broadcast` says
-    that the frame is for all, otherwise it is for us alone. `shift_mac` and `shift_ip` take the byte into `sender`."""
+    that the frame is for all, otherwise it is for us alone. `shift_mac` and `shift_ip` take the byte into `sender`. `own_row` → `own_byte`:
+    of `OwnBytes`."""
 
     start: In(1)
     valid: In(1)
     byte: In(8)
-    mac: In(MAC_ADDRESS)
+    own_row: Out(range(ROWS))
+    own_byte: In(8)
     shift_mac: In(1)
     shift_ip: In(1)
 
@@ -45,14 +48,13 @@ class EthernetIngress(wiring.Component):
             self.ipv4.eq(self.valid & passed & is_ipv4 & from_host & (for_us | self.broadcast)),
             self.arp.eq(self.valid & passed & is_arp & from_host & (for_us | self.broadcast)),
         ]
-        own_byte = Signal(8)
-        m.d.comb += own_byte.eq(self.mac.word_select((MAC_BYTES - 1 - place)[:3], 8))
+        m.d.comb += self.own_row.eq(MAC_ROW + place[:3])
         shift_source = Signal()
         with m.If(self.valid & ~passed):
             m.d.sync += place.eq(place + 1)
             with m.If(place < MAC_BYTES):
                 m.d.sync += [
-                    for_us.eq(for_us & (self.byte == own_byte)),
+                    for_us.eq(for_us & (self.byte == self.own_byte)),
                     self.broadcast.eq(self.broadcast & (self.byte == 0xFF)),
                 ]
             with m.Elif(place < 2 * MAC_BYTES):

@@ -14,7 +14,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .ones_complement import FLUSH_BYTES, OnesComplementSum
-from .ports import IP_ADDRESS, PEER, IngressSignature
+from .own_bytes import ADDRESS_ROW, ROWS
+from .ports import PEER, IngressSignature
 
 ICMP = 1
 UDP = 17
@@ -35,7 +36,7 @@ class _Part(enum.Enum):
 class Ipv4Ingress(wiring.Component):
     """`packet` strobes with each `byte` behind an Ethernet header of IPv4; `start`, `end` and `good` are the receiver's. `checksum_good`
     and `to_all` (to the broadcast address) are right with `ingress.commit`. `addressed` says that we have an address. `header_error` and
-    `fragment` strobe with the end of a frame whose FCS is right."""
+    `fragment` strobe with the end of a frame whose FCS is right. `own_row` → `own_byte`: of `OwnBytes`."""
 
     start: In(1)
     packet: In(1)
@@ -45,7 +46,8 @@ class Ipv4Ingress(wiring.Component):
     good: In(1)
     sender: In(PEER)
     shift_ip: Out(1)
-    address: In(IP_ADDRESS)
+    own_row: Out(range(ROWS))
+    own_byte: In(8)
     addressed: In(1)
 
     ingress: Out(IngressSignature())
@@ -65,10 +67,9 @@ class Ipv4Ingress(wiring.Component):
         length = Signal(LENGTH_BITS + 1)  # of the whole packet, then of what is behind its header, then of what is still to come
         flush = Signal(range(FLUSH_BYTES + 1))
         regular, whole, to_us, host, own_sender = Signal(), Signal(), Signal(), Signal(), Signal()
-        own_byte = Signal(8)
         accepted, handed_on = Signal(), Signal()
         m.d.comb += [
-            own_byte.eq(self.address.word_select(~place[:2], 8)),
+            self.own_row.eq(ADDRESS_ROW + place[:2]),
             header_sum.byte.eq(Mux(flush == 0, self.byte, 0)),
             payload_sum.byte.eq(Mux(flush == 0, self.byte, 0)),
             self.checksum_good.eq(payload_sum.summed),
@@ -117,12 +118,12 @@ class Ipv4Ingress(wiring.Component):
                         m.d.comb += [payload_sum.byte.eq(length[:8]), payload_sum.add.eq(1)]
                 with m.If(place[2:] == SOURCE_AT // 4):
                     m.d.comb += [self.shift_ip.eq(1), payload_sum.add.eq(1)]
-                    m.d.sync += own_sender.eq(own_sender & (self.byte == own_byte))
+                    m.d.sync += own_sender.eq(own_sender & (self.byte == self.own_byte))
                     with m.If(place[:2] == 0):
                         m.d.sync += host.eq((self.byte != 0) & (self.byte != 127) & (self.byte < 224))
                 with m.If(place[2:] == DESTINATION_AT // 4):
                     m.d.comb += payload_sum.add.eq(1)
-                    m.d.sync += [to_us.eq(to_us & (self.byte == own_byte)), self.to_all.eq(self.to_all & (self.byte == 0xFF))]
+                    m.d.sync += [to_us.eq(to_us & (self.byte == self.own_byte)), self.to_all.eq(self.to_all & (self.byte == 0xFF))]
                 # A header said to be shorter than it has to be ends where it has to.
                 with m.If((place >= DESTINATION_AT + 3) & ((place == last_place) | ~regular)):
                     m.d.sync += [part.eq(_Part.SUM), flush.eq(FLUSH_BYTES)]

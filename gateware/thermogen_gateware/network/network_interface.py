@@ -20,6 +20,7 @@ from .ethernet_ingress import EthernetIngress
 from .icmp_echo import IcmpEcho
 from .ipv4_ingress import Ipv4Ingress
 from .mdio import PhyManagement
+from .own_bytes import OwnBytes
 from .peer_table import ECHOED, PeerTable
 from .ports import IP_ADDRESS, MAC_ADDRESS, EgressSignature, IngressSignature
 from .rmii_receiver import RmiiReceiver
@@ -141,12 +142,12 @@ class NetworkInterface(wiring.Component):
             ethernet.start.eq(receiver.start),
             ethernet.valid.eq(receiver.valid),
             ethernet.byte.eq(receiver.byte),
-            ethernet.mac.eq(self.mac),
             ethernet.shift_mac.eq(arp.shift_mac),
             ethernet.shift_ip.eq(arp.shift_ip | ipv4.shift_ip),
             ipv4.packet.eq(ethernet.ipv4),
             ipv4.broadcast.eq(ethernet.broadcast),
             arp.packet.eq(ethernet.arp),
+            arp.address.eq(self.address),
             arp.second.eq(second),
             arp.minute.eq(minute),
         ]
@@ -157,7 +158,6 @@ class NetworkInterface(wiring.Component):
                 layer.end.eq(receiver.end),
                 layer.good.eq(receiver.good),
                 layer.sender.eq(ethernet.sender),
-                layer.address.eq(self.address),
                 layer.addressed.eq(addressed),
             ]
         wiring.connect(m, ipv4.ingress, wiring.flipped(self.ingress))
@@ -174,13 +174,31 @@ class NetworkInterface(wiring.Component):
         with m.If(echo.remember):
             m.d.comb += peers.write_place.eq(ECHOED + echo.into)
 
+        readers = (
+            (ethernet.own_row, ethernet.own_byte),
+            (ipv4.own_row, ipv4.own_byte),
+            (arp.own_row, arp.own_byte),
+            (dhcp.answer_row, dhcp.answer_byte),
+            (dhcp.message_row, dhcp.message_byte),
+            (sender.own_row, sender.own_byte),
+        )
+        m.submodules.own = own = OwnBytes(len(readers))
+        m.d.comb += [
+            own.xid.eq(dhcp.xid),
+            own.offered.eq(dhcp.address),
+            own.server.eq(dhcp.server),
+            own.mac.eq(self.mac),
+            own.address.eq(self.address),
+        ]
+        for reader, (row, byte) in enumerate(readers):
+            m.d.comb += [getattr(own, f"row{reader}").eq(row), byte.eq(getattr(own, f"byte{reader}"))]
+
         # Out.
         wiring.connect(m, wiring.flipped(self.egress), sender.upper)
         wiring.connect(m, echo.egress, sender.echo)
         wiring.connect(m, dhcp.egress, sender.dhcp)
         m.d.comb += [
             sender.echo_buffer.eq(echo.out_of),
-            sender.mac.eq(self.mac),
             sender.address.eq(self.address),
             sender.netmask.eq(self.netmask),
             sender.gateway.eq(self.gateway),
@@ -204,7 +222,6 @@ class NetworkInterface(wiring.Component):
             sender.dhcp_unnamed.eq(dhcp.unnamed),
             sender.dhcp_server.eq(dhcp.server),
             dhcp.unreachable.eq(sender.dhcp_unreachable),
-            dhcp.mac.eq(self.mac),
             dhcp.enable.eq(self.dhcp),
             dhcp.link.eq(self.link),
             dhcp.second.eq(second),

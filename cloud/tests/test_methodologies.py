@@ -11,10 +11,11 @@ from starlette.testclient import TestClient
 from thermogen_cloud.accounting import balanced
 from thermogen_cloud.api import application
 from thermogen_cloud.directory import replace_file
-from thermogen_cloud.ledger import LedgerRefusedError
+from thermogen_cloud.ledger import CreditBlock, LedgerRefusedError
 from thermogen_cloud.methodology_choices import Choice, Choices, MethodologyChoiceError, digest_of
-from thermogen_cloud.refusals import WouldNotVerifyError
+from thermogen_cloud.refusals import AlreadyDecidedError, AlreadyIssuedError, RefusedError, WouldNotVerifyError
 from thermogen_cloud.registry import AttestedMint, AttestedMintState
+from thermogen_esf.evidence.approval import Decision
 from thermogen_esf.evidence.attestation.attested import Attestation
 from thermogen_esf.evidence.attestation.quorum import DayState, Label
 from thermogen_esf.evidence.attestation.signed import Signed
@@ -280,10 +281,8 @@ def test_a_file_that_was_lost_or_damaged_decides_no_day_that_needs_it_until_it_i
     assert made.row.state is AttestedMintState.MINTED
 
 
-def test_a_day_whose_file_is_lost_holds_up_no_later_day_of_its_site_and_is_minted_once_it_is_there(made, choose, caplog):
-    choose("CUSTOM", own=own_methodology("anna"), since=BEFORE)
-    choose(FLARE, since=BEFORE + 86_400)
-    made.attested_before()
+def two_days(made):
+    """The day and the next, each of three epochs, witnessed."""
     attesting = made.attesting
     attesting.measure(epochs=6, first=FIRST + 93)
     made.receive()
@@ -294,6 +293,14 @@ def test_a_day_whose_file_is_lost_holds_up_no_later_day_of_its_site_and_is_minte
         attesting.witness(announced)
     attesting.round()
     attesting.round(300)
+
+
+def test_a_day_whose_file_is_lost_holds_up_no_later_day_of_its_site_and_is_minted_once_it_is_there(made, choose, caplog):
+    choose("CUSTOM", own=own_methodology("anna"), since=BEFORE)
+    choose(FLARE, since=BEFORE + 86_400)
+    made.attested_before()
+    attesting = made.attesting
+    two_days(made)
     path = kept_file(made, "custom")
     before = path.read_bytes()
     path.unlink()
@@ -304,6 +311,57 @@ def test_a_day_whose_file_is_lost_holds_up_no_later_day_of_its_site_and_is_minte
     path.write_bytes(before)
     made.minting.round()
     assert minted_days(made) == {DAY: "CUSTOM", DAY + 1: FLARE} and believed(made) is True
+
+
+def under_way_without_its_methodology(made, choose, monkeypatch):
+    """Two days of which the first's mint is under way, and the file with its methodology is lost; what was in the file."""
+    choose("CUSTOM", own=own_methodology("anna"), since=BEFORE)
+    choose(FLARE, since=BEFORE + 86_400)
+    made.attested_before()
+    two_days(made)
+    interrupted(made, monkeypatch)
+    path = kept_file(made, "custom")
+    content = path.read_bytes()
+    path.unlink()
+    made.minting.round()
+    assert made.row.state is AttestedMintState.MINTING and minted_days(made) == {}, "the day after it is held up"
+    return content
+
+
+def test_a_mint_under_way_whose_methodology_is_lost_says_what_to_do_and_goes_on_once_it_is_chosen_again(made, choose, monkeypatch, caplog):
+    content = under_way_without_its_methodology(made, choose, monkeypatch)
+    for told in (f"day {DAY} of {made.site} is not minted yet", "restore it", f"--reject --request {made.row.attestation.hex()}"):
+        assert told in caplog.text
+    choose("CUSTOM", own=Signed.parse(content), since=BEFORE + 10 * 86_400)
+    made.minting.round()
+    assert minted_days(made) == {DAY: "CUSTOM", DAY + 1: FLARE} and believed(made) is True
+
+
+def test_a_mint_under_way_that_cannot_go_on_holds_up_its_site_until_an_approver_rejects_it(made, choose, monkeypatch, cloud):
+    under_way_without_its_methodology(made, choose, monkeypatch)
+    with pytest.raises(AlreadyDecidedError):
+        made.decide()
+    with pytest.raises(RefusedError):
+        made.decide(Decision.REJECT, key="eve")
+    made.decide(Decision.REJECT)
+    assert (made.row.state, made.row.detail) == (AttestedMintState.REJECTED, "alice: looked at it")
+    made.minting.round()
+    assert minted_days(made) == {DAY + 1: FLARE}
+    assert balanced(cloud.registry, cloud.ledger).issued > 0
+    for decision in Decision:
+        with pytest.raises(AlreadyDecidedError):
+            made.decide(decision)
+
+
+def test_a_mint_under_way_that_the_ledger_has_cannot_be_rejected(made, choose, monkeypatch, cloud):
+    content = under_way_without_its_methodology(made, choose, monkeypatch)
+    cloud.ledger.issue(CreditBlock(made.row.attestation, made.row.amount, {"name": made.row.serial, "symbol": "TZ", "uri": "esf:0"}))
+    with pytest.raises(AlreadyIssuedError, match="ledger"):
+        made.decide(Decision.REJECT)
+    assert made.row.state is AttestedMintState.MINTING
+    choose("CUSTOM", own=Signed.parse(content), since=BEFORE + 10 * 86_400)
+    made.minting.round()
+    assert made.row.state is AttestedMintState.MINTED and believed(made) is True
 
 
 def minted_days(made):

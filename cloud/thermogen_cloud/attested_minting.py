@@ -1,7 +1,7 @@
 """From an attested day to a credit: one attestation a day, verified as a stranger would before the ledger hears of it.
 
     waiting ──▶ minting ──▶ minted        a person decides where the state says so; an attested day goes on by itself
-       └──────▶ rejected
+       └───────────┴──────▶ rejected      from minting only what was interrupted and the ledger does not have
     below-least-mint, refused             nothing is issued; the reason is kept
 
 The attestation is signed and on the disk before the ledger is asked; the ledger issues it once, at an address that follows from its hash,
@@ -72,12 +72,16 @@ class AttestedMinting:
     def decide(self, approval: Approval, signature: bytes) -> None:
         """Takes an approver's decision on the attestation that `approval` names and, where it is to approve, mints.
 
+        A mint that was interrupted can be rejected while the ledger does not have it: it may lack what nobody has any more.
+
         Raises the refusals of `refusals` about the request, the approver and the decision; nothing has changed then.
         """
         with self._lock:
             self._take_up()
             with self._registry.reading() as session:
-                row = _waiting(session, approval.request)
+                row = _undecided(session, approval)
+            if row.state is AttestedMintState.MINTING and self._ledger.find(row.attestation) is not None:
+                raise refusals.AlreadyIssuedError(row.attestation)
             enrolled = self._attestor.trust.newest.by_name.get(row.site)
             if enrolled is None:
                 raise refusals.UnknownSiteError(row.site)
@@ -93,7 +97,7 @@ class AttestedMinting:
             if evidence is not None:
                 self._refuse_unverifiable(evidence.signed(row.signed, approval.encode(), signature), evidence.frames)
             with self._registry.writing() as session:
-                kept = _waiting(session, approval.request)
+                kept = _undecided(session, approval)
                 kept.approval, kept.approval_signature = approval.encode(), signature
                 kept.state = AttestedMintState.MINTING if approved else AttestedMintState.REJECTED
                 kept.detail, kept.changed_at = f"{approval.approver}: {approval.reason}"[:500], self._clock()
@@ -227,12 +231,22 @@ class AttestedMinting:
 
     def _take_up(self) -> None:
         with self._registry.reading() as session:
-            interrupted = select(AttestedMint.site, AttestedMint.day).where(AttestedMint.state == AttestedMintState.MINTING)
-            rows = session.execute(interrupted).all()
-        for site, day in rows:
+            interrupted = select(AttestedMint.site, AttestedMint.day, AttestedMint.attestation)
+            rows = session.execute(interrupted.where(AttestedMint.state == AttestedMintState.MINTING)).all()
+        for site, day, attestation in rows:
             log.warning("taking up the interrupted mint of day %d of %s", day, site)
             try:
                 self._mint(site, day)
+            except MethodologyChoiceError as error:
+                given_up = f"`thermogen-cloud approve --reject --request {attestation.hex()}` gives this mint up"
+                log.error(
+                    "day %d of %s is not minted yet: %s; %s; no later day of the site is until then, and %s",
+                    day,
+                    site,
+                    error,
+                    error.remedy,
+                    given_up,
+                )
             except (LedgerRefusedError, OperatorError, EvidenceError) as error:
                 log.error("day %d of %s is not minted yet: %s", day, site, error)
 
@@ -283,12 +297,14 @@ class AttestedMinting:
         return next((each for each in attempts if each.attempt == number), None)
 
 
-def _waiting(session: Session, attestation: bytes) -> AttestedMint:
-    row = session.scalars(select(AttestedMint).where(AttestedMint.attestation == attestation)).first()
+def _undecided(session: Session, approval: Approval) -> AttestedMint:
+    """What a decision is on: a mint that waits for one or, where it rejects, one that was interrupted."""
+    row = session.scalars(select(AttestedMint).where(AttestedMint.attestation == approval.request)).first()
     if row is None:
-        raise refusals.UnknownRequestError(attestation)
-    if row.state is not AttestedMintState.WAITING:
-        raise refusals.AlreadyDecidedError(attestation, row.state.value)
+        raise refusals.UnknownRequestError(approval.request)
+    rejectable = row.state is AttestedMintState.MINTING and approval.decision is Decision.REJECT
+    if row.state is not AttestedMintState.WAITING and not rejectable:
+        raise refusals.AlreadyDecidedError(approval.request, row.state.value)
     return row
 
 

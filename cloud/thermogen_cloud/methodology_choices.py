@@ -36,7 +36,7 @@ EVERY_OTHER = "*"
 """In place of a site's name: every site that has no choice of its own."""
 DAY_S = 86_400
 MOST_CHOICES = 10_000
-RESTORE = "restore it from a backup"
+RESTORE = "restore it from a backup, or from whoever gave it: it is that file byte for byte"
 MODE = 0o644
 """Nothing secret."""
 

@@ -120,6 +120,16 @@ class AlreadyDecidedError(RefusedError):
         super().__init__(f"request {request.hex()} is {state}: a request is decided once", "request anew where a decision was wrong")
 
 
+class AlreadyIssuedError(RefusedError):
+    """A mint that was interrupted after the ledger had issued it: the credit is there."""
+
+    slug, title = "already-issued", "The ledger has the credit already"
+
+    def __init__(self, attestation: bytes) -> None:
+        text = f"the ledger issued the credit of attestation {attestation.hex()} before its mint was interrupted"
+        super().__init__(text, "restore what the log of the cloud says is missing; the mint then ends by itself")
+
+
 class StaleRequestError(RefusedError):
     """Another request of the site was minted since, and this one's carried remainder is no longer the right one."""
 

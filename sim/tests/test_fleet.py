@@ -11,7 +11,7 @@ from thermogen_sim.fleet.attacks.table import row
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/attacks.md").read_text()
-QUICK = {"forged-root", "forged-seal", "stolen-key-own-batch", "amplifiers-5-percent", "dropped-dissent", "sybil"}
+QUICK = {"forged-root", "forged-seal", "stolen-key-own-batch", "amplifiers-5-percent", "dropped-dissent", "attested-twice", "sybil"}
 WORLD = World()
 
 
@@ -120,6 +120,8 @@ WANTED = {
     "label-overstated": ("caught", "step 8 attestation: wrong-attestation"),
     "quorum-overstated": ("caught", "step 3 quorum: no-quorum"),
     "other-methodology": ("caught", "step 7 calculation: unknown-methodology"),
+    "attested-twice": ("caught by who kept something", "step 8 attestation: attested-twice"),
+    "methodology-chosen-late": ("not caught", "believed"),
     "history-invented": ("not caught", "believed"),
     "approval-missing": ("caught", "step 8 attestation: not-approved"),
     "approval-forged": ("caught", "step 8 attestation: bad-signature"),

@@ -77,6 +77,7 @@ class Reason(enum.StrEnum):
     WRONG_ATTESTATION = "wrong-attestation"
     LOGGED_TWICE = "logged-twice"
     UNKNOWN_LIST = "unknown-list"
+    ATTESTED_TWICE = "attested-twice"
 
 
 @dataclass(frozen=True, slots=True)

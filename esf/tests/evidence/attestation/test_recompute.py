@@ -182,6 +182,26 @@ def test_what_the_counters_gained_across_a_restart_that_the_host_hides_is_not_cl
     assert (result.opinion, result.claims) == (Opinion.AGREE, counted(sealed.site, 180, 180))
 
 
+@pytest.mark.parametrize(("counter", "point"), [("energy_mj", "electrical_energy"), ("gas_raw", "gas_volume")])
+@pytest.mark.parametrize("below", ["by one", "from nothing"])
+def test_a_restart_that_the_host_hides_with_a_counter_below_the_last_leafs_is_dissented_from(sealed, counter, point, below):
+    """The batches say that the boot goes on, in which counters only rise: a restart that was not raised far enough shows itself."""
+    sealed.epoch(0)
+    last = getattr(sealed.site, counter)
+    sealed.node.reboot()
+    sealed.site.uptime = 0
+    setattr(sealed.site, counter, 0)
+    if below == "by one":
+        sealed.site.leaf(0)  # what a leaf adds to it
+        setattr(sealed.site, counter, last - 1 - getattr(sealed.site, counter))
+        sealed.site.sequence -= 1
+    epoch = sealed.epoch(1)
+    result = sealed.recompute()
+    assert (result.opinion, result.why, result.epoch) == (Opinion.DISSENT, Why.BATCH_REFUSED, epoch)
+    (fault,) = [check for check in result.checks if check.passed is False]
+    assert fault.reason is Reason.COUNTER_WENT_BACK and f"{point} falls from {last} to" in fault.detail
+
+
 def test_what_lies_in_an_epoch_without_a_seal_is_not_claimed_though_the_batches_say_that_nothing_does(sealed):
     sealed.epoch(0)
     sealed.site.number += 1  # so that the batch is not judged together with the one before it

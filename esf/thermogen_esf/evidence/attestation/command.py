@@ -11,6 +11,7 @@ from pathlib import Path
 from ..check import Check
 from ..errors import EvidenceError
 from ..mint import tonnes
+from .attested_twice import OtherBundle
 from .proof_bundle import MAX_FRAMES_BYTES
 from .proof_report import ProofReport
 from .proof_verification import verify_proof
@@ -28,7 +29,8 @@ def run(arguments: Sequence[str]) -> int:
         root = RootKeys.parse(_content(options.root))
         frames = None if options.frames is None else _content(options.frames)
         statements, seals = ([_content(path) for path in paths] for paths in (options.statement, options.seal))
-        report = verify_proof(_content(options.bundle), root, frames, statements, seals, options.least_revision)
+        others = [_other(path) for path in options.kept]
+        report = verify_proof(_content(options.bundle), root, frames, statements, seals, options.least_revision, others)
     except (EvidenceError, OSError) as error:
         if options.json:
             print(json.dumps({"believed": False, "unreadable": str(error)}, ensure_ascii=False, indent=2))
@@ -57,6 +59,15 @@ def _parser() -> argparse.ArgumentParser:
         "--seal", type=Path, action="append", default=[], metavar="FILE", help="another seal of the site that was kept, of any epoch"
     )
     parser.add_argument(
+        "--bundle",
+        dest="kept",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="another bundle that was kept: one of the same day may show that a cloud attested it twice",
+    )
+    parser.add_argument(
         "--least-revision",
         type=int,
         metavar="N",
@@ -72,6 +83,14 @@ def _content(path: Path) -> bytes:
     if len(data) > MAX_FRAMES_BYTES:
         raise EvidenceError(f"{path}: more than {MAX_FRAMES_BYTES} bytes; no evidence of one day is that long")
     return data
+
+
+def _other(path: Path) -> OtherBundle:
+    """Named in what is said of it: there may be many."""
+    try:
+        return OtherBundle.parse(_content(path))
+    except EvidenceError as error:
+        raise EvidenceError(f"--bundle {path}: {error}") from error
 
 
 def _lines(report: ProofReport, options: argparse.Namespace) -> list[str]:

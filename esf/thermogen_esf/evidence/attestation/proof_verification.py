@@ -15,8 +15,8 @@ from ..approval import Approval, judge_approval
 from ..catalogue import CUSTOM, Refusal, Rule, catalogue, custom
 from ..check import Check, Reason, passed, refused, undecided
 from ..errors import EvidenceError
-from ..trust import valid_at
-from .attested import ATTESTATION_CONTEXT, Attestation
+from .attested import Attestation
+from .attested_twice import OtherBundle, emitted_by, judge_other
 from .beacon import judge_contributions
 from .chain import two_seals
 from .day import Day, judge_day
@@ -43,18 +43,20 @@ def verify_proof(
     statements: Sequence[bytes] = (),
     seals: Sequence[bytes] = (),
     least_revision: int | None = None,
+    bundles: Sequence[OtherBundle] = (),
 ) -> ProofReport:
     """Judge a proof bundle. EvidenceError where bytes cannot be read as what they should be.
 
     `frames` is the companion; `statements` are loose ones (`encode_statement`) and `seals` further seals of the site, which a bundle may
     have left out and somebody kept. `least_revision` is the trust list's that the verifier knows to have been in the log before the
-    beacon: no bundle shows that a list was the newest.
+    beacon: no bundle shows that a list was the newest. `bundles` are others that somebody kept: one of the same day may attest it twice.
     """
     bundle = ProofBundle.parse(data)
     verification = _Verification(bundle, root, ProofReport(root.hash, sha3_256(data).digest()), least_revision)
     verification.loose = [parse_statement(each) for each in statements]
     verification.further_seals = [Seal.decode(each) for each in seals]
     verification.frames = None if frames is None else parse_frames(frames)
+    verification.others = bundles
     verification.run()
     return verification.report
 
@@ -72,6 +74,7 @@ class _Verification:
     loose: list[tuple[EnrolledBytes, bytes]] = field(default_factory=list)
     further_seals: list[Seal] = field(default_factory=list)
     frames: tuple[bytes, ...] | None = None
+    others: Sequence[OtherBundle] = ()
 
     def run(self) -> None:
         bundle = self.bundle
@@ -125,10 +128,10 @@ class _Verification:
 
     def _emitted(self, trust: FleetTrust, time: int) -> Check:
         name = "attestation signed"
-        for key in trust.clouds:
-            if valid_at(key, time) and self.emitted.signed_by(key.public_key, key.key_id, ATTESTATION_CONTEXT):
-                return passed(name, f"by {key.name}")
-        return refused(name, Reason.BAD_SIGNATURE, "no cloud of the trust list signed it")
+        cloud = emitted_by(self.emitted, trust.clouds, time)
+        if cloud is None:
+            return refused(name, Reason.BAD_SIGNATURE, "no cloud of the trust list signed it")
+        return passed(name, f"by {cloud.name}")
 
     def _vrf_proofs(self) -> None:
         bundle, day = self.bundle, self.day
@@ -278,6 +281,7 @@ class _Verification:
         checks = [refused(name, Reason.WRONG_ATTESTATION, wrong) if wrong else passed(name, f"{self.attestation.hash.hex()}")]
         if self.outcome.state in BY_A_PERSON:
             checks += self._approval()
+        checks += [judge_other(each, self.attestation, self.trust, self.root) for each in self.others]
         self._step("attestation", checks)
 
     def _approval(self) -> list[Check]:
@@ -307,7 +311,8 @@ class _Verification:
         say("That the log was not rewritten and held the day's root once: monitors who have its entries.")
         say("That no dissent was dropped: whoever has one can give it with --statement.")
         say(f"That {self.attestation.methodology} was chosen before the day was measured: the cloud's word, of which a bundle has nothing.")
-        say("That no other attestation of the day was minted, by this methodology or another: the ledger, whose credits name theirs.")
+        once = "That no other attestation of the day was minted, by this methodology or another"
+        say(f"{once}: the ledger, whose credits name theirs, and whoever has another bundle of the day and gives it with --bundle.")
         previous, parts = self.attestation.previous, self.attestation.carry_in
         if previous is not None:
             say(f"That {parts} parts, less than a gram, were left over by attestation {previous.hex()}.")

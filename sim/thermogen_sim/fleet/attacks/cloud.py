@@ -9,13 +9,14 @@ from typing import Any
 
 from thermogen_esf.evidence.approval import Approval, Decision
 from thermogen_esf.evidence.attestation.attested import Attestation
+from thermogen_esf.evidence.attestation.attested_twice import OtherBundle
 from thermogen_esf.evidence.attestation.beacon import beacon, contributions, contributions_hash
 from thermogen_esf.evidence.attestation.log import Checkpoint, day_entry, trust_entry
 from thermogen_esf.evidence.attestation.log import Log as EntryLog
 from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle, encode_frames, encode_statement, parse_frames
 from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS, Label
 from thermogen_esf.evidence.attestation.statement import Opinion, Statement, Why
-from thermogen_esf.evidence.catalogue import rule
+from thermogen_esf.evidence.catalogue import Rule, catalogue, rule
 
 from ..attested_day import METHODOLOGY, AttestedDay
 from ..enrolling import NOW, signing_key
@@ -196,6 +197,32 @@ def _closed_early(world: World) -> Trial:
     return heard_late(world.day(), lambda day: day.drawn.time + 3_600)
 
 
+def _minted_by(day: AttestedDay, chosen: Rule) -> ProofBundle:
+    """The day by a methodology, and whatever it needs as evidence of its baseline."""
+    measured, evidence = day.attestation(), sha3_256(b"a permit").digest() if chosen.evidence_required else None
+    amount, carry = chosen.amount(measured.energy_mj, measured.gas, 0, evidence)
+    named = {"methodology": chosen.identifier, "methodology_hash": chosen.hash, "baseline_evidence": evidence}
+    return day.bundle(day.attestation(**named, amount=amount, carry_out=carry), methodology=chosen.document)
+
+
+def _most(day: AttestedDay, but: str = "") -> Rule:
+    """The methodology that gives the most for what a day measured."""
+    rules, measured = [each for each in catalogue().values() if isinstance(each, Rule) and each.identifier != but], day.attestation()
+    return max(rules, key=lambda each: each.amount(measured.energy_mj, measured.gas, 0, bytes(32)))
+
+
+def _attested_twice(world: World) -> Trial:
+    """By the methodology that was chosen and by the one that gives the most besides; somebody has both bundles."""
+    day = world.honest
+    bundle, second = day.bundle(), _minted_by(day, _most(day, but=METHODOLOGY))
+    kept = judged_bundle(day, bundle, bundles=[OtherBundle.parse(second.encode())])
+    return Trial(said(day), str(day.outcome.state), judged_bundle(day, bundle), kept=kept)
+
+
+def _chosen_late(day: AttestedDay) -> Forged:
+    return _minted_by(day, _most(day)), {}
+
+
 def _history(world: World) -> Trial:
     """A site of a tenth of its power before says that it always had as much."""
     day = world.day()
@@ -314,6 +341,20 @@ ATTACKS = (
     Attack("quorum-overstated", "three agreements are said where two are shown", "cloud", by_the_cloud(_statement_left_out)),
     Attack(
         "other-methodology", "another methodology's name is put over the same amount", "cloud", _attestation(methodology="IPCC-AR5-20Y")
+    ),
+    Attack(
+        "attested-twice",
+        "one day is attested by two methodologies and both are minted",
+        "cloud",
+        _attested_twice,
+        "each bundle is good by itself: whoever has the other gives it with `--bundle`",
+    ),
+    Attack(
+        "methodology-chosen-late",
+        "the methodology is chosen that gives the most for what the day measured",
+        "cloud",
+        by_the_cloud(_chosen_late),
+        "when it was chosen is the cloud's word: `thermogen-verify` says so",
     ),
     Attack("history-invented", "the 30 days before are made up to fit", "cloud", _history, "the bundles of those days show it"),
     Attack("approval-missing", "a day off its baseline is minted without an approval", "cloud", _off_baseline(None)),

@@ -15,7 +15,7 @@ SEED = 0
 _MEANING = {
     Verdict.CAUGHT: "a stranger with the pin, the bundle and its companion refuses, whoever else colludes",
     Verdict.BY_WITNESSES: "honest witnesses stop it; where cloud and witnesses collude it is believed",
-    Verdict.BY_WHO_KEPT: "the bundle is believed; not with a statement, a seal, a checkpoint or a list's number that somebody kept",
+    Verdict.BY_WHO_KEPT: "the bundle is believed; not with a statement, seal, checkpoint, bundle or list's number that somebody kept",
     Verdict.MINTS_NOTHING: "it costs credits or time and makes none",
     Verdict.NOT_CAUGHT: "believed: the document says so, and so does this table",
 }

@@ -89,7 +89,7 @@ class Verdict(enum.StrEnum):
     BY_WITNESSES = "caught by witnesses"
     """Honest witnesses stop it; a quorum that colludes does not."""
     BY_WHO_KEPT = "caught by who kept something"
-    """The bundle alone is believed; with a statement, seal or checkpoint that somebody kept it is not."""
+    """The bundle alone is believed; with a statement, seal, checkpoint or other bundle that somebody kept it is not."""
     MINTS_NOTHING = "mints nothing"
     """It costs credits or time and makes none."""
     NOT_CAUGHT = "not caught"

@@ -8,13 +8,16 @@ import os
 import stat
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from thermogen_edge import version
 from thermogen_edge.buffer import open_buffer
 from thermogen_edge.command import initialise, main
 from thermogen_edge.settings import SETTINGS
+from thermogen_esf.describing import version_text
 from thermogen_esf.frames import site_identity
 from thermogen_esf.keyfile import load_seed
 
@@ -27,6 +30,19 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for setting in SETTINGS:
         monkeypatch.delenv(setting.variable, raising=False)
     monkeypatch.setenv("THERMOGEN_EDGE_DIR", str(tmp_path / "site"))
+
+
+def test_people_and_frames_are_told_the_version_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    released = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["version"]
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.strip() == released == version.TEXT
+    assert version_text(version.RAW) == released
+
+
+def test_a_version_in_a_frame_has_sixteen_bits_of_patch() -> None:
+    assert version.raw("1.2.259") == 0x0102_0103
+    assert version.raw("1.2.3rc1") == version.raw("1.2.3") and version.raw("1.2") == 0x0102_0000
 
 
 def test_init_makes_a_private_directory_with_key_and_profile_and_prints_the_public_key(

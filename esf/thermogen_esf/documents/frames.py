@@ -86,8 +86,8 @@ What crosses between a site and the cloud. All integers are big-endian; signed o
 its type, and a CRC.""",
         _types(),
         """\
-What the design calls `TZTelemetry`, `TZCommand` and `TZAlert` is [telemetry](#telemetry), [command](#command) and [alert](#alert), types 1, 2
-and 3 behind the magic `TZ`.""",
+What the design calls `TZTelemetry`, `TZCommand` and `TZAlert` is [telemetry](#telemetry), [command](#command) and [alert](#alert), types 1
+to 3 behind the magic `TZ`.""",
         *_rules(),
         *_header(),
     ]

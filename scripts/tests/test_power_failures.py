@@ -130,7 +130,7 @@ def world(environment: Callable[..., dict[str, str]]) -> World:
 
 @pytest.mark.parametrize(
     "uploads",
-    [pytest.param(20, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.soak)],
+    [pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(1600)]), pytest.param(200, marks=pytest.mark.soak)],
 )
 def test_no_frame_is_lost_none_is_stored_twice_and_no_tonne_is_minted_twice(world: World, uploads: int) -> None:
     compile_gateware(world.settings.clocks_per_site_second)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,8 +19,10 @@ from rich.progress import Progress
 from thermogen_esf.frames import Batch, Telemetry, decode
 from thermogen_scripts.demo import Demonstration, reporting
 from thermogen_scripts.launch import start_broker, start_cloud
+from thermogen_scripts.picture_page import picture_demonstration
 from thermogen_scripts.processes import Supervisor
 from thermogen_scripts.provision import provision
+from thermogen_scripts.run_directory import RunDirectoryError
 from thermogen_scripts.settings import read_settings
 from thermogen_scripts.world import World, program
 from thermogen_sim.series import read_series
@@ -136,6 +139,20 @@ def test_the_steps_after_belief_refuse_without_an_approval_and_after_a_flipped_b
         code, out, err = ends("", lambda demonstration: {"bundle": str(demonstration.verify(serial))})
         assert code == 0, err
         assert verify(Path(json.loads(out)["bundle"]), world.trust).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1600)
+def test_the_page_of_a_finished_demonstration_can_be_pictured(whole: Whole, tmp_path: Path) -> None:
+    picture_demonstration(World(read_settings(whole[0])), tmp_path / "page.png")
+    picture = (tmp_path / "page.png").read_bytes()
+    width, height = struct.unpack(">II", picture[16:24])
+    assert picture.startswith(b"\x89PNG") and width == 1280 and height > 1500, "24 batches are a long page"
+
+
+def test_what_is_no_demonstration_is_not_pictured(environment: Environment, tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match="make demo"):
+        picture_demonstration(World(read_settings(environment())), tmp_path / "page.png")
 
 
 @pytest.mark.soak

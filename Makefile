@@ -74,6 +74,10 @@ bench: $(READY) ## ratios against what a user would use instead
 bench-mppt: $(READY) ## how much of the available energy the tracker harvests, beside others; docs/mppt.md
 	@$(PY) -m thermogen_scripts.bench_mppt
 
+.PHONY: picture
+picture: $(READY) ## docs/page.png: the page as the last demonstration left it
+	@$(PY) -m thermogen_scripts.picture_page
+
 .PHONY: capture
 capture: $(READY) ## a recorded session with the compiled gateware, docs/scada/session.pcap; as root
 	@$(PY) -m thermogen_scripts.capture_session

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import os
 import socket
 import stat
+import sys
 import threading
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from thermogen_cloud.accounting import balanced
 from thermogen_cloud.api import application
 from thermogen_cloud.command import main
 from thermogen_cloud.directory import ExposedSecretError
+from thermogen_cloud.ledger.store import LedgerStore
 from thermogen_cloud.settings import SETTINGS, SettingError, read_settings
 from thermogen_esf.evidence.trust import TrustList
 from thermogen_esf.evidence.verification import verify_bundle
@@ -282,6 +285,30 @@ def test_a_full_disk_is_said_with_what_to_do(run, monkeypatch):
     monkeypatch.setattr("thermogen_esf.keyfile.os.fsync", full)
     code, _, message = run("init")
     assert (code, "free space" in message) == (1, True)
+
+
+def test_a_start_on_a_full_disk_says_so_and_calls_no_whole_file_broken(run, environment, on_a_full_disk):
+    run("init")
+    directory = environment / "cloud"
+    LedgerStore(directory / "ledger.sqlite", bytes(32)).close()
+    command = f"{sys.executable} -m thermogen_cloud.command"
+    served = on_a_full_disk(directory, f"{command} serve", dict(os.environ))
+    assert (served.returncode, "no space left to store" in served.stderr, "free space" in served.stderr) == (1, True, True), served.stderr
+    assert "backup" not in served.stderr
+    opening = f"{sys.executable} -c 'from thermogen_cloud.ledger.store import *; LedgerStore(Path(\"ledger.sqlite\"), bytes(32))'"
+    ledger = on_a_full_disk(directory, opening, dict(os.environ))
+    assert "StorageFullError" in ledger.stderr
+    roomy = on_a_full_disk(directory, f"{command} serve; rm ballast; {command} init && {opening}", dict(os.environ))
+    assert roomy.returncode == 0, roomy.stderr
+
+
+@pytest.mark.parametrize("name", ["registry.sqlite", "ledger.sqlite"])
+def test_a_database_that_cannot_be_opened_is_not_to_be_restored_from_a_backup(run, environment, name):
+    run("init")
+    (environment / "cloud" / name).unlink(missing_ok=True)
+    (environment / "cloud" / name).mkdir()
+    code, _, message = run("serve")
+    assert (code, name in message, "may be whole" in message, "backup" in message) == (1, True, True, False), message
 
 
 def test_two_inits_at_once_make_one_cloud(run, environment, monkeypatch):

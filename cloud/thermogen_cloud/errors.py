@@ -18,6 +18,13 @@ class OperatorError(CloudError):
     """The machine or its configuration does not allow what was asked: a port in use, a file missing, no space."""
 
 
+NOT_USABLE_REMEDY = (
+    "end other programs that hold it, and check its disk and that this user may write it and its folder; "
+    "the file may be whole; what was not stored is sent again by itself"
+)
+"""For a database that the disk, the permissions or another program withhold."""
+
+
 class StorageFullError(OperatorError):
     """The disk took no more. Nothing was half stored."""
 

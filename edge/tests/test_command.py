@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
 import subprocess
 import sys
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from thermogen_edge.command import main
+from thermogen_edge import version
+from thermogen_edge.buffer import open_buffer
+from thermogen_edge.command import initialise, main
 from thermogen_edge.settings import SETTINGS
+from thermogen_esf.describing import version_text
 from thermogen_esf.frames import site_identity
 from thermogen_esf.keyfile import load_seed
 
@@ -24,6 +30,19 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for setting in SETTINGS:
         monkeypatch.delenv(setting.variable, raising=False)
     monkeypatch.setenv("THERMOGEN_EDGE_DIR", str(tmp_path / "site"))
+
+
+def test_people_and_frames_are_told_the_version_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    released = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["version"]
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.strip() == released == version.TEXT
+    assert version_text(version.RAW) == released
+
+
+def test_a_version_in_a_frame_has_sixteen_bits_of_patch() -> None:
+    assert version.raw("1.2.259") == 0x0102_0103
+    assert version.raw("1.2.3rc1") == version.raw("1.2.3") and version.raw("1.2") == 0x0102_0000
 
 
 def test_init_makes_a_private_directory_with_key_and_profile_and_prints_the_public_key(
@@ -70,6 +89,44 @@ def run_with(monkeypatch: pytest.MonkeyPatch, **settings: str) -> int:
     for name, value in settings.items():
         monkeypatch.setenv(f"THERMOGEN_{name}", value)
     return main(["run"])
+
+
+def test_a_start_on_a_full_disk_says_what_to_do_and_the_buffer_is_used_again_once_there_is_room(
+    tmp_path: Path, on_a_full_disk: Callable[[Path, str, dict[str, str]], subprocess.CompletedProcess[str]]
+) -> None:
+    directory, keys = tmp_path / "site", tmp_path / "keys.json"
+    made = initialise(directory, "tz-a")
+    keys.write_text(json.dumps({"cloud": [made["public_key"]]}))
+    buffer = open_buffer(directory / "buffer.sqlite", 10_000_000)
+    buffer.begin_boot()
+    buffer.close()
+    settings = {"SITE": "tz-a", "CLOUD_KEYS": str(keys), "BROKER": "mqtt://tz-a@127.0.0.1:1", "HOST_LINK": f"unix:{tmp_path / 'none'}"}
+    environment = {**os.environ, **{f"THERMOGEN_{name}": value for name, value in settings.items()}}
+    command = f"{sys.executable} -m thermogen_edge.command"
+    for subcommand in ("run", "status"):
+        full = on_a_full_disk(directory, f"{command} {subcommand}", environment)
+        assert full.returncode == 2
+        assert f"the disk of {directory} is full: make room on it" in full.stderr
+    roomy = on_a_full_disk(directory, f"{command} status; rm ballast; {command} status", environment)
+    assert roomy.returncode == 0, roomy.stderr
+    assert json.loads(roomy.stdout)["boot_count"] == 1
+
+
+def test_a_buffer_that_may_not_be_opened_is_not_called_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    initialise(tmp_path / "site", "tz-a")
+    (tmp_path / "site" / "buffer.sqlite").mkdir()
+    assert main(["status"]) == 2
+    said = capsys.readouterr().err
+    assert "could not be used" in said and "it may be whole" in said and "damaged" not in said
+
+
+def test_a_file_that_cannot_be_written_is_said_with_what_to_do(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("thermogen_edge.command.os.fsync", full)
+    assert main(["init", "--site", "tz-a"]) == 2
+    assert "make room on that disk" in capsys.readouterr().err
 
 
 def test_run_names_what_is_missing_one_after_the_other(

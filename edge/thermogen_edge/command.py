@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import json
 import logging
@@ -60,8 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps(status(environment)))
         else:
             run(read_settings(environment))
-    except (EdgeError, KeyFileError, OSError) as error:
+    except (EdgeError, KeyFileError) as error:
         print(f"thermogen-edge: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "make room on that disk, then start again" if full else "check that the path is right and that this user may use it"
+        print(f"thermogen-edge: {error}: {advice}", file=sys.stderr)
         return EXIT_REFUSED
     return EXIT_OK
 

@@ -1,5 +1,6 @@
 """One core alone on the LIFCL: its cells are those of what it is made of."""
 
+import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
@@ -34,6 +35,7 @@ class Sample(wiring.Component):
         return m
 
 
+@pytest.mark.slow
 def test_a_core_alone_takes_the_cells_that_it_is_made_of(tmp_path):
     area = area_alone(Sample(), tmp_path)
     assert (area[FF], area[EBR], area[MULTIPLIERS]) == (8, 1, 1)

@@ -6,6 +6,7 @@ from thermogen_gateware.build.alone import COMB, area_alone
 from thermogen_gateware.ring_oscillators import RingOscillators
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lengths", [(3, 5), (3, 5, 7, 11)])
 def test_every_inverter_is_still_there_after_synthesis(lengths, tmp_path):
     assert area_alone(RingOscillators(lengths), tmp_path)[COMB] == sum(lengths)

@@ -1,13 +1,15 @@
-"""What `make bench` says of the network's area, with and without a bitstream's report."""
+"""What `make bench` says of the network's area, with and without a bitstream's report, and what it sets the daemon's memory beside."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 
 import pytest
 from rich.console import Console
 from thermogen_scripts.bench import table
+from thermogen_scripts.benchmarks.memory import libraries_of, mib_of_libraries, resident_mib
 from thermogen_scripts.benchmarks.modbus import areas
 
 CORES = {
@@ -55,3 +57,12 @@ def test_without_a_report_the_row_says_what_to_run(tmp_path):
     (row,) = areas(tmp_path / "report.json")
     assert row.value is None
     assert "make build-bitstream" in shown([row])
+
+
+def test_the_daemon_s_memory_is_set_beside_its_libraries_and_nothing_of_ours():
+    libraries = libraries_of("thermogen_edge.command")
+    assert {"construct", "cryptography", "paho.mqtt.client", "pymodbus", "sqlite3"} <= set(libraries)
+    assert not [name for name in libraries if name.startswith("thermogen")]
+    bare, beside = mib_of_libraries("json"), mib_of_libraries("thermogen_edge.command")
+    assert 5 < bare < beside < 200
+    assert resident_mib(os.getpid()) > bare

@@ -83,6 +83,7 @@ class PowerFailure(BaseException):
 
 
 # A file that was being opened when the power failed is closed by the collector, which warns.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_power_may_fail_between_any_two_lines_of_a_save(directory):
     """Python's tracing ends the save after its n-th line, in whatever function that is, for every n."""

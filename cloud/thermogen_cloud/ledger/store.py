@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import OperatorError, StorageFullError
+from thermogen_esf.storage import Fault, fault
+
+from ..errors import NOT_USABLE_REMEDY, OperatorError, StorageFullError
 
 _SCHEMA = """
 BEGIN IMMEDIATE;
@@ -27,6 +29,10 @@ COMMIT;
 
 class LedgerUnreadableError(OperatorError):
     """The ledger's file is damaged, or belongs to other keys."""
+
+
+class LedgerUnavailableError(OperatorError):
+    """The file is held by another program, or its disk does not read or write. Nothing was half stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +65,28 @@ class LedgerStore:
         if not path.exists():
             path.touch(mode=0o600)
         self._path = path
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 10000"):
-                self._connection.execute(f"PRAGMA {pragma}")
-            self._connection.executescript(_SCHEMA)
-            row = self._connection.execute("SELECT authority FROM chain").fetchone()
-            if row is None:
-                self._connection.execute("INSERT INTO chain (authority) VALUES (?)", (authority,))
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            try:
+                row = self._prepare(authority)
+            except BaseException:
+                self._connection.close()
+                raise
         except sqlite3.DatabaseError as error:
-            self._connection.close()
             raise _explained(error, path) from error
         if row is not None and row[0] != authority:
             self._connection.close()
             raise LedgerUnreadableError(f"{path} belongs to another authority key", "put the key back that made this ledger")
+
+    def _prepare(self, authority: bytes) -> tuple[bytes] | None:
+        """Makes what is missing; the row that names the chain's authority, None where this is the first opening."""
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 10000"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.executescript(_SCHEMA)
+        row: tuple[bytes] | None = self._connection.execute("SELECT authority FROM chain").fetchone()
+        if row is None:
+            self._connection.execute("INSERT INTO chain (authority) VALUES (?)", (authority,))
+        return row
 
     def close(self) -> None:
         """Closes the file."""
@@ -121,6 +135,9 @@ class LedgerStore:
 
 
 def _explained(error: sqlite3.DatabaseError, path: Path) -> OperatorError:
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-        return StorageFullError(str(path.parent))
+    match fault(error, path):
+        case Fault.NO_SPACE:
+            return StorageFullError(str(path.parent))
+        case Fault.NOT_USABLE:
+            return LedgerUnavailableError(f"{path} could not be used: {error}", NOT_USABLE_REMEDY)
     return LedgerUnreadableError(f"{path}: {error}", "restore it from a backup together with registry.sqlite")

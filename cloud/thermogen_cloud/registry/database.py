@@ -13,8 +13,9 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
+from thermogen_esf.storage import Fault, fault
 
-from ..errors import OperatorError, StorageFullError
+from ..errors import NOT_USABLE_REMEDY, OperatorError, StorageFullError
 
 HEAD = "0006"
 """The newest migration: a registry that has it is opened without looking for others."""
@@ -45,11 +46,7 @@ class Registry:
             with self._engine.connect().execution_options(immediate=True) as connection:
                 _migrate(connection)
         except DatabaseError as error:
-            if isinstance(error, OperationalError) and _is_full(error):
-                raise StorageFullError(str(path.parent)) from error
-            raise RegistryUnreadableError(
-                f"{path}: {error.orig}", "restore it from a backup, or name another THERMOGEN_CLOUD_DIR"
-            ) from error
+            raise _explained(error, path, opening=True) from error
 
     @property
     def engine(self) -> Engine:
@@ -86,12 +83,7 @@ class Registry:
         try:
             yield
         except OperationalError as error:
-            if _is_full(error):
-                raise StorageFullError(str(self._path.parent)) from error
-            raise RegistryUnavailableError(
-                f"{self._path} could not be used: {error.orig}",
-                "end other programs that hold it and check its disk; what was not stored is sent again by itself",
-            ) from error
+            raise _explained(error, self._path) from error
 
 
 def _configure(connection: sqlite3.Connection, _: Any) -> None:
@@ -105,8 +97,13 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("immediate") else "BEGIN")
 
 
-def _is_full(error: OperationalError) -> bool:
-    return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+def _explained(error: DatabaseError, path: Path, opening: bool = False) -> OperatorError:
+    found = fault(error.orig, path)
+    if found is Fault.NO_SPACE:
+        return StorageFullError(str(path.parent))
+    if found is Fault.DAMAGED or (opening and found is Fault.OTHER):
+        return RegistryUnreadableError(f"{path}: {error.orig}", "restore it from a backup, or name another THERMOGEN_CLOUD_DIR")
+    return RegistryUnavailableError(f"{path} could not be used: {error.orig}", NOT_USABLE_REMEDY)
 
 
 def _migrate(connection: Connection) -> None:

@@ -38,6 +38,7 @@ class Database:
         """Opens the file, or makes it."""
         self._reports: list[SetAside] = []
         self._depth = 0
+        self._path = path
         try:
             self._connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
             try:
@@ -46,7 +47,7 @@ class Database:
                 self._connection.close()
                 raise
         except sqlite3.Error as error:
-            raise typed(error) from error
+            raise typed(error, self._path) from error
 
     def _prepare(self, path: Path) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
@@ -96,7 +97,7 @@ class Database:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise typed(error) from error
+            raise typed(error, self._path) from error
 
     def row(self, query: str, *values: Any) -> Any:
         """The first row of a query; None where there is none."""
@@ -108,7 +109,7 @@ class Database:
         try:
             return self._connection.execute(statement, values).rowcount
         except sqlite3.Error as error:
-            raise typed(error) from error
+            raise typed(error, self._path) from error
 
     def counters(self, *names: str) -> Any:
         """Values of the counters."""

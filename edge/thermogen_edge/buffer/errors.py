@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
+
+from thermogen_esf.storage import Fault, fault
 
 from ..errors import EdgeError
-
-_PRIMARY_CODE = 0xFF
 
 
 class BufferError(EdgeError):
@@ -29,11 +30,18 @@ class BootsExhaustedError(BufferError):
     """Boots are numbered in 16 bits, and all have been used."""
 
 
-def typed(error: sqlite3.Error) -> BufferError:
-    """SQLite's error as one of ours."""
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
-    if code == sqlite3.SQLITE_FULL:
-        return BufferFullError("the disk is full: make room on it; until then new frames stay in the node, for 21 minutes")
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return BufferDamagedError(f"the buffer's database is damaged ({error}): start the daemon again, which mends it")
+def typed(error: sqlite3.Error, path: Path) -> BufferError:
+    """SQLite's error about the database at `path` as one of ours."""
+    match fault(error, path):
+        case Fault.NO_SPACE:
+            return BufferFullError(
+                f"the disk of {path.parent} is full: make room on it; until then new frames stay in the node, for 21 minutes"
+            )
+        case Fault.DAMAGED:
+            return BufferDamagedError(f"the buffer's database is damaged ({error}): start the daemon again, which mends it")
+        case Fault.NOT_USABLE:
+            return BufferError(
+                f"the buffer's database {path} could not be used ({error}): end other programs that hold it, and check its disk and that "
+                "this user may write it and its folder; leave the file where it is, it may be whole"
+            )
     return BufferError(f"the buffer's database failed: {error}")

@@ -85,6 +85,9 @@ def frames_document() -> str:
 What crosses between a site and the cloud. All integers are big-endian; signed ones are two's complement. A frame is a header, a body by
 its type, and a CRC.""",
         _types(),
+        """\
+What the design calls `TZTelemetry`, `TZCommand` and `TZAlert` is [telemetry](#telemetry), [command](#command) and [alert](#alert), types 1
+to 3 behind the magic `TZ`.""",
         *_rules(),
         *_header(),
     ]

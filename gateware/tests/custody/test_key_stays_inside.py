@@ -15,6 +15,8 @@ from thermogen_gateware.vrf.prover import ProverError
 
 from .netlist import Netlist
 
+pytestmark = pytest.mark.slow
+
 TO_THE_PART = {"sda_low"}
 WHETHER_A_RECORD_IS_GOOD = r"custody\.good"
 SECRETS = (

@@ -19,6 +19,7 @@ from ..settings import read_settings
 from ..world import World
 from . import receiving
 from .measurement import Row
+from .memory import mib_of_libraries, resident_mib
 
 TOPIC = "simulated site"
 EPOCHS = 3
@@ -41,12 +42,13 @@ def measure() -> list[Row]:
             begin, begin_s = _progress(programs["site"]), time.monotonic()
             wait_until(_believed(cloud, world.settings.site, EPOCHS), "a few epochs are believed", 300, supervisor.running)
             end, seconds = _progress(programs["site"]), time.monotonic() - begin_s
-            memory = _resident_mib(programs["edge"])
+            memory = resident_mib(programs["edge"].process.pid)
             hashes = [batch["hash"] for batch in cloud.get(f"batches?site={world.settings.site}")][::-1]
             messages = [cloud.bytes(f"batches/{each}/frame") for each in hashes]
         received = receiving.measure(world.cloud_dir, world.settings.site, messages)
     clocks, site_s = ((end[name] - begin[name]) / seconds for name in ("clocks", "site_time"))
     peer = _peer_clocks_per_s()
+    libraries = mib_of_libraries("thermogen_edge.command")
     return [
         Row(TOPIC, "clocks, both products and the plant", clocks, "clocks/s", f"{clocks / NODE_HZ:.4f}x of real time"),
         Row(TOPIC, "Amaranth's own simulator, the node alone", peer, "clocks/s", f"{peer / clocks:.5f}x of ours"),
@@ -57,7 +59,14 @@ def measure() -> list[Row]:
             "site s/s",
             f"{site_s:.0f}x of real time at {world.settings.clocks_per_site_second} clocks a site second",
         ),
-        Row("daemon", "resident memory", memory, "MiB"),
+        Row("daemon", "resident memory", memory, "MiB", f"{memory / libraries:.2f}x of its libraries alone"),
+        Row(
+            "daemon",
+            "a Python that has imported its libraries and does nothing",
+            libraries,
+            "MiB",
+            f"{libraries / memory:.2f}x of the daemon",
+        ),
         *received,
     ]
 
@@ -75,13 +84,6 @@ def _progress(site: Running) -> dict[str, float]:
         except (ValueError, KeyError, TypeError):
             continue
     return {"clocks": 0.0, "site_time": 0.0}
-
-
-def _resident_mib(running: Running) -> float:
-    for line in Path(f"/proc/{running.process.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise ProcessLookupError(f"{running.name} has no resident memory: it has ended")
 
 
 def _peer_clocks_per_s() -> float:

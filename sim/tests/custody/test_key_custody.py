@@ -6,6 +6,8 @@ from thermogen_esf.hostlink import Status
 from thermogen_esf.hostlink_seal import DRAW, MAKE_KEY, SEAL, SEAL_STATUS_BASE, SEAL_STATUS_WORDS, CustodyState, ProofError
 from thermogen_sim.custody.sealer import CompiledSealer
 
+pytestmark = pytest.mark.slow
+
 ROOT = bytes(range(32))
 SLOTS = (0x20, 0x60)
 RECORD_BYTES, KEY_BYTES = 44, 32
@@ -103,7 +105,6 @@ def test_power_that_fails_at_power_up_leaves_the_key_and_a_boot_count_that_no_se
     assert counts == [2] * (RECORD_BYTES - 1) + [3] * (RECORD_BYTES + 1)
 
 
-@pytest.mark.slow
 def test_power_that_fails_again_and_again_leaves_the_key(part, public_key):
     sealer = CompiledSealer(part)
     sealer.settle()
@@ -117,7 +118,6 @@ def test_power_that_fails_again_and_again_leaves_the_key(part, public_key):
             assert again.status("last_epoch") == booted(image).status("last_epoch")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("from_power_up", [True, False])
 def test_an_fpga_that_is_loaded_anew_in_mid_byte_frees_the_bus_and_keeps_the_key(part, public_key, from_power_up):
     held_low = 0

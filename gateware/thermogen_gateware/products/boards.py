@@ -10,7 +10,6 @@ from ..build.errors import BuildError
 from . import node, pcm
 
 PRODUCT = "product"
-SEALED = "product-sealed"
 
 
 @dataclass(frozen=True)
@@ -24,9 +23,6 @@ class Board:
 
 BOARDS: Mapping[str, Board] = {
     PRODUCT: Board("the site's own boards: node on LIFCL-40, pcm on iCE40HX8K", {"node": node.DESIGN, "pcm": pcm.DESIGN}),
-    SEALED: Board(
-        "the site's own board, node with a key of its own that seals every epoch: larger than the product may be", {"node": node.SEALED}
-    ),
     "crosslink-nx-evn": Board("Lattice CrossLink-NX evaluation board, LIFCL-40-9BG400C", {"node": node.EVALUATION}),
     "ice40-hx8k-breakout": Board("Lattice iCE40-HX8K breakout board", {"pcm": pcm.HX8K_BREAKOUT}),
     "ice40-up5k-breakout": Board("Lattice iCE40 UltraPlus breakout board, 12 channels at 24 MHz", {"pcm": pcm.UP5K_BREAKOUT}),

@@ -17,7 +17,7 @@ from amaranth.lib import wiring
 from thermogen_boards import ControllerNode, CrossLinkNxEvn
 from thermogen_boards.controller_node import CLOCK_HZ, MODULES
 
-from ..build.design import MARGIN, ClockTarget, Design
+from ..build.design import ClockTarget, Design
 from ..build.sources import register_value, source_hash
 from ..networked_node import NetworkedNode
 from ..node import Node
@@ -128,26 +128,13 @@ class NodeTop(Elaboratable):
 
 
 def _design(
-    platform: Callable[[], object],
-    top: Callable[[], Elaboratable],
-    loader: tuple[str, ...],
-    loops: tuple[str, ...] = RING_CELLS,
-    margin: float = MARGIN,
+    platform: Callable[[], object], top: Callable[[], Elaboratable], loader: tuple[str, ...], loops: tuple[str, ...] = RING_CELLS
 ) -> Design:
-    targets = (ClockTarget("clk", CLOCK_HZ, margin), ClockTarget("watch_clk", InternalOscillator.HZ))
+    targets = (ClockTarget("clk", CLOCK_HZ), ClockTarget("watch_clk", InternalOscillator.HZ))
     return Design("node", platform, top, targets, sources=__name__, loader=loader, loops=loops)
 
 
-_LOADER = ("--cable", "ft2232", "--write-flash")
-
-DESIGN = _design(ControllerNode, NodeTop, _LOADER)
-"""What `thermogen-build node` builds."""
-
-SEALED_MARGIN = 0.10
-"""What the router finds ways for with four fifths of the chip used."""
-
-SEALED = _design(ControllerNode, partial(NodeTop, seal=True), _LOADER, (*RING_CELLS, *KEY_RING_CELLS), SEALED_MARGIN)
-"""The same with a key of its own and its seals. Larger than the product may be and with less margin, so no product yet
-(docs/decisions/0009)."""
+DESIGN = _design(ControllerNode, partial(NodeTop, seal=True), ("--cable", "ft2232", "--write-flash"), (*RING_CELLS, *KEY_RING_CELLS))
+"""What `thermogen-build node` builds: the node with a key of its own, which seals every epoch."""
 
 EVALUATION = _design(CrossLinkNxEvn, partial(NodeTop, clock=Pll50), ("--board", "crosslinknx_evn", "--write-flash"))

@@ -2,7 +2,7 @@
 
 Reference: FIPS 180-4 (6.4 hash computation). A block RAM has 64 addresses, and at each of them one bit of every word: of the schedule, the
 working variables and the hash. One address is read in a clock, and as it is written back, all words have gone on by one: moving is wiring,
-and a sum is a full adder. What is left are the turns, which take bits from the past (`bit_serial.py`).
+and a sum is a full adder. What is left are the turns, which take bits from the past (`passing_words.py`).
 A block is 120 passes over the addresses: 16 words come in; everything goes round once; 80 rounds; 8 in which the hash grows.
 Latency: 7,680 clocks a block, with the eight that each of its bytes takes; two more a word of the digest.
 Area, LIFCL (synthesis): 124 COMB, 190 FF, 4 EBR.
@@ -14,7 +14,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..sha3 import message_layout
-from .bit_serial import PastBits, summed, turned, turned_and_shifted
+from .passing_words import PastBits, summed, turned, turned_and_shifted
 from .sha512_message import MessageBits
 from .sha512_tables import (
     ABSORB_AT,

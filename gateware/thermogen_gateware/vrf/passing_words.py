@@ -12,6 +12,8 @@ from operator import xor
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.memory import Memory
 
+from ..bit_serial import carry_bit, sum_bit
+
 
 class PastBits:
     """Bits as they were some clocks ago: as far as it goes from columns of a RAM, `column_clocks` each, then from flip-flops."""
@@ -75,6 +77,6 @@ def summed(m: Module, moves, ends, *terms):
     for term in others:
         carry = Signal()
         with m.If(moves):
-            m.d.sync += carry.eq(((total & term) | (carry & (total | term))) & ~ends)
-        total = total ^ term ^ carry
+            m.d.sync += carry.eq(carry_bit(total, term, carry) & ~ends)
+        total = sum_bit(total, term, carry)
     return total

@@ -2,10 +2,10 @@
 
 Reference: RFC 826; RFC 1122, 2.3.2; RFC 5227, 1.1 and 3. Only answers to what was asked are learnt, so that nobody can fill the table from
 outside; an entry lasts four minutes. Another host that says it has our address is counted. At most one question a second is asked; one
-about ourselves announces a new address. Latency: an answer is requested as the question's frame ends. Area, LIFCL: 234 COMB, 61 FF.
+about ourselves announces a new address. Latency: an answer is requested as the question's frame ends. Area, LIFCL: 178 COMB, 71 FF.
 """
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -106,17 +106,21 @@ class Arp(wiring.Component):
         with m.Elif(self.wanted & ~self.ask & ~asked_lately):
             m.d.sync += [self.target.eq(self.wanted_ip), self.ask.eq(1), awaited.eq(1)]
 
-        oldest = Signal(range(KNOWN_PEERS))
-        minutes = Array(Signal(range(MINUTES_KEPT + 1), name=f"minutes_{entry}") for entry in range(KNOWN_PEERS))
+        oldest, learns = Signal(KNOWN_PEERS, init=1), Signal()
         for entry in range(KNOWN_PEERS):
+            kept = Signal(MINUTES_KEPT, name=f"kept_{entry}")
+            learnt = learns & oldest[entry]
+            with m.If(learnt | self.minute):
+                m.d.sync += kept.eq(Cat(kept[1:], 0) | learnt.replicate(MINUTES_KEPT))
+            with m.If(self.announce):
+                # What was learnt with another address may be of another network.
+                m.d.sync += kept.eq(0)
             # A clock later: by then what is read of the table is what was written.
-            m.d.sync += self.known[entry].eq(minutes[entry] != 0)
-            with m.If(self.minute & (minutes[entry] != 0)):
-                m.d.sync += minutes[entry].eq(minutes[entry] - 1)
+            m.d.sync += self.known[entry].eq(kept[0])
 
         with m.If(self.answer_granted):
             m.d.sync += self.answer.eq(0)
-        m.d.comb += [from_target.eq(self.sender.ip == self.target), self.place.eq(oldest)]
+        m.d.comb += [from_target.eq(self.sender.ip == self.target), self.place.eq(Cat(oldest[1] | oldest[3], oldest[2] | oldest[3]))]
         with m.If(self.end & self.good & (at == PACKET_BYTES) & regular & from_host & self.addressed):
             with m.If(from_us):
                 m.d.comb += self.conflict.eq(1)
@@ -124,9 +128,6 @@ class Arp(wiring.Component):
                 m.d.comb += [self.write.eq(1), self.place.eq(ANSWERED)]
                 m.d.sync += self.answer.eq(1)
             with m.Elif(to_us & awaited & ~self.ask & from_target & ~probe):
-                m.d.comb += self.write.eq(1)
-                m.d.sync += [awaited.eq(0), minutes[oldest].eq(MINUTES_KEPT), oldest.eq(oldest + 1)]
-        with m.If(self.announce):
-            # What was learnt with another address may be of another network.
-            m.d.sync += [minute.eq(0) for minute in minutes]
+                m.d.comb += [self.write.eq(1), learns.eq(1)]
+                m.d.sync += [awaited.eq(0), oldest.eq(oldest.rotate_left(1))]
         return m

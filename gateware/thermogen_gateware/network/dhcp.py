@@ -4,7 +4,7 @@ Reference: RFC 2131, 4.4 and figure 5. The address is renewed with its server af
 eighths, every minute until one answers; options 58 and 59 that would set these times are not asked for. When the cable is plugged in
 again, any server is asked at once whether the address still holds. After three questions in vain (28 s) it says so (`silent`), so that a
 fixed address can be used, and asks on every 64 s. Left out: DECLINE, RELEASE, INFORM, a choice between offers (the first is
-taken), random delays. Latency: seconds. Area, LIFCL: 730 COMB, 451 FF, 2 EBR, all of its parts.
+taken), random delays. Latency: seconds. Area, LIFCL: 354 COMB, 451 FF, 2 EBR, all of its parts.
 """
 
 import enum

@@ -2,7 +2,7 @@
 
 Reference: RFC 951, 3; RFC 2131, 2; RFC 2132, 9; RFC 768 (a checksum of 0 is none). All messages of the client have one length and one
 layout: an option that does not belong into one is filled with zeros, the pad option. Latency: a byte two clocks after its place is known.
-Area, LIFCL: 163 COMB, 9 FF, 1 EBR.
+Area, LIFCL: 35 COMB, 9 FF, 1 EBR.
 """
 
 import enum

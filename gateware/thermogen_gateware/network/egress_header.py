@@ -3,7 +3,7 @@
 Reference: RFC 894; RFC 791, 3.1; RFC 826; RFC 6864 (a packet that must not be fragmented needs no identification of its own; it has one
 all the same). A table in block memory says what each byte is: a constant, one of our addresses', of the peer's, or of what changes.
 The IPv4 header is walked through once for its sum while the preamble goes out, and a second time to be sent. Latency: the first
-byte is there 24 clocks after `begin`, each other two clocks after the one in which `take` is. Area, LIFCL: 315 COMB, 43 FF.
+byte is there 24 clocks after `begin`, each other two clocks after the one in which `take` is. Area, LIFCL: 194 COMB, 54 FF, 1 EBR.
 """
 
 from functools import reduce

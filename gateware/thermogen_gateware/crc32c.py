@@ -24,7 +24,8 @@ class Crc32c(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        register = Signal(32)
+        # As after `start`: reset and start are then the flip-flops' own, without a LUT4.
+        register = Signal(32, init=INITIAL)
         bits, left = Signal(8), Signal(range(BYTE_CLOCKS + 1))
         dropping = Signal()
         m.d.comb += self.crc.eq(register ^ INITIAL)

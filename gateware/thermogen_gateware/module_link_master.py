@@ -189,13 +189,15 @@ class ModuleLinkMaster(wiring.Component):
         words = Array(Signal(CURRENT_BITS, name=f"current_{module}") for module in range(modules))
         banks = Signal(modules)
         miscounts = []
+        miscounted = Signal(range(modules + 1))
         for module in range(modules):
             received, intact, deaf = self._answer(m, module, starts, take[1], cipo[module], bit, index, finish, sequence, banks)
             with m.If(word_arrived):
                 m.d.sync += words[module].eq(received)
             miscounts.append(finish & self.present[module] & (~intact | deaf))
+        m.d.sync += miscounted.eq(sum(miscounts))
         with m.If(self.errors < 0xFFFF - modules):
-            m.d.sync += self.errors.eq(self.errors + sum(miscounts))
+            m.d.sync += self.errors.eq(self.errors + miscounted)
         self._store(m, bases, word_arrived, channel, words, banks)
 
     def _answer(self, m: Module, module: int, starts, take, cipo, bit, index, finish, sequence, banks):
@@ -204,9 +206,7 @@ class ModuleLinkMaster(wiring.Component):
         arrived = Signal(ANSWER, name=f"answer_{module}")
         start_good, echo = Signal(name=f"start_good_{module}"), Signal(8, name=f"echo_{module}")
         now = Cat(cipo, shift[:-1])
-        with m.If(starts):
-            m.d.sync += crc.eq(INITIAL)
-        with m.Elif(take):
+        with m.If(take):
             m.d.sync += [shift.eq(now), crc.eq(crc16_step(crc, cipo))]
             with m.If(bit == 7), m.Switch(index):
                 with m.Case(0):
@@ -221,6 +221,8 @@ class ModuleLinkMaster(wiring.Component):
                     m.d.sync += arrived.module_version.eq(now[:8])
                 with m.Case(6):
                     m.d.sync += arrived.bootstrap_pulses.eq(now)
+        with m.If(starts):
+            m.d.sync += crc.eq(INITIAL)
 
         intact, deaf = Signal(name=f"intact_{module}"), Signal(name=f"deaf_{module}")
         misses = Signal(range(LOST_EXCHANGES + 1), name=f"misses_{module}", init=LOST_EXCHANGES)
@@ -239,7 +241,7 @@ class ModuleLinkMaster(wiring.Component):
             m.d.sync += [value.eq(arrived[name]) for name, value in shown.items()]
         with m.Elif(finish & ~lost):
             m.d.sync += misses.eq(misses + 1)
-        # By itself and last: so it is the registers' own reset, and no gate before each.
+        # Last and by itself, so that it is the flip-flops' own reset.
         with m.If(lost):
             m.d.sync += [self.present[module].eq(0), self.heard[module].eq(0)]
             m.d.sync += [value.eq(0) for value in shown.values()]

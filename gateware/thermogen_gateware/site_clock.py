@@ -64,7 +64,7 @@ class SiteClock(wiring.Component):
         m.d.comb += edge.eq(level & ~before)
 
         # Clocks of the interval that ends now, from pulse to pulse; from power-up to the first pulse is none.
-        interval = Signal(ELAPSED_BITS, init=elapsed(missing_after))
+        interval = Signal(ELAPSED_BITS, init=elapsed(1))
         long_enough, too_long, interval_good = Signal(init=1), Signal(init=1), Signal()
         m.d.comb += interval_good.eq(long_enough & ~too_long)
         m.d.sync += interval.eq(elapsed_next(interval))

@@ -197,7 +197,7 @@ class Tracker(wiring.Component):
         at_reach = Signal()
         pass_sum = Signal(self.sum_shape)
         pass_power = Signal(signed(_POWER_SHAPE.width + (total - 1).bit_length()))
-        disturbed = Signal()
+        disturbed, round_disturbed = Signal(), Signal()
         passed, round_ends = Signal(), Signal()
 
         m.submodules.step = step = ChannelStep()
@@ -371,7 +371,7 @@ class Tracker(wiring.Component):
         with m.Elif(step.done & (record.applied == 0) & (step.result.applied != 0)):
             m.d.sync += returned.eq(1)
         with m.If(round_ends):
-            m.d.sync += disturbed.eq(0)
+            m.d.sync += [round_disturbed.eq(disturbed), disturbed.eq(0)]
         with m.Elif(passed & (hold | shed | autonomous | (record.state == ChannelState.LIMIT))):
             m.d.sync += disturbed.eq(1)
         m.d.comb += [
@@ -380,7 +380,7 @@ class Tracker(wiring.Component):
             ceiling.limit.eq(parameters.site_power_limit),
             slow.round_strobe.eq(round_ends),
             slow.round_power.eq((summed >> 12)[:ROUND_POWER_BITS]),
-            slow.disturbed.eq(disturbed),
+            slow.disturbed.eq(round_disturbed),
             slow.searching.eq(~autonomous & may_switch.any()),
             slow.start.eq(parameters.ratio_start),
             slow.least.eq(parameters.ratio_least),

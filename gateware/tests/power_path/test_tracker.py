@@ -10,6 +10,8 @@ import pytest
 from amaranth.sim import Simulator
 from thermogen_esf.points import ChannelState
 from thermogen_esf.tracker_parameters import TRACKER_PARAMETERS
+from thermogen_gateware import tracker
+from thermogen_gateware.slow_optimum import SlowOptimum
 from thermogen_gateware.tracker import ZEROING_EXCHANGES, Tracker, pass_clocks
 
 R_OHM = 48.0
@@ -85,7 +87,7 @@ class Bench:
     async def states(self, ctx):
         return [state for _, _, state in await self.words(ctx)]
 
-    def run(self, testbench):
+    def run(self, testbench, *beside):
         async def currents(ctx):
             async for _, _, address in ctx.tick().sample(self.dut.current_addr):
                 ctx.set(self.dut.current_data, self.raw[min(address, len(self.raw) - 1)])
@@ -98,7 +100,8 @@ class Bench:
         simulator = Simulator(self.dut)
         simulator.add_clock(20e-9)
         simulator.add_testbench(bench)
-        simulator.add_testbench(currents, background=True)
+        for background in (currents, *beside):
+            simulator.add_testbench(background, background=True)
         simulator.run()
 
 
@@ -411,3 +414,33 @@ def test_every_parameter_has_a_safe_range_and_the_gateware_its_field():
 def test_more_channels_than_steps_fit_a_round_are_refused(refuses):
     with refuses("in turn"):
         Tracker(43, 3)
+
+
+def test_a_round_in_which_the_bus_shed_is_no_part_of_a_search(monkeypatch):
+    made: list[SlowOptimum] = []
+
+    class Watched(SlowOptimum):
+        def __init__(self):
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr(tracker, "SlowOptimum", Watched)
+    bench = Bench([String(128)])
+    told: list[int] = []
+
+    async def rounds(ctx):
+        (slow,) = made
+        async for _, _, strobe in ctx.tick().sample(slow.round_strobe):
+            if strobe:
+                told.append(ctx.get(slow.disturbed))
+
+    async def testbench(ctx):
+        for sheds in (0, 1):
+            await bench.exchange(ctx, STEP_EXCHANGES // 2)
+            ctx.set(bench.dut.shed, sheds)
+            await bench.exchange(ctx)
+            ctx.set(bench.dut.shed, 0)
+            await bench.exchange(ctx, STEP_EXCHANGES // 2 - 1)
+
+    bench.run(testbench, rounds)
+    assert told == [0, 1]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from hashlib import sha3_256
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,8 @@ def test_init_makes_a_private_directory_with_key_and_profile_and_prints_the_publ
     directory = tmp_path / "site"
     key = load_seed(directory / "site.key")
     assert printed["public_key"] == key.public_key.hex()
+    assert sha3_256(bytes.fromhex(printed["calibration"])).hexdigest()[:16] == printed["calibration_hash"]
+    assert len(printed["calibration"]) == 2 * 264
     assert printed["site_identity"] == site_identity("tz-a").hex()
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == {0o600}

@@ -13,7 +13,9 @@ from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.trust import FleetTrust, RootKeys, judge_trust
 from thermogen_esf.evidence.catalogue import MethodologyRefusedError, custom, rule
 from thermogen_esf.evidence.trust import ApproverKey
+from thermogen_esf.hostlink import calibration_hash
 from thermogen_esf.keyfile import load_public_key
+from thermogen_esf.points import SITE_INPUTS
 from thermogen_esf.signatures import SigningKey
 from thermogen_sim.ecvrf import SoftwareProver
 
@@ -57,8 +59,8 @@ class Ceremony:
         public = (part for name in HOLDERS for part in ("--key", f"{name}={self / f'{name}.key.pub'}"))
         assert self.step("pin", "--threshold", 2, *public, out="root.json") == 0
 
-    def enrol(self, name: str) -> None:
-        said = {"public_key": SigningKey.generate().public_key.hex(), "profile_hash": "aa" * 8, "calibration_hash": "bb" * 8}
+    def enrol(self, name: str, **calibration: str) -> None:
+        said = {"public_key": SigningKey.generate().public_key.hex(), "profile_hash": "aa" * 8, "calibration_hash": "bb" * 8, **calibration}
         (self / f"{name}.said").write_text(json.dumps({"site": name, "key_id": "", **said}))
         (self / "node.bit").write_bytes(b"the bitstream")
         vrf_key = SoftwareProver(name.ljust(32).encode()).public_key.hex()
@@ -224,6 +226,38 @@ def test_a_holder_reads_every_field_of_a_site(ceremony: Ceremony, capsys: pytest
     }
     for name, value in changes.items():
         assert site_lines([replace(site, **{name: value})]) != site_lines([site]), name
+
+
+def test_a_holder_reads_what_a_site_measures_with_where_it_was_given(ceremony: Ceremony, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [value for _ in SITE_INPUTS for value in (4_096, 0)] + [0x8000] * 108
+    words[0:2], words[2:4], words[-1] = [65_535, 0], [16_384, 0xE000], 0x8666
+    content = b"".join(word.to_bytes(2, "big") for word in words)
+    ceremony.enrol("tz-0002", calibration_hash=calibration_hash(words).hex(), calibration=content.hex())
+    wanted = [
+        "calibration of tz-0002, bus_voltage: gain 65535, offset 0, reads 0 to 65.519 V",
+        "calibration of tz-0002, bus_current: gain 16384, offset -8192, reads -81.92 to 81.88 A",
+        "calibration of tz-0002, channels' gains: 107 are 1, channel 107 1.04999",
+    ]
+    assert set(wanted) <= set(capsys.readouterr().out.splitlines())
+    ceremony.first_list()
+    context = ("--pin", ceremony / "root.json", "--enrolments", ceremony / "sites")
+    capsys.readouterr()
+    assert ceremony.step("show", ceremony / "list.json", *context) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert set(wanted) <= set(shown) and "calibration of tz-0001, not here: only its hash is known" in shown
+    kept = ceremony / "sites" / "tz-0002.calibration"
+    kept.write_bytes(kept.read_bytes()[:-1] + b"x")
+    assert ceremony.step("show", ceremony / "list.json", *context) == 0
+    assert "calibration of tz-0002, not here: only its hash is known" in capsys.readouterr().out.splitlines()
+
+
+def test_a_calibration_that_is_not_what_its_hash_is_of_is_not_enrolled(ceremony: Ceremony, capsys: pytest.CaptureFixture[str]) -> None:
+    for content in ("00" * 264, "00" * 263, ""):
+        (ceremony / "said").write_text(json.dumps({**json.loads((ceremony / "tz-0001.said").read_text()), "calibration": content}))
+        site = ("--site", ceremony / "said", "--certificate", ceremony / "tz-0001.cert", "--operator", "acme", "--nameplate-w", 1_140)
+        assert ceremony.step("enrol", *site, "--channels", 12, out="other.json") == 2
+        assert "calibration" in capsys.readouterr().err
+        assert not (ceremony / "other.json").exists() and not (ceremony / "other.calibration").exists()
 
 
 def test_a_site_that_changed_since_the_list_before_is_shown(ceremony: Ceremony, capsys: pytest.CaptureFixture[str]) -> None:

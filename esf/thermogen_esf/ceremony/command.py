@@ -28,8 +28,10 @@ from ..evidence.errors import EvidenceError
 from ..evidence.fluids import FLUIDS
 from ..evidence.record import Record
 from ..evidence.trust import NAME, PRODUCT_CLOCKS_PER_SITE_SECOND, ROLE_APPROVER, ApproverKey, NamedKey
+from ..hostlink import calibration_hash
 from ..keyfile import KeyFileError, load_private, load_public_key, save_private
 from ..signatures import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, SigningKey
+from .calibration import CALIBRATION_BYTES, SUFFIX, calibration_lines, calibrations, words_of
 from .listing import Changes, combine, description, differences, judge_list, judge_previous_sites, next_list, site_lines
 
 MOST_FILE_BYTES = 64 << 20
@@ -229,7 +231,8 @@ def _certify(options: argparse.Namespace) -> int:
 
 
 def _enrol(options: argparse.Namespace) -> int:
-    site = Record(json.loads(_content(options.site)), str(options.site))
+    said = json.loads(_content(options.site))
+    site = Record(said, str(options.site))
     given = Record(parse(_content(options.certificate)), str(options.certificate))
     enrolment = Enrolment(
         name=site.text("site"),
@@ -251,9 +254,21 @@ def _enrol(options: argparse.Namespace) -> int:
         provisioned_at=given.time("time"),
         certificate=given.octets("certificate", SIGNATURE_BYTES),
     )
+    words = _calibration(site, enrolment) if "calibration" in said else None
+    if words is not None:
+        _write(options.out.with_suffix(SUFFIX), words)
     _write(options.out, enrolment.encode())
-    print("\n".join(site_lines([enrolment])))
+    known = {} if words is None else {enrolment.calibration_hash: words_of(words)}
+    print("\n".join((*site_lines([enrolment]), *calibration_lines([enrolment], known))))
     return _OK
+
+
+def _calibration(site: Record, enrolment: Enrolment) -> bytes:
+    """What the site says that it measures with, which has to be what its hash is of."""
+    words = site.octets("calibration", CALIBRATION_BYTES)
+    if calibration_hash(words_of(words)) != enrolment.calibration_hash:
+        raise CeremonyError(f"the calibration of {enrolment.name} is not what its hash {enrolment.calibration_hash.hex()} is of")
+    return words
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -302,7 +317,7 @@ def _read_list(options: argparse.Namespace) -> tuple[FleetTrust, list[Check]]:
     """The list of a command, shown with what changed and what is wrong."""
     trust, previous, enrolments = FleetTrust.parse(_content(options.list)), _previous(options), _enrolments(options.enrolments)
     checks = judge_list(trust, _root(options), enrolments, previous, options.now)
-    print("\n".join((*description(trust), *site_lines(enrolments))))
+    print("\n".join((*description(trust), *_site_lines(options.enrolments, enrolments))))
     if previous is not None:
         print("\n".join(("", "since the list before:", *differences(description(previous), description(trust)))))
         checks += _changed_sites(options, previous, enrolments)
@@ -316,8 +331,13 @@ def _changed_sites(options: argparse.Namespace, previous: FleetTrust, enrolments
         print("which sites changed is not shown: give the enrolments of the list before with --previous-enrolments")
         return []
     before = _enrolments(options.previous_enrolments)
-    print("\n".join(differences(site_lines(before), site_lines(enrolments)) or ["no site changed"]))
+    shown = (_site_lines(options.previous_enrolments, before), _site_lines(options.enrolments, enrolments))
+    print("\n".join(differences(*shown) or ["no site changed"]))
     return [judge_previous_sites(previous, before)]
+
+
+def _site_lines(folder: Path, enrolments: Sequence[Enrolment]) -> list[str]:
+    return [*site_lines(enrolments), *calibration_lines(enrolments, calibrations(folder))]
 
 
 def _combine(options: argparse.Namespace) -> int:

@@ -267,7 +267,7 @@ ATTACKS = (
         "the calibration that is enrolled reads 5 % too high itself",
         "operator",
         at_a_site(_loaded_to_read_high, calibration_hash=READS_HIGH),
-        "an enrolment has no more of it than the hash: root keys sign what they are told, and below the bounds' tolerances nothing sees it",
+        "root keys can read its gains before they sign, not whether the circuit is so: below the bounds' tolerances nothing sees it",
     ),
     Attack(
         "hidden-restart",

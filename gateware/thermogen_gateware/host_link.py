@@ -5,7 +5,7 @@ each is put to the register file, which says whether it would take it, and they 
 out whole: a transaction that is damaged, refused or cut short changes nothing. What a READ sees is frozen when its request is complete.
 Latency: at most 140 clocks from the request's last bit to its verdict, of the 192 that three turnaround bytes last; at most 130
 from chip select's rise to the last word applied, besides the wait for a snapshot that is under way.
-Area, LIFCL: 470 COMB, 283 FF, 1 EBR.
+Area, LIFCL: 460 COMB, 283 FF, 1 EBR.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The crystal counts the second; the pulse only trims it. A second ends at the pul
 and otherwise at that edge of the window which is nearer to the pulse, so that a pulse of any rate and phase moves site time (and
 with it energy) by at most 200 ppm. Without a pulse for 1.5 s the crystal alone counts. Once after the time was set, the first pulse
 that agrees with the crystal is taken as the next second's beginning whatever its phase: the host sets the second that is running.
-Latency: three clocks from the pin to `second`. Area, LIFCL: 240 COMB, 136 FF.
+Latency: three clocks from the pin to `second`. Area, LIFCL: 225 COMB, 136 FF.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 from thermogen_esf.hostlink import (
     CALIBRATION_BASE,
@@ -61,6 +62,7 @@ class Bench:
         self.offer, self.write = bus.offer, bus.write
         self.dut = RegisterFile(0x00010000, 10_000, 12, source_hash=0xA1B2_C3D4_E5F6_0718)
         self.orders = []
+        self.reset = Signal()
 
     def run(self, script):
         async def watch(ctx):
@@ -75,7 +77,7 @@ class Bench:
             ctx.set(self.dut.leaf_next, LEAF_NEXT)
             await script(self)
 
-        simulator = Simulator(self.dut)
+        simulator = Simulator(ResetInserter(self.reset)(self.dut))
         simulator.add_clock(20e-9)
         simulator.add_testbench(watch, background=True)
         simulator.add_testbench(main)
@@ -380,6 +382,21 @@ def test_lifetime_totals_are_restored_whole_and_with_room_to_go_on(bench):
             crowded = [*LIFETIMES[:place], word, *LIFETIMES[place + 1 :]]
             assert await bench.write(RESTORE_BASE, crowded) is Status.REFUSED
         assert await bench.write(RESTORE_BASE, LIFETIMES) is Status.OK
+
+    bench.run(script)
+
+
+def test_what_was_restored_is_forgotten_in_a_reset(bench):
+    async def script(bench):
+        ctx = bench.ctx
+        assert await bench.write(RESTORE_BASE, LIFETIMES) is Status.OK
+        for resets, expected in ((False, 0x0000_0001_0203_0405), (True, 0)):
+            ctx.set(bench.reset, resets)
+            await ctx.tick()
+            ctx.set(bench.reset, 0)
+            await bench.freeze()
+            await ctx.tick().repeat(COPY_CLOCKS)
+            assert await bench.read(*STATUS_REGISTERS["lifetime_energy"]) == expected
 
     bench.run(script)
 

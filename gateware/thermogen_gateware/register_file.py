@@ -391,9 +391,13 @@ class RegisterFile(wiring.Component):
         write, read = restored.write_port(), restored.read_port()
         lasts = [address + size - 1 - STATUS_BASE for address, size in (STATUS_REGISTERS[name] for name in _COUNTED)]
         is_total, is_last, carry = Signal(), Signal(), Signal()
+        # A reset leaves the RAM as it is: until somebody restores, nothing was.
+        is_restored = Signal()
+        with m.If(write.en):
+            m.d.sync += is_restored.eq(1)
         total = Signal(WORD_BITS + 1)
         m.d.sync += [
-            is_total.eq(matches_any(self.steps.step, _TOTAL_STEPS)),
+            is_total.eq(matches_any(self.steps.step, _TOTAL_STEPS) & is_restored),
             is_last.eq(matches_any(self.steps.step, lasts)),
             carry.eq(total[WORD_BITS]),
         ]

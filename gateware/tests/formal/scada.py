@@ -217,6 +217,9 @@ class EveryWriteIsTold(Spec):
         judged = ("COUNT", "DISPATCH", "JUDGE_WRITE", "CHECK", "STAGE_ONE", "MASK", "MASKED", "WRITE_WORDS", "WRITE_BITS", "STAGE_BITS")
         self.always(~state(inside, *judged) | (known == ENTRIES), "judges before it knows who asks")
         self.always(~(server.registers.write & both.open) | both.staging.allow_list.settled, "a word is judged before it is known who asks")
+        question = both.staging.allow_list
+        of_owner = self.past(question.settled & ~question.anew & ~both.of_peer)
+        self.always(both.staging.owner_may_write | of_owner | self.past(self.domain.rst), "an owner is judged by what is known of another")
         self.always(both.of_peer == (both.open | both.staging.begin), "asks about another")
         self.always(~both.open | both.was_of_peer, "does not know whom it has asked about")
 

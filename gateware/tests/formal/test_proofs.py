@@ -76,6 +76,7 @@ _NETWORK_TERMS = [
     ),
     ("receive_buffer_written", "network.tcp_receive", "(offset == segment.taken) & (offset[:10] != free)", "C(1)"),
     ("receive_buffer_written", "network.tcp_receive", "data & ~self._ahead & ~offset[16]", "data & ~offset[16]"),
+    ("scada_writes_told", "scada.allow_list", "(known == ENTRIES) & ~question.anew", "known == ENTRIES"),
     ("receive_buffer_written", "network.tcp_receive", "data & ~self._ahead & ~offset[16]", "data & ~self._ahead"),
     ("tcp_only_what_was_sent", "network.tcp_receive", "& ~self.touched\n", "\n"),
     ("tcp_sends_what_was_written", "network.tcp_engine", "segment.found & d.of(d.used, segment.connection)", "segment.found"),

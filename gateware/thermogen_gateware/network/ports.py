@@ -88,7 +88,8 @@ class RegisterPortSignature(wiring.Signature):
     registers; a coil or discrete input is bit 0 of `data`. Writes are staged: with `write`, `address`, `space` and `value`; two clocks
     later `refusal` says of the words staged in this request so far the first thing wrong: nothing, an address that is not there or not
     writable (ILLEGAL_ADDRESS), a value out of its range (ILLEGAL_VALUE), writes that are not allowed now (ILLEGAL_FUNCTION), or the file
-    busy (BUSY). `end` makes all that is staged true at once, unless something was refused; `abort` forgets it. `peer_ip` names who asks.
+    busy (BUSY); the first word comes four clocks or more after `begin`, when it is known whether who asks may write. `end` makes all that
+    is staged true at once, unless something was refused; `abort` forgets it. `peer_ip` names who asks.
     As many words are staged as one request can hold: 1,968 coils, or 123 registers.
     """
 

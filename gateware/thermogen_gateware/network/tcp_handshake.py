@@ -42,6 +42,7 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
     completes = Signal()
     earlier = Signal()
     limit = Signal(2)
+    claimed = Signal(32)
     candidate, best, best_age = Signal(range(d.connections + 1)), Signal(range(d.connections)), Signal(32)
     available, evicts = Signal(), Signal()
     index = Signal(range(len(_NEW)))
@@ -98,11 +99,13 @@ def add_handshake(m: Module, d: TcpDatapath, preferred) -> Iterator[None]:
         m.next = "COOKIE"
     with m.State("COOKIE"):
         d.add(d.their_ack, d.minus_one)
+        # The hash takes its time: what it is compared with need not come through the adder in the same clock.
+        m.d.sync += claimed.eq(d.result)
         with m.If(cookie.done):
             with m.If(~completes):
                 m.next = "CANDIDATE"
-            with m.Elif((cookie.hash ^ d.result)[2:] == 0):
-                m.d.sync += limit.eq(d.result)
+            with m.Elif((cookie.hash ^ claimed)[2:] == 0):
+                m.d.sync += limit.eq(claimed)
                 m.next = "CANDIDATE"
             with m.Elif(~earlier):
                 m.d.sync += earlier.eq(1)

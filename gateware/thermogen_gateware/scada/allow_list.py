@@ -66,7 +66,12 @@ class AllowList(wiring.Component):
         for entry in range(ENTRIES):
             with m.If(compares == entry):
                 m.d.sync += found[entry].eq(is_within)
-        m.d.comb += [question.allowed.eq(found.any()), question.settled.eq(known == ENTRIES), question.some.eq(counts.any())]
+        m.d.comb += [
+            question.allowed.eq(found.any()),
+            # In the clock of a question what is known is still of the one before.
+            question.settled.eq((known == ENTRIES) & ~question.anew),
+            question.some.eq(counts.any()),
+        ]
         return m
 
 

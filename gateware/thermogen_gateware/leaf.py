@@ -268,7 +268,7 @@ class LeafRecorder(wiring.Component):
                         with m.If(superseded):
                             m.next = "BEGIN"
 
-        # Between the two clocks of an acknowledgement neither `next` nor `waiting` changes otherwise, but by `set_next`.
+        # Between the two clocks of an acknowledgement `next` changes by `set_next` alone, and `left` is of it and of nothing else.
         m.d.sync += [acknowledging.eq(self.acknowledge), left.eq(self.next - self.value), self.oldest.eq(self.next - waiting)]
         with m.If(acknowledging & (left < waiting)):
             m.d.sync += waiting.eq(left)

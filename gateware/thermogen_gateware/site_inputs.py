@@ -183,7 +183,8 @@ class SiteInputs(wiring.Component):
             with m.State("LOADED"):
                 m.next = "DIVIDE"
             with m.State("DIVIDE"):
-                m.d.comb += [divider.start.eq(1), clears.eq(1), sampled.eq(accumulated.count != 0)]
+                # Begun for nothing, the divider would still be at it when the next input wants it.
+                m.d.comb += [divider.start.eq(sampled), clears.eq(1), sampled.eq(accumulated.count != 0)]
                 m.d.sync += [self.measured.bit_select(channel, 1).eq(sampled), was_sampled.eq(sampled)]
                 m.next = "CLEAR"
             with m.State("CLEAR"):

@@ -56,7 +56,7 @@ class StepSignature(wiring.Signature):
 
 class StatusSteps(wiring.Component):
     """`freeze` (strobe) begins a copy for the host at once, `take` (held until `freezes`) one for the second when there is none under way.
-    While `hold` is 1 the host writes: the second's copy begins after it."""
+    While `hold` is 1 the host writes: the second's copy begins after it, of the values in its last clock."""
 
     def __init__(self) -> None:
         super().__init__({"freeze": In(1), "take": In(1), "hold": In(1), "steps": Out(StepSignature())})

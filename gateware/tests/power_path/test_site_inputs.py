@@ -161,6 +161,19 @@ def test_without_a_converter_nothing_is_claimed(simulate, ads7952, fault):
     bench.run(testbench)
 
 
+@pytest.mark.parametrize("lost", range(12))
+def test_an_input_that_is_not_heard_takes_nothing_from_those_beside_it(simulate, ads7952, lost):
+    bench = Bench(simulate, ads7952(SAMPLES, lambda frame: "wrong-channel" if (frame - 2) % 12 == lost else None))
+
+    async def testbench(ctx):
+        values = await bench.second(ctx)
+        assert ctx.get(bench.dut.measured) == 0xFFF ^ 1 << lost
+        expected = [scaled(sample, calibration) for sample, calibration in zip(SAMPLES, DEFAULT_CALIBRATION.values(), strict=True)]
+        assert all(abs(value - want) <= 1 for n, (value, want) in enumerate(zip(values, expected, strict=True)) if n != lost), values
+
+    bench.run(testbench)
+
+
 @pytest.mark.slow
 def test_inputs_keep_their_values_when_the_converter_is_lost(simulate, ads7952):
     model = ads7952(SAMPLES)

@@ -109,7 +109,7 @@ class _Exact:
         pytest.param(0.9, 1_000, RATIO_ONE, 2_000, 8_192, marks=pytest.mark.slow),
         pytest.param(-0.9, 8_000_000, RATIO_ONE, 4_000, 8_192, marks=pytest.mark.slow),
         pytest.param(0.9, 8_000_000, RATIO_ONE, 0, 4_200, marks=pytest.mark.slow),
-        pytest.param(-0.9, 6_000_000, 500, 20, 8_192, marks=pytest.mark.slow),
+        pytest.param(-0.9, 6_000_000, 500, 100, 8_192, marks=pytest.mark.slow),
         pytest.param(0.0, 0, RATIO_ONE, 0, 8_192, marks=pytest.mark.slow),
     ],
 )

@@ -12,6 +12,8 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")  # a busy machine is no failure
 
 
+# First, because what deals the tests out reads the marks in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes test, a file's tests stay together: they share what takes long to make. Proofs share nothing."""
     for item in items:

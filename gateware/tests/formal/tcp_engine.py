@@ -56,7 +56,7 @@ class NoDeadEnd(Spec):
             m.d.sync += payload.eq(Mux(ingress.first, 1, payload + 1))
         self.given(~ingress.valid | ingress.first | (payload < MOST_PAYLOAD))
 
-        arrived, prepared, claimed = (internal(inside, name, "sync") for name in ("arrived", "prepared", "claimed"))
+        arrived, prepared, claimed = (internal(inside, name, "sync", bits=1) for name in ("arrived", "prepared", "claimed"))
         candidate = internal(inside, "candidate", "sync", bits=1)
         receiver, transmitter = inside.find_subfragment("receiver"), inside.find_subfragment("transmitter")
         busy, comes, falls = (internal(receiver, name) for name in ("busy", "arrived", "dropped"))
@@ -174,7 +174,7 @@ class NoDeadEnd(Spec):
         cookie = {"COOKIE_START": 2 * COOKIE_CLOCKS + 3, "COOKIE": hashes, "COOKIE_EARLIER": COOKIE_CLOCKS + 1}
         scan = {"CANDIDATE": places + 2, "CANDIDATE_IP": places + 1, "CANDIDATE_AGE": places}
         patience = (63 - internal(inside, "waited"))[:6]
-        waits = (64, {"AWAIT": Mux(internal(inside, "claimed", "sync"), 0, patience + 1)})
+        waits = (64, {"AWAIT": Mux(internal(inside, "claimed", "sync", bits=1), 0, patience + 1)})
         handshake = [
             *_one_by_one("STRAY", "STRAY_ACK"),
             (2 * COOKIE_CLOCKS + 3, cookie),

@@ -6,7 +6,8 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
-PARALLEL := --numprocesses=auto --dist=loadgroup
+# A file's tests stay together: they share what takes long to make.
+PARALLEL := --numprocesses=auto --dist=loadfile
 # What the synthesis tools compile of themselves at their first start, and the simulated gateware: kept between targets.
 export YOWASP_CACHE_DIR ?= $(CURDIR)/build/cache
 export THERMOGEN_CACHE_DIR ?= $(CURDIR)/build/sim-cache

@@ -12,15 +12,6 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")  # a busy machine is no failure
 
 
-# First, because what deals the tests out reads the marks in the same hook.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes test, a file's tests stay together: they share what takes long to make. Proofs share nothing."""
-    for item in items:
-        if "formal" not in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group(item.path.as_posix()))
-
-
 @pytest.fixture
 def on_a_full_disk(tmp_path: Path) -> Callable[[Path, str, dict[str, str]], "subprocess.CompletedProcess[str]"]:
     """Runs a shell script in a folder whose disk has no space left; `rm ballast` makes room again.

@@ -94,7 +94,7 @@ def initialise(directory: Path, site: str) -> dict[str, str]:
         "key_id": key.key_id.hex(),
         "profile_hash": f"{profile.profile_hash:016x}",
         "calibration_hash": f"{profile.calibration_hash:016x}",
-        "calibration": b"".join(word.to_bytes(2, "big") for word in [*profile.calibration_words, *profile.channel_gains]).hex(),
+        "calibration": b"".join(word.to_bytes(2, "big") for word in profile.measuring_words).hex(),
     }
 
 

@@ -106,9 +106,14 @@ class Profile:
         return [word for one in self.calibration for word in (one.gain, one.offset & 0xFFFF)]
 
     @property
+    def measuring_words(self) -> tuple[int, ...]:
+        """All that the node measures with once this profile is loaded, in the order in which it hashes them."""
+        return (*self.calibration_words, *self.channel_gains)
+
+    @property
     def calibration_hash(self) -> int:
-        """What the node will say that it measures with once this profile is loaded, as the point's raw value."""
-        return int.from_bytes(calibration_hash([*self.calibration_words, *self.channel_gains]), "big")
+        """What the node will then say that it measures with, as the point's raw value."""
+        return int.from_bytes(calibration_hash(self.measuring_words), "big")
 
 
 _DEFAULT_CALIBRATION = {

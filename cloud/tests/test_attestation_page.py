@@ -30,6 +30,8 @@ from thermogen_sim.fleet.node import SealingNode
 from .attesting_fleet import DAY, FIRST, AttestingCloud, large_fleet, write_trust
 from .test_page import address, browser, shot  # noqa: F401  the page's own fixtures
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = "/api/v1/attestation"
 
 

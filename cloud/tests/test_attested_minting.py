@@ -26,6 +26,8 @@ from thermogen_sim.fleet.node import SealingNode
 
 from .attesting_fleet import DAY, FIRST, METHODOLOGY, SCALE, AttestingCloud
 
+pytestmark = pytest.mark.slow
+
 ENERGY_MJ = 1_050_000 * SCALE * 10 * 269
 """Of three epochs of 90 leaves, from the first leaf to the last."""
 

@@ -25,6 +25,8 @@ from thermogen_sim.fleet.node import SealingNode
 
 from .attesting_fleet import DAY, FIRST, AttestingCloud, large_fleet, write_trust
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cloud(tmp_path):

@@ -287,6 +287,7 @@ def test_a_full_disk_is_said_with_what_to_do(run, monkeypatch):
     assert (code, "free space" in message) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_start_on_a_full_disk_says_so_and_calls_no_whole_file_broken(run, environment, on_a_full_disk):
     run("init")
     directory = environment / "cloud"

@@ -27,6 +27,8 @@ from thermogen_sim.fleet.enrolling import signing_key
 from .attesting_fleet import DAY, FIRST
 from .test_attested_minting import Minting, believed
 
+pytestmark = pytest.mark.slow
+
 GRID, FLARE, VENT = "TZ-DISPLACED-GRID", "EPA-AP42-CH4-FLARE", "IPCC-AR5-100Y"
 PERMIT = b"flare permit 17, and the flame detector's record"
 BEFORE = DAY * 86_400

@@ -6,6 +6,8 @@ from thermogen_esf.evidence.attestation.statement import Statement
 from thermogen_sim.fleet.attacks import ATTACKS, World
 from thermogen_sim.fleet.enrolling import signing_key
 
+pytestmark = pytest.mark.slow
+
 TRIED = (
     "forged-root",
     "forged-seal",

@@ -15,6 +15,8 @@ from thermogen_esf.frames import RootSource, frame_hash
 from .node_model import DirectTransport, NodeModel
 from .site_parts import SiteParts
 
+pytestmark = pytest.mark.slow
+
 START_S = 1_780_272_000
 
 

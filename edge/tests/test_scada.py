@@ -299,6 +299,7 @@ def test_a_mended_database_that_lost_its_counters_numbers_writes_on(parts: SiteP
     assert [event.new for event in events(parts)] == [60, 50]
 
 
+@pytest.mark.slow
 def test_a_client_that_writes_each_second_costs_a_signature_a_minute(parts: SiteParts, networked: NodeModel) -> None:
     for value in range(1_000):
         networked.tick()

@@ -131,6 +131,7 @@ def test_seals_and_statements_go_up_until_they_are_receipted(harness: Harness) -
     assert harness.alerts == []
 
 
+@pytest.mark.slow
 def test_what_the_cloud_never_receipts_holds_up_nothing_else(harness: Harness) -> None:
     outbox = Outbox(harness.buffer.database)
     stuck = [b"seal %3d" % number for number in range(2 * WINDOW)]

@@ -14,6 +14,8 @@ from thermogen_esf.merkle import root
 from .conftest import Site
 from .site_services import ticking, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def armed(site: Site) -> bool:
     return NodeFlag.ARMED in site.model.flags

@@ -8,6 +8,8 @@ import pytest
 from thermogen_gateware.build import sources
 from thermogen_gateware.build.sources import register_value, source_hash
 
+pytestmark = pytest.mark.slow
+
 NODE, PCM = "thermogen_gateware.products.node", "thermogen_gateware.products.pcm"
 
 

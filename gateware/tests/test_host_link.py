@@ -227,6 +227,7 @@ def test_errors_count_what_was_bad_refused_or_cut_short(bench, spi_host, request
     bench.run(spi_host, script)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gap_clocks", [3, 4, 5, 6, 8, 21])
 @pytest.mark.parametrize(("opcode", "words"), [(Opcode.READ, ()), (Opcode.WRITE, (0x0AAA, 0x0BBB, 0x0CCC))], ids=["READ", "WRITE"])
 def test_a_host_that_is_too_fast_changes_nothing_of_what_was_accepted_before(bench, spi_host, requests, gap_clocks, opcode, words):

@@ -36,6 +36,8 @@ from thermogen_gateware.node import Node
 
 from .calibration_words import AFTER_POWER_UP
 
+pytestmark = pytest.mark.slow
+
 CLOCKS_PER_SITE_SECOND = 5_000
 LEAF_SECONDS = 4
 """More than the 13,000 clocks that the hash of a leaf takes, in which no other is made; less than the ten between two leaves."""

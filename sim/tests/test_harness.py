@@ -4,6 +4,8 @@ import pytest
 from thermogen_sim.compiler import site_library
 from thermogen_sim.harness import CompiledSite, Stop
 
+pytestmark = pytest.mark.slow
+
 
 def _transact(site, request):
     site.begin(request)

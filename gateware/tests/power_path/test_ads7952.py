@@ -75,6 +75,7 @@ def test_a_converter_that_goes_silent_is_distrusted_after_two_frames(simulate, a
     assert not any(healthy[24:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 5])
 @pytest.mark.parametrize("wrong", [{9}, {1, 3, 5, 7, 9, 11}, {2, 3, 6, 7, 10, 11}, set(range(4, 8)), set(range(8, 12))])
 def test_a_converter_that_is_always_wrong_for_some_channels_is_distrusted(simulate, ads7952, wrong, step):

@@ -291,6 +291,7 @@ def test_a_bootstrap_pulse_is_short_and_keeps_the_dead_time(simulate, clock_hz):
     assert longest / clock_hz <= 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 @pytest.mark.parametrize(
     ("clock_hz", "channels", "dead_time_ns", "says"),

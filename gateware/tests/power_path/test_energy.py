@@ -66,6 +66,7 @@ def bench(simulate):
     return Bench(simulate)
 
 
+@pytest.mark.slow
 def test_energies_are_exact_over_many_seconds(bench):
     chance = random.Random(3)
 

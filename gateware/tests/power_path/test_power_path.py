@@ -12,6 +12,8 @@ from thermogen_esf.tracker_parameters import TRACKER_PARAMETERS
 from thermogen_gateware.power_path import KILLED_EXCHANGES, RELEASE_EXCHANGES, PowerPath
 from thermogen_gateware.tracker import ZEROING_EXCHANGES
 
+pytestmark = pytest.mark.slow
+
 CLOCK_HZ = 7_000_000
 """As few clocks as an exchange of two channels takes: 700."""
 EXCHANGE_CLOCKS = CLOCK_HZ // 10_000

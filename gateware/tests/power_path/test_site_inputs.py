@@ -132,6 +132,7 @@ def test_the_bus_is_reported_with_each_of_its_samples(simulate, ads7952):
     bench.run(testbench)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", range(4))
 def test_a_scan_counts_only_with_all_that_protection_needs(simulate, ads7952, lost):
     """Frames 0 to 35 are good; then one of the four inputs never answers for itself."""
@@ -161,6 +162,7 @@ def test_without_a_converter_nothing_is_claimed(simulate, ads7952, fault):
     bench.run(testbench)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", range(12))
 def test_an_input_that_is_not_heard_takes_nothing_from_those_beside_it(simulate, ads7952, lost):
     bench = Bench(simulate, ads7952(SAMPLES, lambda frame: "wrong-channel" if (frame - 2) % 12 == lost else None))

@@ -9,6 +9,8 @@ from amaranth.sim import Simulator
 from thermogen_gateware.current_ceiling import CEILING_MAX_MA, CurrentCeiling
 from thermogen_gateware.slow_optimum import RATIO_ONE, SlowOptimum
 
+pytestmark = pytest.mark.slow
+
 PHASE_STEPS = 4
 SEARCH_ROUNDS = 5 * PHASE_STEPS * 128
 """With the phase in which the heat follows the last move."""

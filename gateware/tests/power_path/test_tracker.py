@@ -275,6 +275,7 @@ def test_a_channels_offset_is_averaged_while_it_is_off_and_taken_away():
     bench.run(testbench)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("raw", [2048 - 240, 2048 - 65, 2048 + 65])
 def test_a_current_while_off_that_is_no_offset_is_a_fault_and_is_not_learnt(raw):
     bench = Bench([String(0)])

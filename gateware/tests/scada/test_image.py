@@ -1,5 +1,6 @@
 """What SCADA sees of a second: values of two words that count on while they are taken are never read torn."""
 
+import pytest
 from amaranth.sim import Simulator
 from thermogen_gateware.scada.image import ScadaImage
 from thermogen_gateware.scada.map import COUNTERS, REGISTERS
@@ -11,6 +12,7 @@ TAKEN_CLOCKS = COPY_CLOCKS + 2
 """In which all of it is taken."""
 
 
+@pytest.mark.slow
 def test_what_counts_on_is_taken_whole_at_every_clock(status):
     dut = ScadaImage({})
 

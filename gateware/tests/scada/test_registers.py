@@ -27,6 +27,8 @@ from thermogen_gateware.scada.map import BLOCKS, DISCRETE_COUNT, REGISTERS, SCAD
 from thermogen_gateware.scada.registers import COUNTED
 from thermogen_gateware.scada.registers_declared import HEADER_FIELD, Origin, Part
 
+pytestmark = pytest.mark.slow
+
 ADDRESS = {register.identifier: register.address for register in REGISTERS}
 HEARTBEAT, TIMEOUT, ENABLE, CURRENT, POWER, TRIP_CLEAR, RELEASE = (writable.address for writable in WRITABLES)
 FLAGS = NodeFlag.TIME_VALID | NodeFlag.ARMED | NodeFlag.NETWORK | NodeFlag.SEALS

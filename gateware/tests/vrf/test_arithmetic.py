@@ -8,6 +8,8 @@ from thermogen_gateware.vrf.arithmetic import Arithmetic
 from thermogen_gateware.vrf.instructions import Operation
 from thermogen_gateware.vrf.program import SCRATCH_LOW, P
 
+pytestmark = pytest.mark.slow
+
 RADIX = 2**256
 LATENCY = {Operation.MUL: 50, Operation.RMUL: 38}
 SUM_LATENCY = 9

@@ -8,6 +8,8 @@ from thermogen_esf.vrf import verify
 from thermogen_esf.vrf_inputs import SEAL_BYTES, draw_input, seal_fields
 from thermogen_sim.custody.sealer import CompiledSealer, Library, sealer_library
 
+pytestmark = pytest.mark.slow
+
 ROOT = bytes(range(100, 132))
 ASKED = bytes(range(68))
 SITE, PROFILE, CALIBRATION = b"SITE-ID1", b"PROFILE1", b"CALIBR-1"

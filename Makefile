@@ -11,6 +11,8 @@ PARALLEL := --numprocesses=auto --dist=loadfile
 # What the synthesis tools compile of themselves at their first start, and the simulated gateware: kept between targets.
 export YOWASP_CACHE_DIR ?= $(CURDIR)/build/cache
 export THERMOGEN_CACHE_DIR ?= $(CURDIR)/build/sim-cache
+# Modules are kept compiled, whatever the shell says: the tests start this project's programs some thousand times.
+unexport PYTHONDONTWRITEBYTECODE
 TRANSLATED := $(YOWASP_CACHE_DIR)/.translated
 
 .PHONY: help setup

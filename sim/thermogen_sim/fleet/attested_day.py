@@ -12,7 +12,7 @@ from typing import Any
 
 from thermogen_esf.evidence.attestation.attested import Attestation
 from thermogen_esf.evidence.attestation.day import Day
-from thermogen_esf.evidence.attestation.draw import Drawing, is_drawn
+from thermogen_esf.evidence.attestation.draw import NEXT_ATTEMPT_S, Drawing, is_drawn
 from thermogen_esf.evidence.attestation.enrolment import vrf_keys
 from thermogen_esf.evidence.attestation.log import Checkpoint, Log, day_entry, seal_entry, statement_entry, trust_entry
 from thermogen_esf.evidence.attestation.proof_bundle import EnrolledBytes, Entry, ProofBundle, StatementBytes, encode_frames
@@ -60,6 +60,7 @@ class AttestedDay:
     """Sites whose seals the beacon's checkpoint does not get."""
     two_roots: bool = False
     two_seals: bool = False
+    attempt: int = 1
 
     def __post_init__(self) -> None:
         self.log = Log(self.fleet.root.hash)
@@ -99,13 +100,13 @@ class AttestedDay:
         self.day, self.day_index = day, self.log.append(day_entry(day))
         self._checkpoint(NEXT_DAY + MINUTE_S)
         self.contributions = [node.seal(first + 96) for node in self.fleet.nodes[1:] if node.name not in self.silent]
-        for seal in self.contributions:
-            self.log.append(seal_entry(seal))
-        self._draw()
+        self._draw(self.chain[-1].time + MINUTE_S)
         return day
 
-    def _draw(self) -> None:
-        self.drawn = self._checkpoint(self.chain[-1].time + MINUTE_S)
+    def _draw(self, time: int) -> None:
+        for seal in self.contributions:
+            self.log.append(seal_entry(seal))
+        self.drawn = self._checkpoint(time)
         self.drawing = Drawing(self.day.site, self.day.number, self.day.root, self.drawn.number, self.drawn.beacon)
 
     def draw_again(self, log_again: bool) -> None:
@@ -114,9 +115,14 @@ class AttestedDay:
             self.day_index = self.log.append(day_entry(self.day))
             self._checkpoint(self.chain[-1].time + MINUTE_S)
         self.contributions = [node.seal(DAY * 96 + 97) for node in self.fleet.nodes[1:]]
-        for seal in self.contributions:
-            self.log.append(seal_entry(seal))
-        self._draw()
+        self._draw(self.chain[-1].time + MINUTE_S)
+
+    def next_attempt(self) -> None:
+        """The window passes, and the first beacon a quarter of an hour after the last draws again."""
+        self.end_window()
+        self.attempt += 1
+        self.contributions = [node.seal(DAY * 96 + 97) for node in self.fleet.nodes[1:]]
+        self._draw(self.drawn.time + NEXT_ATTEMPT_S)
 
     def witness(self) -> None:
         """The day closes, and its witnesses are heard."""
@@ -130,6 +136,10 @@ class AttestedDay:
             said = None if came_to is None else self.say(node, came_to)
             if said is not None:
                 self.publish(node, said)
+        self.end_window()
+
+    def end_window(self) -> None:
+        """What was said comes into the log, and the window passes."""
         self._checkpoint(self.drawn.time + MINUTE_S)
         self._checkpoint(self.drawn.time + 6 * MINUTE_S)
 
@@ -171,7 +181,7 @@ class AttestedDay:
             for node, signed, index in self.statements
         ]
         drawn_at = self.drawn.time if self.drawn.draws else None
-        findings = Findings(trust.site_count, 1, drawn_at, self.chain[-1].time, self.history_mj, self.two_seals, self.two_roots)
+        findings = Findings(trust.site_count, self.attempt, drawn_at, self.chain[-1].time, self.history_mj, self.two_seals, self.two_roots)
         return decide(heard, findings)
 
     def _holding(self, index: int) -> Checkpoint:
@@ -186,7 +196,7 @@ class AttestedDay:
             "site": self.node.name,
             "day": self.day.number,
             "root": self.day.root,
-            "attempt": 1,
+            "attempt": self.attempt,
             "beacon_number": self.drawing.beacon_number,
             "state": outcome.state,
             "label": outcome.label,
@@ -234,7 +244,7 @@ class AttestedDay:
             "last_checkpoint": self.chain[-1].sign(signing_key("cloud-1")).encode(),
             "trust_entry": self.entry(self.trust_index),
             "day_entry": self.entry(self.day_index),
-            "attempt": 1,
+            "attempt": self.attempt,
             "statements": statements,
             "vrf_keys": tuple(keys),
             "contributions": tuple(seal.encode() for seal in self.contributions),

@@ -24,6 +24,7 @@ from thermogen_esf.evidence.attestation.log import (
     judge_checkpoint,
     judge_growth,
     judge_inclusion,
+    judge_successor,
     seal_entry,
     statement_entry,
     trust_entry,
@@ -88,6 +89,15 @@ def test_a_checkpoint_of_another_history_is_seen(log, now):
     other = replace(first, time=now + 1)
     third = log.checkpoint(now + 60)
     assert _reasons(judge_growth(other, third, log.consistency(1, 1))) == {Reason.LOG_FORKED}
+
+
+def test_a_checkpoint_that_is_older_or_shorter_than_the_one_before_it_does_not_follow(fleet, log, now):
+    log.append(seal_entry(fleet.nodes[0].seal(10)))
+    first = log.checkpoint(now)
+    second = log.checkpoint(now)
+    assert not _reasons(judge_successor(first, second))
+    assert _reasons(judge_successor(first, replace(second, time=now - 1))) == {Reason.LOG_FORKED}
+    assert _reasons(judge_successor(first, replace(second, size=first.size - 1))) == {Reason.LOG_FORKED}
 
 
 def test_a_beacon_that_the_cloud_chose_is_seen(log, now):

@@ -218,8 +218,22 @@ def test_of_each_site_the_newest_seal_is_enough_to_recompute_a_beacon(honest):
 
 def test_a_checkpoint_left_out_is_refused(honest):
     chain = honest.bundle().checkpoints
-    assert _wrong(_verify(honest, honest.bundle(checkpoints=(*chain[:1], *chain[2:]))))[0] in ("1 signatures", "2 VRF proofs")
+    report = _verify(honest, honest.bundle(checkpoints=(*chain[:1], *chain[2:])))
+    assert _wrong(report) == ("1 signatures", Reason.LOG_FORKED), "not the root keys are accused"
     assert not _verify(honest, honest.bundle(checkpoints=chain[1:])).believed
+
+
+@pytest.mark.parametrize("place", range(1, 4))
+def test_a_checkpoint_older_than_the_one_before_it_is_refused(honest, place):
+    """The window, who is valid and which attempt it is are told by these times."""
+    chain, previous = [], None
+    for number, each in enumerate(honest.chain):
+        later = 0 if number >= place else 100_000
+        chain.append(replace(each, previous=previous, time=each.time + later))
+        previous = chain[-1].hash
+    last = chain[-1].sign(signing_key("cloud-1")).encode()
+    report = _verify(honest, honest.bundle(checkpoints=tuple(each.encode() for each in chain), last_checkpoint=last))
+    assert not report.believed and Reason.LOG_FORKED in {check.reason for check in report.steps[-1].checks}
 
 
 def test_too_few_statements_are_no_quorum(honest):
@@ -274,6 +288,52 @@ def test_a_dissent_that_the_cloud_dropped_is_shown_by_whoever_kept_it(honest):
     assert report.believed and any(check.name == "statement given" for step in report.steps for check in step.checks)
 
 
+def test_a_dissent_that_the_cloud_dropped_in_one_attempt_counts_in_the_next_whoever_kept_it():
+    day = AttestedDay(_fresh())
+    day.measure()
+    day.close()
+    node = day.fleet.nodes[3]
+
+    def dissent():
+        epoch = day.day.seals[0].epoch
+        said = Statement(day.drawing, node.identity, node.draw(day.drawing), Opinion.DISSENT, Why.BATCH_REFUSED, epoch, None, NOW)
+        return encode_statement(day.enrolled(node), said.sign(signing_key(node.name)).encode())
+
+    kept, kept_agreement = dissent(), day.found_by(node).sign(signing_key(node.name)).encode()
+    day.next_attempt()
+    day.say = lambda witness, statement: None if witness is node else statement
+    day.hear()
+    day.history_mj = (day.outcome.energy_mj,) * BASELINE_DAYS
+    del day.outcome
+    assert day.outcome.state is DayState.ATTESTED and day.attestation().attempt == 2
+    assert _verify(day).believed
+    assert _wrong(_verify(day, statements=[kept])) == ("3 quorum", Reason.DISSENT)
+    assert _wrong(_verify(day, statements=[dissent()])) == ("3 quorum", Reason.DISSENT)
+    report = _verify(day, statements=[encode_statement(day.enrolled(node), kept_agreement)])
+    assert report.believed, "an agreement of an attempt that found no quorum is no vote in the next"
+
+
+def test_of_a_witness_that_says_two_things_the_first_in_the_log_counts_in_whatever_order_a_bundle_has_them():
+    day = AttestedDay(_fresh())
+    day.measure()
+    day.close()
+    hasty = day.fleet.nodes[1]
+    whole = day.found_by(hasty)
+    less = replace(whole, claims=Claims(whole.claims.energy_mj * 97 // 100, whole.claims.gas))
+    for node in day.fleet.nodes[1:]:
+        day.publish(node, less if node is hasty else day.found_by(node))
+    day.publish(hasty, whole)
+    day.end_window()
+    day.history_mj = (less.claims.energy_mj,) * BASELINE_DAYS
+    assert day.attestation().energy_mj == less.claims.energy_mj
+    bundle = day.bundle()
+    statements = (bundle.statements[-1], *bundle.statements[:-1])
+    assert _verify(day, replace(bundle, statements=statements)).believed
+    amount, carry_out = rule("TZ-DISPLACED-GRID").amount(whole.claims.energy_mj, whole.claims.gas, 0, None)
+    higher = day.attestation(energy_mj=whole.claims.energy_mj, amount=amount, carry_out=carry_out)
+    assert not _verify(day, replace(day.bundle(higher), statements=statements)).believed
+
+
 def test_a_second_seal_of_an_epoch_suspends_the_site_whoever_shows_it(honest):
     first = honest.day.seals[0]
     second = SealingNode.named(honest.node.name).seal(first.epoch, root=b"other leaves".ljust(32))
@@ -322,6 +382,18 @@ def test_a_day_off_its_baseline_needs_a_persons_approval():
     assert _verify(day, day.bundle(**signed)).believed
     by_eve = {**signed, "approval_signature": approval.sign(signing_key("eve"))}
     assert _wrong(_verify(day, day.bundle(**by_eve))) == ("8 attestation", Reason.BAD_SIGNATURE)
+
+
+def test_an_approval_dated_before_its_day_was_drawn_is_refused():
+    """A key that was ended, or stolen later, would approve new days by an old date."""
+    day = _day(history=False)
+
+    def approved(time):
+        approval = Approval(day.attestation().hash, Decision.APPROVE, "as always", "alice", "approver", time)
+        return _verify(day, day.bundle(approval=approval.encode(), approval_signature=approval.sign(signing_key("alice"))))
+
+    assert approved(day.drawn.time).believed
+    assert _wrong(approved(day.drawn.time - 1)) == ("8 attestation", Reason.WRONG_TIME)
 
 
 @pytest.mark.parametrize(

@@ -227,10 +227,14 @@ def judge_growth(before: Checkpoint, after: Checkpoint, consistency: Sequence[by
 
 
 def judge_successor(before: Checkpoint, after: Checkpoint) -> list[Check]:
-    """Whether a checkpoint names the one before it and is no older, and whether its beacon follows."""
+    """Whether a checkpoint names the one before it and is no older and no shorter, and whether its beacon follows."""
     name, numbers = "checkpoint follows", {"number": after.number, "before": before.number}
-    if (after.number, after.previous) != (before.number + 1, before.hash) or after.time < before.time:
-        text = f"checkpoint {after.number} at {after.time} does not name checkpoint {before.number}, {before.hash.hex()}, at {before.time}"
+    goes_back = after.time < before.time or after.size < before.size
+    if (after.number, after.previous) != (before.number + 1, before.hash) or goes_back:
+        text = (
+            f"checkpoint {after.number} at {after.time} of {after.size} entries does not follow on checkpoint {before.number}, "
+            f"{before.hash.hex()}, at {before.time} of {before.size}"
+        )
         return [refused(name, Reason.LOG_FORKED, text, **numbers)]
     return [passed(name, f"names checkpoint {before.number}, {before.hash.hex()}", **numbers), judge_beacon(before, after)]
 

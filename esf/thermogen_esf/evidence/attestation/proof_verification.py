@@ -7,7 +7,7 @@ with what is wrong; the steps after it are not made.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha3_256
 from itertools import pairwise
 
@@ -15,6 +15,7 @@ from ..approval import Approval, judge_approval
 from ..catalogue import CUSTOM, Refusal, Rule, catalogue, custom
 from ..check import Check, Reason, passed, refused, undecided
 from ..errors import EvidenceError
+from ..trust import PRODUCT_CLOCKS_PER_SITE_SECOND
 from .attested import Attestation
 from .attested_twice import OtherBundle, emitted_by, judge_other
 from .beacon import judge_contributions
@@ -22,7 +23,7 @@ from .chain import two_seals
 from .day import Day, judge_day
 from .draw import Drawing, drawing_checkpoint, judge_drawing
 from .enrolment import Enrolled, Enrolment, judge_enrolment, vrf_keys_root
-from .log import Checkpoint, day_entry, judge_beacon, judge_checkpoint, judge_inclusion, statement_entry, trust_entry
+from .log import Checkpoint, day_entry, judge_checkpoint, judge_inclusion, judge_successor, statement_entry, trust_entry
 from .proof_bundle import EnrolledBytes, Entry, ProofBundle, parse_frames, parse_statement
 from .proof_report import ProofReport, Step
 from .quorum import DayState, Findings, Outcome, decide, off_baseline
@@ -32,6 +33,8 @@ from .signed import Signed
 from .statement import Claims, Heard, Opinion, judge_statement
 from .trust import FleetTrust, RootKeys, judge_trust
 
+NEVER_LOGGED = 2**32 - 1
+"""Later than any window ends, in Unix seconds: a statement of which no entry is shown is no vote."""
 BY_A_PERSON = frozenset((DayState.CLAIMS_DISAGREE, DayState.OFF_BASELINE))
 """States that mint after a person approved."""
 
@@ -105,13 +108,23 @@ class _Verification:
     def _checkpoint(self, number: int) -> Checkpoint | None:
         return next((each for each in self.chain if each.number == number), None)
 
+    def _drawing_checkpoint(self, attempt: int) -> Checkpoint | None:
+        return drawing_checkpoint(self.chain, self.bundle.day_entry.index, attempt)
+
+    def _broken_chain(self) -> list[Check]:
+        """What is refused of the checkpoints shown, each after the one before it."""
+        return [check for pair in pairwise(self.chain) for check in judge_successor(*pair) if not check.passed]
+
     def _signatures(self) -> None:
-        drawn = drawing_checkpoint(self.chain, self.bundle.day_entry.index, self.bundle.attempt)
-        time = 0 if drawn is None else drawn.time
-        trust, checks = judge_trust(Signed.parse(self.bundle.trust), self.root, time)
-        if trust is None or drawn is None or not self.enrolments:
+        drawn = self._drawing_checkpoint(self.bundle.attempt)
+        if drawn is None or not self.enrolments:
             missing = "no checkpoint of the bundle draws for the day" if drawn is None else "the bundle enrols nobody"
-            self._step("signatures", [*checks, *([] if trust is None else [refused("drawn", Reason.WRONG_BEACON, missing)])])
+            self._step("signatures", [*self._broken_chain(), refused("drawn", Reason.WRONG_BEACON, missing)])
+            raise _StoppedError
+        time = drawn.time
+        trust, checks = judge_trust(Signed.parse(self.bundle.trust), self.root, time)
+        if trust is None:
+            self._step("signatures", checks)
             raise _StoppedError
         self.trust, self.drawn, self.site = trust, drawn, self.enrolments[0].enrolment
         self.report.demonstration = trust.demonstration
@@ -137,8 +150,7 @@ class _Verification:
         bundle, day = self.bundle, self.day
         self.drawing = Drawing(day.site, day.number, day.root, self.drawn.number, self.drawn.beacon)
         self.sealed = judge_day(day, self.site.vrf_key)
-        checks = [*self.sealed, judge_drawing(self.drawing, self.chain, bundle.day_entry.index, bundle.attempt)]
-        checks += [check for pair in pairwise(self.chain) if not (check := judge_beacon(*pair)).passed]
+        checks = [*self.sealed, *self._broken_chain(), judge_drawing(self.drawing, self.chain, bundle.day_entry.index, bundle.attempt)]
         checks += self._logged("day root", day_entry(day), bundle.day_entry)
         checks += self._frozen()
         checks.append(self._beacon())
@@ -167,7 +179,7 @@ class _Verification:
 
     def _quorum(self) -> None:
         heard, checks = [], list[Check]()
-        for each in self.bundle.statements:
+        for each in sorted(self.bundle.statements, key=lambda each: each.entry.index):
             if each.witness >= len(self.enrolments):
                 checks.append(refused("witness enrolled", Reason.UNKNOWN_SITE, f"the bundle has no enrolment {each.witness}"))
                 continue
@@ -180,7 +192,7 @@ class _Verification:
             checks += [check for check in heard[-1].checks if not check.passed]
         for enrolled, data in self.loose:
             witness = Enrolled(Enrolment.parse(enrolled.document), enrolled.index, enrolled.proof)
-            judged = judge_statement(Signed.parse(data), self.drawing, witness, self.trust, self.drawn.time, 2**32 - 1)
+            judged = self._judged_loose(Signed.parse(data), witness)
             heard.append(judged)
             if not judged.valid:
                 why = next(check.detail for check in judged.checks if not check.passed)
@@ -188,6 +200,16 @@ class _Verification:
         self.heard = heard
         self.outcome = decide(heard, self._findings())
         self._step("quorum", [*checks, _quorum(self.outcome)])
+
+    def _judged_loose(self, signed: Signed, witness: Enrolled) -> Heard:
+        """A statement that somebody kept is of any attempt at the day: a dissent that was dropped in one counts in the next."""
+        judged = []
+        for attempt in range(self.bundle.attempt, 0, -1):
+            drawn = self._drawing_checkpoint(attempt)
+            assert drawn is not None, "the attempts after it were drawn"
+            drawing = replace(self.drawing, beacon_number=drawn.number, beacon=drawn.beacon)
+            judged.append(judge_statement(signed, drawing, witness, self.trust, drawn.time, NEVER_LOGGED))
+        return next((each for each in judged if each.valid), judged[0])
 
     def _findings(self) -> Findings:
         return Findings(
@@ -291,7 +313,8 @@ class _Verification:
             ]
         approval = Approval.parse(self.bundle.approval)
         trust = self.trust.as_batch_trust([self.site.site_key])
-        return judge_approval(approval, self.bundle.approval_signature, self.attestation.hash, trust)
+        judged = judge_approval(approval, self.bundle.approval_signature, self.attestation.hash, trust)
+        return [*judged, _approved_after(approval, self.drawn, self.site)]
 
     def _rests_on(self) -> None:
         number, say = self.drawn.number, self.report.rests_on.append
@@ -308,6 +331,7 @@ class _Verification:
         if self.frames is None:
             say("Energy and gas are the witnesses' word: give the companion with --frames to recompute them.")
         say(f"That beacon {number - 1} was there before the seals that made beacon {number} of it: monitors who kept its checkpoint.")
+        say("When each checkpoint was closed, by which the window and the validity of keys are told: the cloud's word.")
         say("That the log was not rewritten and held the day's root once: monitors who have its entries.")
         say("That no dissent was dropped: whoever has one can give it with --statement.")
         say(f"That {self.attestation.methodology} was chosen before the day was measured: the cloud's word, of which a bundle has nothing.")
@@ -317,6 +341,16 @@ class _Verification:
         if previous is not None:
             say(f"That {parts} parts, less than a gram, were left over by attestation {previous.hex()}.")
         say(f"The energies of {len(self.attestation.history_mj)} days before, with which the day is compared: their own bundles.")
+
+
+def _approved_after(approval: Approval, drawn: Checkpoint, site: Enrolment) -> Check:
+    """What is approved says who witnessed it. A key that was ended could sign for new days by an old date."""
+    name, numbers = "approved after the draw", {"approved_s": approval.time, "drawn_s": drawn.time}
+    if site.clocks_per_site_second != PRODUCT_CLOCKS_PER_SITE_SECOND:
+        return undecided(name, "a simulated site's time does not run with the approver's clock", **numbers)
+    if approval.time < drawn.time:
+        return refused(name, Reason.WRONG_TIME, f"approved at {approval.time}, before beacon {drawn.number} at {drawn.time}", **numbers)
+    return passed(name, f"approved at {approval.time}, witnesses were drawn at {drawn.time}", **numbers)
 
 
 def _not_superseded(trust: FleetTrust, least: int) -> Check:

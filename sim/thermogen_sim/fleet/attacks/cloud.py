@@ -15,7 +15,7 @@ from thermogen_esf.evidence.attestation.log import Checkpoint, day_entry, trust_
 from thermogen_esf.evidence.attestation.log import Log as EntryLog
 from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle, encode_frames, encode_statement, parse_frames
 from thermogen_esf.evidence.attestation.quorum import BASELINE_DAYS, Label
-from thermogen_esf.evidence.attestation.statement import Opinion, Statement, Why
+from thermogen_esf.evidence.attestation.statement import Claims, Opinion, Statement, Why
 from thermogen_esf.evidence.catalogue import Rule, catalogue, rule
 
 from ..attested_day import METHODOLOGY, AttestedDay
@@ -55,13 +55,31 @@ def _dropped_dissent(world: World) -> Trial:
     day.say = lambda node, statement: None if node.name == "tz-0003" else statement
     day.measure()
     day.witness()
-    node = day.fleet.nodes[3]
-    dissent = Statement(
-        day.drawing, node.identity, node.draw(day.drawing), Opinion.DISSENT, Why.BATCH_REFUSED, day.day.seals[0].epoch, None, NOW
-    )
-    kept = encode_statement(day.enrolled(node), dissent.sign(signing_key(node.name)).encode())
+    return _shown_by(day, _dissent(day, day.fleet.nodes[3]))
+
+
+def _dissent(day: AttestedDay, node: SealingNode) -> bytes:
+    """What a witness keeps who dissents."""
+    epoch, proof = day.day.seals[0].epoch, node.draw(day.drawing)
+    dissent = Statement(day.drawing, node.identity, proof, Opinion.DISSENT, Why.BATCH_REFUSED, epoch, None, NOW)
+    return encode_statement(day.enrolled(node), dissent.sign(signing_key(node.name)).encode())
+
+
+def _shown_by(day: AttestedDay, kept: bytes) -> Trial:
     bundle = day.bundle()
     return Trial(said(day), str(day.outcome.state), judged_bundle(day, bundle), kept=judged_bundle(day, bundle, statements=[kept]))
+
+
+def _dropped_in_an_attempt(world: World) -> Trial:
+    """The cloud lets an attempt find no quorum because one dissents, and that witness is not heard in the next."""
+    day = world.day()
+    day.measure()
+    day.close()
+    kept = _dissent(day, day.fleet.nodes[3])
+    day.next_attempt()
+    day.say = lambda node, statement: None if node.name == "tz-0003" else statement
+    day.hear()
+    return _shown_by(day, kept)
 
 
 def _chain_with(day: AttestedDay, changed: Checkpoint) -> Forged:
@@ -197,6 +215,37 @@ def _closed_early(world: World) -> Trial:
     return heard_late(world.day(), lambda day: day.drawn.time + 3_600)
 
 
+def _held_open(world: World) -> Trial:
+    """Witnesses agree an hour late, and the cloud stamps the checkpoint as if that had been in the window."""
+    day = world.day()
+    day.measure()
+    day.close()
+    day.hear()
+    return attested(day)
+
+
+def _second_word_first(world: World) -> Trial:
+    """A witness claims too little, then as much as all; the cloud's bundle has its second word first."""
+    day = world.day()
+    day.measure()
+    day.close()
+    hasty = day.fleet.nodes[1]
+    found = {node.name: day.found_by(node) for node in day.fleet.nodes[1:]}
+    for node in day.fleet.nodes[1:]:
+        statement = found[node.name]
+        assert statement is not None and statement.claims is not None, "of so few sites all are drawn"
+        less = Claims(statement.claims.energy_mj * 9 // 10, statement.claims.gas)
+        day.publish(node, replace(statement, claims=less) if node is hasty else statement)
+    second = found[hasty.name]
+    assert second is not None
+    day.publish(hasty, second)
+    day.end_window()
+    honest = str(day.outcome.state)
+    del day.outcome
+    day.statements = [day.statements[-1], *day.statements[:-1]]
+    return Trial(said(day), honest, verified(day))
+
+
 def _minted_by(day: AttestedDay, chosen: Rule) -> ProofBundle:
     """The day by a methodology, and whatever it needs as evidence of its baseline."""
     measured, evidence = day.attestation(), sha3_256(b"a permit").digest() if chosen.evidence_required else None
@@ -235,8 +284,8 @@ def _history(world: World) -> Trial:
     return Trial(said(day), honest, verified(day))
 
 
-def _off_baseline(approver: str | None) -> Any:
-    """A day after too few, minted without an approval or with one that eve signed."""
+def _off_baseline(approver: str | None, time: int = NOW + 200_000) -> Any:
+    """A day after too few, minted without an approval, or with one that somebody signed and dated."""
 
     def run(world: World) -> Trial:
         day = world.day()
@@ -244,7 +293,7 @@ def _off_baseline(approver: str | None) -> Any:
         day.witness()
         day.history_mj = ()
         emitted: Attestation = day.attestation()
-        approval = Approval(emitted.hash, Decision.APPROVE, "as always", "alice", "approver", NOW + 200_000)
+        approval = Approval(emitted.hash, Decision.APPROVE, "as always", "alice", "approver", time)
         signed = {"approval": approval.encode(), "approval_signature": approval.sign(signing_key(approver))} if approver else {}
         return Trial(said(day), str(day.outcome.state), judged_bundle(day, day.bundle(emitted, **signed)))
 
@@ -293,6 +342,14 @@ ATTACKS = (
         _dropped_dissent,
         "how many agreed cannot be raised by dropping: the label",
     ),
+    Attack(
+        "dropped-dissent-of-an-attempt",
+        "the cloud drops a dissent and attests the day in the next attempt",
+        "cloud",
+        _dropped_in_an_attempt,
+        "a dissent counts in every attempt after the one it is of",
+    ),
+    Attack("second-word-first", "of a witness that claimed twice the bundle has the higher claim first", "cloud", _second_word_first),
     Attack("chosen-beacon", "the cloud writes a beacon of its own", "cloud", by_the_cloud(_chosen_beacon)),
     Attack("made-up-contributions", "witnesses are drawn by outputs that no enrolled key proved", "cloud", _made_up_contributions),
     Attack(
@@ -334,6 +391,13 @@ ATTACKS = (
         by_the_cloud(_keys_after_the_beacon),
     ),
     Attack("window-closed-early", "the cloud stamps a checkpoint late, so that statements miss the window", "cloud", _closed_early),
+    Attack(
+        "window-held-open",
+        "statements that came late are stamped as if they had come in time",
+        "cloud",
+        _held_open,
+        "a checkpoint's time is the cloud's word: `thermogen-verify` says so",
+    ),
     Attack("amount-overstated", "the attestation says twice the amount", "cloud", by_the_cloud(_amount)),
     Attack("energy-overstated", "the attestation says twice the energy", "cloud", by_the_cloud(_more_energy)),
     Attack("carry-invented", "the first attestation carries something in", "cloud", by_the_cloud(_carry)),
@@ -359,6 +423,12 @@ ATTACKS = (
     Attack("history-invented", "the 30 days before are made up to fit", "cloud", _history, "the bundles of those days show it"),
     Attack("approval-missing", "a day off its baseline is minted without an approval", "cloud", _off_baseline(None)),
     Attack("approval-forged", "the same with an approval that another key signed", "cloud", _off_baseline("eve")),
+    Attack(
+        "approval-backdated",
+        "the same by an approver's key that was ended, under a date before its end",
+        "cloud and an approver's old key",
+        _off_baseline("alice", NOW - 10_000_000),
+    ),
     Attack("forged-checkpoint", "a checkpoint is signed by somebody else", "who hands the bundle on", by_the_cloud(_forged_checkpoint)),
     Attack("checkpoint-left-out", "a checkpoint is left out of the bundle", "cloud", by_the_cloud(_checkpoint_left_out)),
     Attack("companion-changed", "a byte of the companion is changed", "who hands the bundle on", by_the_cloud(_flipped)),

@@ -15,6 +15,7 @@ from ..check import Check, Reason, passed, refused
 from ..consistency import judge_consistency
 from ..mint import counted, runs
 from ..opened import OpenedBatch
+from ..plausibility import judge_run
 from ..trust import TrustList
 from .chain import adjoining
 from .day import Day, judge_day
@@ -32,7 +33,7 @@ class Recomputed:
     opinion: Opinion
     why: Why | None
     epoch: int | None
-    """That is wrong, or whose batch is missing."""
+    """That is wrong, or whose batch is missing; where a run is wrong as a whole, its first."""
     claims: Claims | None
     """None unless all agrees."""
     checks: tuple[Check, ...]
@@ -64,9 +65,9 @@ def recompute_day(
             return Recomputed(Opinion.DISSENT, why, seal.epoch, None, tuple(checks), tuple(opened))
     found = sealed_runs(day.seals, opened)
     for run in found:
-        consistent = judge_consistency(run, site.site_key)
-        checks += consistent
-        fault = next((check for check in consistent if not check.passed), None)
+        judged = [*judge_run(run, site.site_key), *judge_consistency(run, site.site_key)]
+        checks += judged
+        fault = next((check for check in judged if not check.passed), None)
         if fault is not None:
             epoch = fault.numbers.get("epoch", run[0].epoch)
             return Recomputed(Opinion.DISSENT, Why.IMPLAUSIBLE, epoch, None, tuple(checks), tuple(opened))

@@ -111,7 +111,7 @@ def judge_span(span: Span, site: SiteKey) -> list[Check]:
 
 
 def judge_run(run: Sequence[OpenedBatch], site: SiteKey) -> list[Check]:
-    """The bounds over a contiguous run of batches as a whole: each batch alone is granted the allowances for lag anew, the run has them once."""
+    """The bounds over a contiguous run of batches as a whole: each batch alone is granted the allowances for lag, the run has them once."""
     return judge_span(Span.of(run), site)
 
 

@@ -225,7 +225,7 @@ def test_each_boots_counters_are_held_to_their_flow_and_power_alone(sealed):
 
 
 def on_the_allowances(sealed, power, percent):
-    """Bends a site that burns no gas: flows and power of so many per cent of nameplate, which is what the lag of a quarter-hour could give."""
+    """Bends a site that burns no gas: flows and power of so many per cent, which is what the lag of a quarter-hour could give."""
     sealed.site.gas_flow, sealed.site.power_mw = 0, power * percent // 100
     return lambda sequence, raw: {
         **sealed.hashes(sequence, raw),
@@ -256,3 +256,21 @@ def test_each_boot_has_its_own_allowance_for_lag(sealed):
         sealed.site.reboot()
         sealed.node.reboot()
     assert sealed.recompute().opinion is Opinion.AGREE
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_a_recording_that_is_played_again_after_a_power_cut_is_dissented_from(sealed, shift):
+    """Whole epochs, or begun a leaf later against the epoch."""
+    recorded = {}
+
+    def played(sequence, raw):
+        leaf = (sequence + sequence // 90 * shift) % 90
+        return {**sealed.hashes(sequence, raw), "bus_voltage": recorded.setdefault(leaf, raw["bus_voltage"])}
+
+    sealed.epoch(0, bend=played)
+    sealed.site.reboot()
+    sealed.node.reboot()
+    epoch = sealed.epoch(1, bend=played)
+    result = sealed.recompute()
+    assert (result.opinion, result.why, result.epoch) == (Opinion.DISSENT, Why.IMPLAUSIBLE, epoch)
+    assert result.checks[-1].reason is Reason.REPEATED_VALUES

@@ -74,9 +74,13 @@ def test_an_epoch_that_repeats_another_leaf_for_leaf_is_refused(judged):
 
 def day_of(world, first_epoch, bus_mv, epochs=2, restarts=False, **changes):
     """Batches of a day in which the bus's voltage is `bus_mv` of the leaf's number in the day, and all other inputs rest."""
-    made = []
+    made, first = [], world.site.sequence
+
+    def measured(sequence, _raw):
+        return {"bus_voltage": bus_mv(sequence - first)}
+
     for number in range(epochs):
-        made.append(OpenedBatch.open(world.site.epoch(first_epoch + number, bend=lambda n, _: {"bus_voltage": bus_mv(n)}, **changes)))
+        made.append(OpenedBatch.open(world.site.epoch(first_epoch + number, bend=measured, **changes)))
         if restarts:
             world.site.reboot()
     return made

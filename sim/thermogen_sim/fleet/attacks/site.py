@@ -104,25 +104,27 @@ def _power_cut(day: AttestedDay) -> None:
     day.site.reboot()
 
 
-ALLOWANCE_PERCENT = 6
-"""Of nameplate: with no gas at all, less than the minute of heat that a quarter-hour may lag by."""
-ALLOWANCE_SCALE = 100
-"""Such a site has to be large, that its day is worth a mint."""
+ALLOWANCE_SCALE = 20
+"""Times 1.05 kW: enough that half of it, for three quarter-hours, is worth a mint."""
 
 
-def _on_allowances(restarts: bool) -> Stage:
-    """A site that burns nothing, and always did, says that each quarter-hour's heat is what the loop lags the burner by."""
-
-    def slow(raw: dict[str, int]) -> dict[str, int]:
-        return {flow: raw[flow] * ALLOWANCE_PERCENT // 100 for flow in ("hot_flow", "cold_flow")}
+def _on_allowances(percent: int, falls_kelvin: int = 0, restarts: bool = False) -> Stage:
+    """A site that burns nothing, and always did, claims so much of its nameplate; its loop, which cools in each epoch, is to give it."""
 
     def stage(day: AttestedDay) -> None:
         day.scale = day.site.scale = ALLOWANCE_SCALE
-        day.site.gas_flow, day.site.power_mw = 0, day.site.power_mw * ALLOWANCE_PERCENT // 100
+        day.site.gas_flow, day.site.power_mw = 0, day.site.power_mw * percent // 100
+
+        def held(sequence: int, raw: dict[str, int]) -> dict[str, int]:
+            supply = raw["hot_supply_temperature"] + falls_kelvin * 50 * (day.leaves - sequence % day.leaves) // day.leaves
+            flows = {flow: raw[flow] * percent // 100 for flow in ("hot_flow", "cold_flow")}
+            glide = raw["hot_supply_temperature"] - raw["hot_return_temperature"]
+            return {**day.hashes(sequence, raw), **flows, "hot_supply_temperature": supply, "hot_return_temperature": supply - glide}
+
         for number in range(day.epochs):
             if restarts and number:
                 _power_cut(day)
-            day.measure_epoch(number, lambda sequence, raw: {**day.hashes(sequence, raw), **slow(raw)})
+            day.measure_epoch(number, held)
         day.history_mj = (claimed(day).energy_mj,) * BASELINE_DAYS
 
     return stage
@@ -349,18 +351,17 @@ ATTACKS = (
     ),
     Attack("amplifiers-doubled", "the same, twice too high", "wiring", at_a_site(_power(200))),
     Attack(
-        "allowances-as-heat",
-        "a site without gas claims in each quarter-hour what loop and burner may lag by",
+        "lag-as-heat",
+        "a site without gas claims in each quarter-hour what its loop may lag the burner by, 6 % of nameplate",
         "wiring",
-        at_a_site(_on_allowances(restarts=False), nameplate_w=1_140 * ALLOWANCE_SCALE),
+        at_a_site(_on_allowances(6), nameplate_w=1_140 * ALLOWANCE_SCALE),
     ),
     Attack(
-        "allowances-as-heat-by-restarts",
-        "the same, with a power cut between the epochs",
+        "lag-as-heat-by-restarts",
+        "the same, with a power cut between the epochs, and with half of nameplate, as if the loop cooled by 45 K in each",
         "wiring, power",
-        at_a_site(_on_allowances(restarts=True), nameplate_w=1_140 * ALLOWANCE_SCALE),
-        "each boot has its own allowances, as nobody measured what lies between: 6 % of nameplate, more where the supply's sensor falls"
-        " too",
+        at_a_site(_on_allowances(50, falls_kelvin=45, restarts=True), nameplate_w=1_140 * ALLOWANCE_SCALE),
+        "what warmed the loop between two boots nobody measured: each has its own allowances for lag and stored heat",
     ),
     Attack("gas-meter-low", "the gas meter reads a tenth", "gas meter", at_a_site(_gas_meter(10))),
     Attack(

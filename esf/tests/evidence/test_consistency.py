@@ -1,10 +1,11 @@
 """Sensors that contradict one another, stand still or repeat themselves are seen; an honest plant's are not."""
 
+from hashlib import sha3_256
 from itertools import pairwise
 
 import pytest
 from thermogen_esf.evidence.check import Reason
-from thermogen_esf.evidence.consistency import judge_consistency, loop_heat_mw
+from thermogen_esf.evidence.consistency import LEAST_DIFFERENT, STRETCH_LEAVES, judge_consistency, judge_repetition, loop_heat_mw
 from thermogen_esf.evidence.opened import OpenedBatch
 from thermogen_esf.points import SITE_INPUTS
 
@@ -15,7 +16,7 @@ def judged(world, first_epoch):
 
     def judge(bend=None, **changes):
         run = [OpenedBatch.open(world.site.epoch(first_epoch + number, bend=bend, **changes)) for number in range(2)]
-        return {check.name: check for check in judge_consistency(run, world.site_key(world.site))}
+        return {check.name: check for check in (*judge_consistency(run, world.site_key(world.site)), judge_repetition(run))}
 
     return judge
 
@@ -69,6 +70,78 @@ def test_one_stuck_sensor_among_others_that_move_is_not_seen_by_this(judged):
 def test_an_epoch_that_repeats_another_leaf_for_leaf_is_refused(judged):
     checks = judged(lambda sequence, raw: {"bus_voltage": 50_000 + sequence % 90})
     assert _refused(checks) == {Reason.REPEATED_VALUES}
+
+
+def day_of(world, first_epoch, bus_mv, epochs=2, restarts=False, **changes):
+    """Batches of a day in which the bus's voltage is `bus_mv` of the leaf's number in the day, and all other inputs rest."""
+    made, first = [], world.site.sequence
+
+    def measured(sequence, _raw):
+        return {"bus_voltage": bus_mv(sequence - first)}
+
+    for number in range(epochs):
+        made.append(OpenedBatch.open(world.site.epoch(first_epoch + number, bend=measured, **changes)))
+        if restarts:
+            world.site.reboot()
+    return made
+
+
+def noise(number, within=16):
+    """Of a leaf, by its number: 50 V and so many readings."""
+    return 50_000 + sha3_256(b"%d" % number).digest()[0] % within
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(("leaves", "shift"), [(90, 0), (90, 1), (90, 7), (90, 89), (24, 0)])
+def test_a_recording_is_known_wherever_it_begins_and_whatever_lies_between(world, first_epoch, shift, leaves, restarts):
+    """It begins `shift` leaves earlier in each epoch than in the one before; an epoch of 24 leaves is shorter than what is compared."""
+
+    def recorded(number):
+        return noise((number + number // leaves * shift) % 90, 64)
+
+    check = judge_repetition(day_of(world, first_epoch, recorded, epochs=8, restarts=restarts, leaves=leaves))
+    assert check.reason is Reason.REPEATED_VALUES and check.numbers["before"] < check.numbers["epoch"]
+
+
+def test_a_stretch_that_comes_twice_is_named_by_its_leaves(world, first_epoch):
+    check = judge_repetition(day_of(world, first_epoch, lambda number: noise(number - 100 if 120 <= number < 150 else number, 64)))
+    assert check.reason is Reason.REPEATED_VALUES
+    assert dict(check.numbers) == {"epoch": first_epoch + 1, "leaf": 30, "before": first_epoch, "before_leaf": 20}
+
+
+def test_a_stretch_with_one_reading_changed_or_one_leaf_too_short_is_another(world, first_epoch):
+    """What is not caught: a recording with a count changed in every thirty leaves."""
+
+    def changed(number):
+        return noise(number % 90, 64) + (number // 90 if number % STRETCH_LEAVES == 0 else 0)
+
+    assert judge_repetition(day_of(world, first_epoch, changed, epochs=8)).passed
+    short = day_of(world, first_epoch, lambda number: noise(number - 100 if 120 <= number < 149 else number, 64))
+    assert judge_repetition(short).passed
+
+
+@pytest.mark.parametrize(("different", "believed"), [(LEAST_DIFFERENT - 1, True), (LEAST_DIFFERENT, False)])
+def test_inputs_that_go_to_and_fro_between_a_few_readings_may_do_so_all_day(world, first_epoch, different, believed):
+    """A period that divides no epoch, so that no two epochs are the same."""
+
+    def sawtooth(number):
+        return 50_000 + min(number % (different + 2), different - 1)
+
+    assert judge_repetition(day_of(world, first_epoch, sawtooth, epochs=6)).passed is believed
+
+
+def test_whole_epochs_that_are_the_same_are_a_recording_even_of_two_readings(world, first_epoch):
+    check = judge_repetition(day_of(world, first_epoch, lambda number: 50_000 + (number % 90 == 17), restarts=True))
+    assert check.reason is Reason.REPEATED_VALUES and (check.numbers["before"], check.numbers["epoch"]) == (first_epoch, first_epoch + 1)
+
+
+def test_a_quiet_day_in_which_a_reading_changes_now_and_then_does_not_repeat_itself(world, first_epoch):
+    check = judge_repetition(day_of(world, first_epoch, lambda number: 50_000 + number // 37 % 3, epochs=12))
+    assert check.passed
+
+
+def test_a_day_of_sixteen_readings_at_random_does_not_repeat_itself(world, first_epoch):
+    assert judge_repetition(day_of(world, first_epoch, noise, epochs=96)).passed
 
 
 def test_a_site_that_claims_nothing_may_stand_still(judged, world):

@@ -1,6 +1,6 @@
 """Whether a site's sensors agree with one another and move, beyond the bounds of `plausibility`: for evidence that is sealed.
 
-Exact integers over a contiguous run, each with its numbers:
+Exact integers, each with its numbers. Over a contiguous run:
 
 1. Carnot: electrical energy ≤ Σ heat × (1 − Tc / Th) × 1.25 + nameplate × 30 s, at the loops' supplies in kelvin; 1.25 and 30 s as in
    `plausibility`. The modules' curve is lower; this bound needs to know nothing about modules.
@@ -10,7 +10,16 @@ Exact integers over a contiguous run, each with its numbers:
 4. Power: the energy counter's difference is the power's integral within 5 % and nameplate × 30 s.
 5. Movement: of the twelve inputs of the node's converter, at least one changes within any epoch in which energy is claimed. Twelve real
    inputs that stand still for a quarter of an hour are a recording or a broken converter.
-6. Repetition: no epoch in which energy is claimed repeats the inputs of another, leaf for leaf.
+
+Over all of a day, whatever lies between its batches, since a recording goes on after a restart:
+
+6. Repetition: of the epochs in which energy is claimed, none repeats the inputs of another, leaf for leaf, and no 30 leaves in a row, at
+   least 15 of them different, come twice, wherever they begin. Inputs are means of a second, to a sixteenth of a converter's code: if of
+   twelve real ones a reading that is new in such a stretch could be foreseen with one chance in 16 or less, the stretch comes again at a
+   given place with 2^-60, and in a day, which has 8,640 leaves and 2^25 pairs of places, with 2^-35. Inputs that rest, or go to and fro
+   between fewer readings, may do so for as long as they like, unless whole epochs that move are the same.
+
+What is repeated with a count changed, or a leaf left out, within every 30 leaves is not seen, nor what was recorded on another day.
 """
 
 from __future__ import annotations
@@ -40,6 +49,10 @@ BALANCE_LAG_S = 120
 COUNTER_TOLERANCE_PERCENT = 5
 LEAST_LEAVES = 30
 """Leaves of an epoch from which on standing still and repeating mean something: five minutes."""
+STRETCH_LEAVES = 30
+"""Leaves in a row that are compared with any others of the day: five minutes."""
+LEAST_DIFFERENT = 15
+"""Different readings of the twelve inputs from which on such leaves do not come twice by themselves."""
 GAS_FLOOR = int(POINT["gas_flow"].maximum / POINT["gas_flow"].scale) * 60 // 100
 
 
@@ -52,8 +65,13 @@ def judge_consistency(run: Sequence[OpenedBatch], site: SiteKey) -> list[Check]:
         _gas_meter(run, times),
         _power(run, times, site),
         _movement(run),
-        _repetition(run),
     ]
+
+
+def judge_repetition(batches: Sequence[OpenedBatch]) -> Check:
+    """Whether a site's inputs repeat themselves within a day; all its batches that are believed, in order, of however many runs."""
+    name, claiming = "sensors do not repeat", [batch for batch in batches if _claims(batch)]
+    return _same_epoch(name, claiming) or _same_stretch(name, claiming) or passed(name, f"{len(claiming)} epochs", epochs=len(claiming))
 
 
 def _column(run: Sequence[OpenedBatch], point: str) -> list[int]:
@@ -126,9 +144,13 @@ def _inputs(batch: OpenedBatch) -> list[tuple[int, ...]]:
     return list(zip(*(batch.columns.raw[point] for point in SITE_INPUTS), strict=True))
 
 
-def _claiming(run: Sequence[OpenedBatch]) -> list[OpenedBatch]:
+def _claims(batch: OpenedBatch) -> bool:
+    return _difference([batch], "electrical_energy") > 0
+
+
+def _claiming(batches: Sequence[OpenedBatch]) -> list[OpenedBatch]:
     """Epochs long enough to tell, in which energy is claimed."""
-    return [batch for batch in run if len(batch.columns) >= LEAST_LEAVES and _difference([batch], "electrical_energy") > 0]
+    return [batch for batch in batches if len(batch.columns) >= LEAST_LEAVES and _claims(batch)]
 
 
 def _movement(run: Sequence[OpenedBatch]) -> Check:
@@ -140,12 +162,31 @@ def _movement(run: Sequence[OpenedBatch]) -> Check:
     return passed(name, f"in each of {len(claiming)} epochs", epochs=len(claiming))
 
 
-def _repetition(run: Sequence[OpenedBatch]) -> Check:
-    name, seen = "sensors do not repeat", dict[tuple[tuple[int, ...], ...], int]()
-    for batch in _claiming(run):
+def _same_epoch(name: str, batches: Sequence[OpenedBatch]) -> Check | None:
+    seen: dict[tuple[tuple[int, ...], ...], int] = {}
+    for batch in _claiming(batches):
         inputs = tuple(_inputs(batch))
         earlier = seen.setdefault(inputs, batch.epoch)
         if earlier != batch.epoch and any(one != other for one, other in pairwise(inputs)):
             text = f"the inputs of epoch {batch.epoch} are those of epoch {earlier}, leaf for leaf"
             return refused(name, Reason.REPEATED_VALUES, text, epoch=batch.epoch, before=earlier)
-    return passed(name, f"{len(seen)} epochs differ", epochs=len(seen))
+    return None
+
+
+def _same_stretch(name: str, batches: Sequence[OpenedBatch]) -> Check | None:
+    places = [(batch.epoch, leaf) for batch in batches for leaf in range(len(batch.columns))]
+    numbers: dict[tuple[int, ...], int] = {}
+    readings = [numbers.setdefault(inputs, len(numbers)) for batch in batches for inputs in _inputs(batch)]
+    seen: dict[tuple[int, ...], int] = {}
+    for first in range(len(readings) - STRETCH_LEAVES + 1):
+        stretch = tuple(readings[first : first + STRETCH_LEAVES])
+        earlier = seen.setdefault(stretch, first)
+        different = len(set(stretch)) if earlier != first else 0
+        if different >= LEAST_DIFFERENT:
+            (epoch, leaf), (before, before_leaf) = places[first], places[earlier]
+            text = (
+                f"the inputs of {STRETCH_LEAVES} leaves from leaf {leaf} of epoch {epoch} on are those from leaf {before_leaf} of epoch"
+                f" {before} on, {different} of them different"
+            )
+            return refused(name, Reason.REPEATED_VALUES, text, epoch=epoch, leaf=leaf, before=before, before_leaf=before_leaf)
+    return None

@@ -110,6 +110,11 @@ def judge_span(span: Span, site: SiteKey) -> list[Check]:
     return [*checks, _shunt(span, doubted)] if doubted else checks
 
 
+def judge_run(run: Sequence[OpenedBatch], site: SiteKey) -> list[Check]:
+    """The bounds over a contiguous run of batches as a whole: each batch alone is granted the allowances for lag, the run has them once."""
+    return judge_span(Span.of(run), site)
+
+
 def efficiency_ppm(difference_raw: int) -> int:
     """Greatest efficiency, parts per million, at a temperature difference in raw units of 1/50 K; 0 where there is none."""
     for (low, low_ppm), (high, high_ppm) in pairwise(EFFICIENCY_POINTS):

@@ -19,7 +19,7 @@ from .ledger_record import LedgerRecord, judge_ledger
 from .methodology import Methodology, MethodologyError, by_hash
 from .mint import MintRequest, judge_request, runs
 from .opened import OpenedBatch
-from .plausibility import Span, judge_span
+from .plausibility import judge_run
 from .trust import PRODUCT_CLOCKS_PER_SITE_SECOND, SiteKey, TrustList, valid_at, validity
 
 _Document = TypeVar("_Document")
@@ -281,7 +281,7 @@ def _of_site(site: SiteKey, request: MintRequest) -> Check:
 
 def _whole_claim(batches: Sequence[OpenedBatch], site: SiteKey) -> list[Check]:
     """The physical bounds over each contiguous run as a whole, where allowances for lag count once."""
-    return [check for run in runs(batches) for check in judge_span(Span.of(run), site)]
+    return [check for run in runs(batches) for check in judge_run(run, site)]
 
 
 def _approved_after(approval: Approval, batches: Sequence[OpenedBatch], site: SiteKey) -> Check:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha3_256
 from typing import Any
 
 from thermogen_esf import merkle
@@ -99,8 +100,8 @@ class SyntheticSite:
         return data
 
     def _ripple(self) -> int:
-        """The bus voltage's last millivolts, which no two leaves need share: a real input never stands still."""
-        return self.sequence * 37 % 101
+        """The bus voltage's last millivolts, which no two leaves need share: a real input neither stands still nor repeats itself."""
+        return int.from_bytes(sha3_256(b"ripple %d" % self.sequence).digest()[:4], "big") % 101
 
     def reboot(self) -> None:
         """Power was lost: counters and uptime begin anew, sequences and batches go on."""

@@ -368,6 +368,19 @@ def test_witnesses_who_collude_on_a_forged_batch_are_contradicted_by_the_compani
     assert _wrong(_verify(day, frames=day.frames())) == ("4 Merkle roots", Reason.ROOT_DIFFERS)
 
 
+def test_witnesses_who_collude_on_a_day_without_gas_are_contradicted_by_the_companion():
+    def measure(day):
+        day.site.gas_flow, day.site.power_mw = 0, day.site.power_mw * 6 // 100
+        day.measure(
+            lambda sequence, raw: {**day.hashes(sequence, raw), **{flow: raw[flow] * 6 // 100 for flow in ("hot_flow", "cold_flow")}}
+        )
+
+    day = AttestedDay(_fresh(), say=_agrees_whatever)
+    measure(day)
+    day.witness()
+    assert _wrong(_verify(day, frames=day.frames())) == ("4 Merkle roots", Reason.ABOVE_GAS)
+
+
 def _agrees_whatever(_node, statement):
     return replace(statement, opinion=Opinion.AGREE, why=None, epoch=None, claims=Claims(30_000_000_000, 10_000_000))
 

@@ -222,3 +222,55 @@ def test_each_boots_counters_are_held_to_their_flow_and_power_alone(sealed):
 
     epoch = sealed.epoch(1, bend=more)
     assert (sealed.recompute().why, sealed.recompute().epoch) == (Why.IMPLAUSIBLE, epoch)
+
+
+def on_the_allowances(sealed, power, percent):
+    """Bends a site that burns no gas: flows and power of so many per cent, which is what the lag of a quarter-hour could give."""
+    sealed.site.gas_flow, sealed.site.power_mw = 0, power * percent // 100
+    return lambda sequence, raw: {
+        **sealed.hashes(sequence, raw),
+        "hot_flow": raw["hot_flow"] * percent // 100,
+        "cold_flow": raw["cold_flow"] * percent // 100,
+    }
+
+
+@pytest.mark.parametrize(("epochs", "opinion"), [(1, Opinion.AGREE), (8, Opinion.DISSENT)])
+def test_a_day_without_gas_that_lives_on_every_quarter_hours_allowance_for_lag_is_dissented_from(sealed, epochs, opinion):
+    """One quarter-hour of it is no more than what a plant may lag by."""
+    bend = on_the_allowances(sealed, sealed.site.power_mw, 6)
+    first, *_ = [sealed.epoch(number, bend=bend) for number in range(epochs)]
+    result = sealed.recompute()
+    assert result.opinion is opinion
+    if opinion is Opinion.DISSENT:
+        assert (result.why, result.epoch) == (Why.IMPLAUSIBLE, first)
+        (fault,) = [check for check in result.checks if check.passed is False]
+        lag_mj = sealed.enrolment.nameplate_w * 1_000_000_000 // 36_000 * 60
+        assert fault.reason is Reason.ABOVE_GAS and fault.numbers["limit_mj"] == lag_mj  # once, not eight times
+
+
+def test_each_boot_has_its_own_allowance_for_lag(sealed):
+    """What lies between two boots was not measured: how much heat the loop held as the second began is not known."""
+    bend = on_the_allowances(sealed, sealed.site.power_mw, 6)
+    for number in range(3):
+        sealed.epoch(number, bend=bend)
+        sealed.site.reboot()
+        sealed.node.reboot()
+    assert sealed.recompute().opinion is Opinion.AGREE
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_a_recording_that_is_played_again_after_a_power_cut_is_dissented_from(sealed, shift):
+    """Whole epochs, or begun a leaf later against the epoch."""
+    recorded = {}
+
+    def played(sequence, raw):
+        leaf = (sequence + sequence // 90 * shift) % 90
+        return {**sealed.hashes(sequence, raw), "bus_voltage": recorded.setdefault(leaf, raw["bus_voltage"])}
+
+    sealed.epoch(0, bend=played)
+    sealed.site.reboot()
+    sealed.node.reboot()
+    epoch = sealed.epoch(1, bend=played)
+    result = sealed.recompute()
+    assert (result.opinion, result.why, result.epoch) == (Opinion.DISSENT, Why.IMPLAUSIBLE, epoch)
+    assert result.checks[-1].reason is Reason.REPEATED_VALUES

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from ...frames import FrameError, verify_frame
 from ..belief import judge_batch
 from ..check import Check, Reason, passed, refused
-from ..consistency import judge_consistency
+from ..consistency import judge_consistency, judge_repetition
 from ..mint import counted, runs
 from ..opened import OpenedBatch
+from ..plausibility import judge_run
 from ..trust import TrustList
 from .chain import adjoining
 from .day import Day, judge_day
@@ -32,7 +33,7 @@ class Recomputed:
     opinion: Opinion
     why: Why | None
     epoch: int | None
-    """That is wrong, or whose batch is missing."""
+    """That is wrong, or whose batch is missing; where a run is wrong as a whole, its first."""
     claims: Claims | None
     """None unless all agrees."""
     checks: tuple[Check, ...]
@@ -63,13 +64,9 @@ def recompute_day(
         if why is not None:
             return Recomputed(Opinion.DISSENT, why, seal.epoch, None, tuple(checks), tuple(opened))
     found = sealed_runs(day.seals, opened)
-    for run in found:
-        consistent = judge_consistency(run, site.site_key)
-        checks += consistent
-        fault = next((check for check in consistent if not check.passed), None)
-        if fault is not None:
-            epoch = fault.numbers.get("epoch", run[0].epoch)
-            return Recomputed(Opinion.DISSENT, Why.IMPLAUSIBLE, epoch, None, tuple(checks), tuple(opened))
+    epoch = _judge_runs(found, site, checks)
+    if epoch is not None:
+        return Recomputed(Opinion.DISSENT, Why.IMPLAUSIBLE, epoch, None, tuple(checks), tuple(opened))
     return Recomputed(Opinion.AGREE, None, None, claims_of(found), tuple(checks), tuple(opened))
 
 
@@ -112,6 +109,19 @@ def _judge_epoch(
     if verdict.believed:
         return None
     return Why.IMPLAUSIBLE if all(check.reason in PHYSICS for check in verdict.refusals) else Why.BATCH_REFUSED
+
+
+def _judge_runs(found: Sequence[Sequence[OpenedBatch]], site: Enrolment, checks: list[Check]) -> int | None:
+    """Judge what single epochs do not show; the epoch that is wrong, which is a run's first where the run is as a whole, or None."""
+    for run in found:
+        judged = [*judge_run(run, site.site_key), *judge_consistency(run, site.site_key)]
+        checks += judged
+        fault = next((check for check in judged if not check.passed), None)
+        if fault is not None:
+            return fault.numbers.get("epoch", run[0].epoch)
+    repeated = judge_repetition([batch for run in found for batch in run])
+    checks.append(repeated)
+    return None if repeated.passed else repeated.numbers["epoch"]
 
 
 def signed_for(site: Enrolment, epoch: int, published: Sequence[bytes]) -> tuple[bytes, ...]:

@@ -80,13 +80,54 @@ def _replayed_epoch(day: AttestedDay) -> None:
     day.batches[_last(day)] = day.batches[min(day.batches)]
 
 
-def _replayed_recording(day: AttestedDay) -> None:
-    recorded: dict[int, dict[str, int]] = {}
+def _recording(shift: int = 0, altered: int = 0, restarts: bool = False) -> Stage:
+    """The first epoch's inputs are played again in each later one, begun `shift` leaves later and `altered` counts higher each time."""
 
-    def inputs(sequence: int, raw: dict[str, int]) -> dict[str, int]:
-        return recorded.setdefault(sequence % day.leaves, {name: raw[name] for name in SITE_INPUTS if name in raw})
+    def stage(day: AttestedDay) -> None:
+        recorded: dict[int, dict[str, int]] = {}
 
-    _bent(inputs)(day)
+        def played(sequence: int, raw: dict[str, int]) -> dict[str, int]:
+            epoch = sequence // day.leaves
+            leaf = recorded.setdefault((sequence + epoch * shift) % day.leaves, {name: raw[name] for name in SITE_INPUTS if name in raw})
+            return {**day.hashes(sequence, raw), **leaf, "bus_voltage": leaf["bus_voltage"] + epoch * altered}
+
+        for number in range(day.epochs):
+            if restarts and number:
+                _power_cut(day)
+            day.measure_epoch(number, played)
+
+    return stage
+
+
+def _power_cut(day: AttestedDay) -> None:
+    day.node.reboot()
+    day.site.reboot()
+
+
+ALLOWANCE_SCALE = 20
+"""Times 1.05 kW: enough that half of it, for three quarter-hours, is worth a mint."""
+
+
+def _on_allowances(percent: int, falls_kelvin: int = 0, restarts: bool = False) -> Stage:
+    """A site that burns nothing, and always did, claims so much of its nameplate; its loop, which cools in each epoch, is to give it."""
+
+    def stage(day: AttestedDay) -> None:
+        day.scale = day.site.scale = ALLOWANCE_SCALE
+        day.site.gas_flow, day.site.power_mw = 0, day.site.power_mw * percent // 100
+
+        def held(sequence: int, raw: dict[str, int]) -> dict[str, int]:
+            supply = raw["hot_supply_temperature"] + falls_kelvin * 50 * (day.leaves - sequence % day.leaves) // day.leaves
+            flows = {flow: raw[flow] * percent // 100 for flow in ("hot_flow", "cold_flow")}
+            glide = raw["hot_supply_temperature"] - raw["hot_return_temperature"]
+            return {**day.hashes(sequence, raw), **flows, "hot_supply_temperature": supply, "hot_return_temperature": supply - glide}
+
+        for number in range(day.epochs):
+            if restarts and number:
+                _power_cut(day)
+            day.measure_epoch(number, held)
+        day.history_mj = (claimed(day).energy_mj,) * BASELINE_DAYS
+
+    return stage
 
 
 READS_HIGH = calibration_hash((*INPUT_WORDS, *(gain * 105 // 100 for gain in GAIN_WORDS)))
@@ -239,7 +280,32 @@ ATTACKS = (
         "the credit is for the sealed one; nobody gains by the other",
     ),
     Attack("replayed-epoch", "an earlier batch is sent for a later epoch", "host", at_a_site(_replayed_epoch)),
-    Attack("replayed-recording", "recorded sensor signals are played to the inputs again", "wiring", at_a_site(_replayed_recording)),
+    Attack(
+        "replayed-recording",
+        "sensor signals recorded over an epoch are played to the inputs in each later one",
+        "wiring",
+        at_a_site(_recording()),
+        "within a day: a witness does not have the batches of the days before",
+    ),
+    Attack(
+        "replayed-recording-after-a-restart",
+        "the same, with a power cut between the epochs",
+        "wiring, power",
+        at_a_site(_recording(restarts=True)),
+    ),
+    Attack(
+        "replayed-recording-shifted",
+        "the same, begun a leaf later in each epoch than in the one before",
+        "wiring",
+        at_a_site(_recording(shift=1)),
+    ),
+    Attack(
+        "replayed-recording-altered",
+        "the same, with one input a count higher in each epoch than in the one before",
+        "wiring",
+        at_a_site(_recording(altered=1)),
+        "readings are compared whole and bit for bit: noise of the player's own is enough",
+    ),
     Attack("frozen-sensors", "all twelve inputs are held still while energy is claimed", "wiring", at_a_site(_bent(_frozen))),
     Attack(
         "fast-pulse",
@@ -284,6 +350,19 @@ ATTACKS = (
         "below the bounds' tolerances nothing sees it",
     ),
     Attack("amplifiers-doubled", "the same, twice too high", "wiring", at_a_site(_power(200))),
+    Attack(
+        "lag-as-heat",
+        "a site without gas claims in each quarter-hour what its loop may lag the burner by, 6 % of nameplate",
+        "wiring",
+        at_a_site(_on_allowances(6), nameplate_w=1_140 * ALLOWANCE_SCALE),
+    ),
+    Attack(
+        "lag-as-heat-by-restarts",
+        "the same, with a power cut between the epochs, and with half of nameplate, as if the loop cooled by 45 K in each",
+        "wiring, power",
+        at_a_site(_on_allowances(50, falls_kelvin=45, restarts=True), nameplate_w=1_140 * ALLOWANCE_SCALE),
+        "what warmed the loop between two boots nobody measured: each has its own allowances for lag and stored heat",
+    ),
     Attack("gas-meter-low", "the gas meter reads a tenth", "gas meter", at_a_site(_gas_meter(10))),
     Attack(
         "gas-meter-high",

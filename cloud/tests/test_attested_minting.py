@@ -14,6 +14,7 @@ from thermogen_cloud.refusals import AlreadyDecidedError, AttestedSiteError, Epo
 from thermogen_cloud.registry import AttestedDay, AttestedMint, AttestedMintState, ConsumedEpoch
 from thermogen_esf.evidence.approval import Approval, Decision
 from thermogen_esf.evidence.attestation.exchange import encode_seals
+from thermogen_esf.evidence.attestation.log import Checkpoint
 from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle, ProofBundleError
 from thermogen_esf.evidence.attestation.proof_verification import verify_proof
 from thermogen_esf.evidence.attestation.quorum import DayState
@@ -109,6 +110,25 @@ def test_a_day_on_its_baseline_is_minted_by_itself_and_a_stranger_believes_it(ma
     assert balanced(cloud.registry, cloud.ledger).issued == made.row.amount > 1_000
     made.minting.round()
     assert balanced(cloud.registry, cloud.ledger).issued == made.row.amount
+
+
+def test_a_day_that_waits_nine_days_for_a_beacon_has_a_bundle_that_a_verifier_reads(made):
+    """A checkpoint a minute alone would be more than a bundle may have."""
+    made.attested_before()
+    attesting = made.attesting
+    attesting.measure()
+    made.receive()
+    for _ in range(1 + 9 * 24 * 4):
+        attesting.round(900)
+    assert attesting.states() == [(1, "waiting-for-beacon")]
+    attesting.witness(attesting.drawn())
+    attesting.round()
+    attesting.round(300)
+    made.minting.round()
+    assert made.row.state is AttestedMintState.MINTED and believed(made) is True
+    checkpoints = [Checkpoint.parse(each) for each in ProofBundle.parse(made.row.bundle).checkpoints]
+    assert checkpoints[-1].time - checkpoints[1].time > 9 * 86_400
+    assert len(checkpoints) == 5
 
 
 def test_a_young_sites_day_waits_for_a_person_and_a_wrong_key_does_not_do(made, cloud):

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
-from thermogen_cloud.attestation_log import AttestationLog
+from thermogen_cloud.attestation_log import AttestationLog, UnreadableLogError
 from thermogen_cloud.attested_days import AttestedDays
-from thermogen_cloud.registry import LogEntry, Registry
+from thermogen_cloud.registry import LogEntry, Registry, StoredCheckpoint
 from thermogen_esf.evidence.attestation.draw import MAX_ATTEMPTS, WINDOW_S
 from thermogen_esf.evidence.attestation.log import Checkpoint, LogError, judge_checkpoint, judge_growth, seal_entry, trust_entry
 from thermogen_esf.evidence.attestation.quorum import DayState, Findings
+from thermogen_esf.evidence.attestation.signed import Signed
 from thermogen_esf.evidence.attestation.statement import Claims, Opinion, Why, judge_statement
+from thermogen_esf.evidence.canonical import canonical
 from thermogen_sim.fleet.attested_day import AttestedDay
 from thermogen_sim.fleet.enrolling import NOW, Fleet, signing_key
 
@@ -48,6 +50,19 @@ def test_a_log_opened_again_goes_on_where_it_was(registry, fleet, log):
     assert all(check.passed for check in judge_growth(before, after, again.consistency(before.size, after.size)))
     assert again.published(0, 9) == [first, second]
     assert all(judge_checkpoint(each, fleet.trust.clouds)[1].passed for each in (first, second))
+
+
+def test_a_log_that_another_release_began_is_said_with_what_to_do_and_left_as_it_is(registry, fleet, log):
+    log.append([trust_entry(bytes(32))])
+    older = {name: value for name, value in Checkpoint.parse(log.checkpoint(NOW).document).values().items() if name != "beacons"}
+    for signed in (Signed.by(canonical({"version": 1, **older}), [CLOUD], b"thermogen/checkpoint/v1").encode(), b"damaged"):
+        with registry.writing() as session:
+            session.execute(update(StoredCheckpoint).values(signed=signed))
+        with pytest.raises(UnreadableLogError, match="cannot go on") as found:
+            AttestationLog(registry, fleet.root.hash, CLOUD)
+        assert "serve this directory with that release" in found.value.remedy and "backup" in found.value.remedy
+        with registry.reading() as session:
+            assert session.scalars(select(StoredCheckpoint.signed)).all() == [signed]
 
 
 def test_a_checkpoint_that_could_not_be_kept_is_made_again_and_nobody_saw_two(registry, fleet, log, monkeypatch):

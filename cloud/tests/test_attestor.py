@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from thermogen_cloud.attestation_trust import AttestationTrust, AttestationTrustError, adopt
 from thermogen_cloud.attesting import NotAttestedError
 from thermogen_cloud.directory import CloudDirectory
-from thermogen_cloud.methodology_choices import Choice
+from thermogen_cloud.methodology_choices import Choice, MethodologyChoiceError
 from thermogen_cloud.registry import LoggedDay, StoredSeal, StoredStatement
 from thermogen_edge.witness import Witness
 from thermogen_esf.evidence.attestation.beacon import judge_contributions
@@ -482,13 +482,49 @@ def test_two_roots_of_a_day_in_the_log_are_never_minted(cloud):
 def test_a_beacon_that_comes_after_many_checkpoints_draws_all_the_same(cloud, monkeypatch):
     monkeypatch.setattr("thermogen_cloud.attestation_log.CHECKPOINTS_AT_ONCE", 2)
     cloud.measure()
-    for _ in range(9):
+    for epoch in range(FIRST + 96, FIRST + 105):
+        cloud.attestor.take_seals(encode_seals([cloud.fleet.nodes[1].seal(epoch)]))
         cloud.round()
-    assert cloud.states() == [(1, "waiting-for-beacon")]
-    cloud.witness(cloud.drawn())
+    assert cloud.states() == [(1, "waiting-for-beacon")] and cloud.attestor.log.last.number >= 9
+    cloud.witness(cloud.drawn(FIRST + 105))
     cloud.round()
     cloud.round(300)
     assert cloud.states() == [(1, "off-baseline")] and cloud.row().agreeing == 5
+
+
+def test_a_checkpoint_is_closed_over_something_new_or_after_a_window_and_over_nothing_else(cloud):
+    def closed(after_s=60):
+        before = cloud.attestor.log.last
+        cloud.round(after_s)
+        return cloud.attestor.log.last.number - (-1 if before is None else before.number)
+
+    cloud.measure()
+    assert closed() == 2  # the trust list, and the day
+    assert [closed() for _ in range(5)] == [0] * 5 and cloud.states() == [(1, "waiting-for-beacon")]
+    announced = cloud.drawn()
+    assert closed() == 0 and cloud.states() == [(1, "collecting")]
+    cloud.open()  # a restart remembers no window
+    assert [closed(120), closed(119)] == [0, 0]
+    assert closed(1) == 1 and cloud.now == announced.until and cloud.states() == [(1, "deferred")]
+    assert [closed(900) for _ in range(3)] == [0] * 3
+
+
+def test_a_window_that_ends_while_its_day_cannot_be_decided_still_has_its_checkpoint(cloud, monkeypatch):
+    """The methodology's file is lost as the day is drawn for, and is restored after the window."""
+    cloud.measure()
+    cloud.round()
+    cloud.others_seal()
+    with monkeypatch.context() as patched:
+        patched.setattr(cloud.methodologies, "chosen", _lost)
+        cloud.round()
+        assert cloud.states() == [(1, "waiting-for-beacon")]
+        cloud.round(300)
+    cloud.round()
+    assert cloud.states() == [(1, "deferred")]
+
+
+def _lost(*_):
+    raise MethodologyChoiceError("a file is missing", "restore it")
 
 
 def test_a_restart_at_any_moment_goes_on_where_it_was(cloud):

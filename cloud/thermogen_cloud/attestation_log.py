@@ -13,27 +13,35 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from thermogen_esf.evidence.attestation.log import Checkpoint, Log, check_entry
 from thermogen_esf.evidence.attestation.signed import Signed
+from thermogen_esf.evidence.errors import EvidenceError
 from thermogen_esf.signatures import SigningKey
 
+from .errors import OperatorError
 from .registry import LogEntry, Registry, StoredCheckpoint
 
 CHECKPOINTS_AT_ONCE = 120
 """Two hours of them, where one is made a minute: as long as four attempts take."""
 
 
+class UnreadableLogError(OperatorError):
+    """The newest checkpoint is damaged, or none of this release's: no other can follow on it."""
+
+
 class AttestationLog:
     """The log in the registry. Threads may share it; one process writes it."""
 
     def __init__(self, registry: Registry, root_keys: bytes, key: SigningKey) -> None:
-        """`root_keys` is the hash of the root keys, from which the first beacon is made; `key` is the cloud's."""
+        """`root_keys` is the hash of the root keys, from which the first beacon is made; `key` is the cloud's.
+
+        UnreadableLogError, and nothing is changed, where the newest checkpoint is none that another can follow on.
+        """
         self._registry = registry
         self._key = key
         self._lock = threading.Lock()
         with registry.reading() as session:
             entries = list(session.scalars(select(LogEntry.entry).order_by(LogEntry.number)))
             signed = session.scalars(select(StoredCheckpoint.signed).order_by(StoredCheckpoint.number.desc())).first()
-        last = None if signed is None else Checkpoint.parse(Signed.parse(signed).document)
-        self._log = Log(root_keys, entries, last)
+        self._log = Log(root_keys, entries, None if signed is None else _newest(signed))
 
     def __len__(self) -> int:
         return len(self._log)
@@ -116,3 +124,15 @@ class AttestationLog:
     def consistency(self, old: int, new: int) -> list[bytes]:
         """The proof that the log of `new` entries begins with that of `old`."""
         return self._log.consistency(old, new)
+
+
+def _newest(signed: bytes) -> Checkpoint:
+    try:
+        return Checkpoint.parse(Signed.parse(signed).document)
+    except EvidenceError as error:
+        raise UnreadableLogError(
+            f"the log of attestation cannot go on: its newest checkpoint is unreadable: {error}",
+            "where another release wrote it, serve this directory with that release, whose thermogen-verify believes its bundles, and begin"
+            " another directory and log for this one with `thermogen-cloud init` and `thermogen-cloud adopt-trust`; where the registry is"
+            " damaged, restore it from a backup",
+        ) from error

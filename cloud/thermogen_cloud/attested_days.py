@@ -61,12 +61,12 @@ class AttestedDays:
             chosen = select(AttestedDay.state).where(AttestedDay.site == site, AttestedDay.day == day)
             return any(state not in OPEN for state in session.scalars(chosen))
 
-    def undecided(self) -> bool:
-        """Whether any day waits for a checkpoint: to be drawn for, for its window to end, or to be drawn for again."""
+    def undecided(self) -> list[tuple[str, int]]:
+        """Site and day of those that wait: to be drawn for, for their window to end, or to be drawn for again; oldest day first."""
         with self._registry.reading() as session:
             days = session.execute(select(AttestedDay.site, AttestedDay.day, AttestedDay.state)).all()
         settled = {(site, day) for site, day, state in days if state not in OPEN}
-        return any((site, day) not in settled for site, day, _ in days)
+        return sorted({(site, day) for site, day, _ in days} - settled, key=lambda each: each[::-1])
 
     def history_mj(self, site: str, day: int) -> list[int]:
         """Energies of the site's days before a day, oldest first, at most 30: its baseline.

@@ -367,8 +367,20 @@ class Attestor:
 
     def _close_checkpoint(self) -> None:
         last = self._log.last
-        if last is None or len(self._log) > last.size or self._days.undecided():
+        if last is None or len(self._log) > last.size or self._window_ended(last.time):
             self._checkpoint()
+
+    def _window_ended(self, since: int) -> bool:
+        """Whether the window of an undecided day's drawing has ended since then: what is decided is what a checkpoint after it holds.
+
+        For nothing else is one closed over nothing: a bundle carries every one from its day's root on.
+        """
+        now = self._clock()
+        for name, day in self._days.undecided():
+            newest = self._attempts(site_identity(name), day)[-1:]
+            if any(each.drawn is not None and since < each.drawn.time + WINDOW_S <= now for each in newest):
+                return True
+        return False
 
     def _checkpoint(self) -> None:
         last = self._log.last

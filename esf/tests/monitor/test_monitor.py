@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from thermogen_esf.evidence.attestation.beacon import beacon, contributions_hash
+from thermogen_esf.evidence.attestation.beacon import after, beacon, contributions_hash, genesis
 from thermogen_esf.evidence.attestation.day import Day
 from thermogen_esf.evidence.attestation.log import (
     CHECKPOINT_CONTEXT,
@@ -29,6 +29,7 @@ from thermogen_esf.evidence.attestation.log import (
     trust_entry,
 )
 from thermogen_esf.evidence.attestation.signed import Signed
+from thermogen_esf.evidence.canonical import canonical
 from thermogen_esf.verify import main
 from thermogen_sim.fleet.attested_day import AttestedDay
 from thermogen_sim.fleet.enrolling import Fleet, signing_key
@@ -232,6 +233,19 @@ def test_entries_that_are_not_the_checkpoints_are_named(cloud, auditor):
     assert auditor.sees(cloud) == ("log-forked", 1)
 
 
+def test_what_was_seen_with_a_release_of_other_checkpoints_is_said_and_left_as_it_is(cloud, auditor, capsys):
+    auditor.looks(cloud)
+    older = {name: value for name, value in cloud.checkpoints[-1].values().items() if name != "beacons"}
+    database = sqlite3.connect(auditor.folder / "state")
+    database.execute("UPDATE standing SET newest = ?", (Signed.by(canonical({"version": 1, **older}), [CLOUD], b"x").encode(),))
+    database.commit()
+    database.close()
+    before = (auditor.folder / "state").read_bytes()
+    assert main(auditor.arguments(auditor.folder / "log")) == 2
+    assert "written by another release: give another file" in capsys.readouterr().err
+    assert (auditor.folder / "state").read_bytes() == before
+
+
 def test_a_checkpoint_that_is_taken_out_is_named(cloud, auditor):
     cloud.checkpoints[2] = None
     assert auditor.sees(cloud) == ("log-forked", 2)
@@ -248,15 +262,24 @@ def test_a_beacon_that_was_chosen_is_named_and_so_is_one_of_made_up_contribution
     before = cloud.checkpoints[-1]
     cloud.goes_on(beacon=b"chosen".ljust(32))
     assert auditor.sees(cloud) == ("wrong-beacon", 5)
-    made_up = beacon(before.beacon, 5, 9, bytes(32))
-    cloud.checkpoints[5] = replace(cloud.checkpoints[5], contributors=9, contributions=bytes(32), beacon=made_up)
+    beacons, made_up = after(before.beacons, before.beacon, 9, bytes(32))
+    cloud.checkpoints[5] = replace(cloud.checkpoints[5], contributors=9, contributions=bytes(32), beacons=beacons, beacon=made_up)
     assert auditor.sees(cloud) == ("wrong-beacon", 5)
 
 
 def test_a_first_beacon_of_other_root_keys_is_named(cloud, auditor):
     first = cloud.checkpoints[0]
-    cloud.checkpoints[:] = [replace(first, beacon=beacon(bytes(32), 0, 0, contributions_hash(())))]
-    assert auditor.sees(cloud) == ("wrong-beacon", 0)
+    for changes in ({"beacon": genesis(bytes(32))}, {"beacon": beacon(genesis(cloud.fleet.root.hash), 1, 0, contributions_hash(()))}):
+        cloud.checkpoints[:] = [replace(first, **changes)]
+        assert auditor.sees(cloud) == ("wrong-beacon", 0)
+
+
+def test_a_checkpoint_that_counts_fewer_sites_than_sealed_so_that_it_draws_nothing_is_named(cloud, auditor):
+    """Else seals that are in the log could be kept out of every beacon."""
+    seals = [seal_entry(node.seal(96 * (DAY + 9))) for node in cloud.fleet.nodes]
+    before = cloud.checkpoints[-1]
+    cloud.goes_on(*seals, contributors=0, contributions=contributions_hash(()), beacons=before.beacons, beacon=before.beacon)
+    assert auditor.sees(cloud) == ("wrong-beacon", 5)
 
 
 def test_a_seal_that_no_enrolled_key_proved_is_named(cloud, auditor):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
+from ..evidence.attestation.beacon import LEAST_CONTRIBUTORS
 from ..evidence.attestation.draw import EXPECTED_WITNESSES, MAX_ATTEMPTS, eligible
 from ..evidence.attestation.odds import (
     ODDS_OF,
@@ -18,6 +19,8 @@ from ..evidence.attestation.odds import (
     collusion_with_the_log,
     draw_probability,
     needed_for_witnessed,
+    nobody_honest,
+    possible_beacons,
 )
 from .markdown import table
 
@@ -38,7 +41,7 @@ def odds_document() -> str:
 
 
 def _parts() -> list[str]:
-    sixteen, days, share = EXPECTED_WITNESSES, f"{TRIALS:,} days", f"{PINNED_SHARE_PERCENT} %"
+    sixteen, four, days, share = EXPECTED_WITNESSES, LEAST_CONTRIBUTORS, f"{TRIALS:,} days", f"{PINNED_SHARE_PERCENT} %"
     return [
         "# Odds of witnesses",
         "Written by `thermogen-esf document` from `esf/thermogen_esf/evidence/attestation/odds.py`; do not edit.",
@@ -57,15 +60,37 @@ from seed {SEED}, each site drawn or not, online or not; 0 means none of them.""
         f"""\
 Then three drawn colluders are enough, and no quorum of three can be safe and available at once in a large fleet. So an attestation says
 how strong it is: `witnessed` from so many agreeing on that {share} of the sites and the log together reach it on one of {ODDS_OF:,}
-days at most, and `peer-checked` below; and always `peer-checked` up to {sixteen + 1} sites, where all are drawn and everybody knew the
-witnesses before.""",
+days at most by the beacon that comes, and `peer-checked` below; and always `peer-checked` up to {sixteen + 1} sites, where all are drawn
+and everybody knew the witnesses before.""",
         _dropping_table(),
         "## A log that chooses among beacons",
         f"""\
-Whoever closes checkpoints may leave seals out and thereby choose among 2^k beacons, with k sites whose seals are at hand. Each more is
-another chance: 1 − (1 − p)^(2^k), here for {share} colluders and an otherwise honest log. What it leaves out is seen by the sites whose
-seals are missing.""",
-        _grinding_table(),
+Whoever closes checkpoints chooses which of the seals at hand come into which checkpoint, which of these come before a day's root, and
+which seals come into none that draws. Of k sites' seals that are not in the log yet, one of each, each next checkpoint that draws takes j,
+{four} or more, and each beacon on the way may be the one that draws:""",
+        f"    B(k) = Σ C(k, j) (1 + B(k − j)) over j from {four} to k;  B(k) = 0 for k below {four}",
+        f"""\
+B({four}) = 1 is no choice. Checkpoints over nothing, or over the seals of fewer than {four} sites, give none. Every quarter-hour for
+which it keeps seals back gives it another seal of each site, and more choices: **nothing bounds their number but people.** A site sees
+that its seals are not in the log, or came late; whoever watches sees seals that came by fewer than {four} at a time, which are in the
+log and in no beacon. Here for {share} colluders, who say which of them each beacon draws, {_share(_USUAL_ONLINE)} of the honest sites
+being online.""",
+        """\
+**An otherwise honest log** does not know which honest sites a beacon draws: their nodes prove it. Then (1 − (1 − c)^B(k)) h, with c that
+three colluders are drawn and h that no honest witness is:""",
+        _grinding_table(
+            lambda sites: _tried(
+                collusion_with_the_log(sites, PINNED_SHARE_PERCENT), nobody_honest(sites, PINNED_SHARE_PERCENT, _USUAL_ONLINE)
+            )
+        ),
+        """\
+**It can ask them.** A drawing is announced unsigned, and a site does not compare its beacon with the log's: whoever is drawn fetches the
+day. Each beacon that is asked about is another chance, 1 − (1 − c h)^B(k), and a site that watches sees one day announced with many:""",
+        _grinding_table(lambda sites: _tried(collusion(sites, PINNED_SHARE_PERCENT, _USUAL_ONLINE))),
+        f"""\
+**A log that drops every honest statement too** needs as many colluders drawn as make an attestation `witnessed`, and nobody has to be
+asked: the one of {ODDS_OF:,} days is for the beacon that comes, and not for one that was chosen:""",
+        _grinding_table(lambda sites: _tried(collusion_with_the_log(sites, PINNED_SHARE_PERCENT, needed_for_witnessed(sites) or QUORUM))),
     ]
 
 
@@ -107,13 +132,16 @@ def _dropping_table() -> str:
     return table(heads, rows)
 
 
-def _grinding_table() -> str:
-    bits = (0, 4, 8, 12, 16)
-    rows = []
-    for sites in (25, 100, 1_000, 10_000):
-        once = collusion(sites, PINNED_SHARE_PERCENT, _USUAL_ONLINE)
-        rows.append([f"{sites:,}", *(_chance(-math.expm1(2**each * math.log1p(-once))) for each in bits)])
-    return table(["sites", *(f"k = {each}" for each in bits)], rows)
+def _tried(once: float, besides: float = 1.0) -> Callable[[int], float]:
+    """The chance with so many beacons to choose from, `once` being that of one, and `besides` that of what cannot be chosen."""
+    return lambda beacons: besides if once >= 1 else -math.expm1(beacons * math.log1p(-once)) * besides
+
+
+def _grinding_table(chance: Callable[[int], Callable[[int], float]]) -> str:
+    held = (4, 6, 8, 12, 16)
+    found = {f"{sites:,}": chance(sites) for sites in (25, 100, 1_000, 10_000)}
+    rows = [[sites, *(_chance(of_beacons(possible_beacons(each))) for each in held)] for sites, of_beacons in found.items()]
+    return table(["sites", *(f"k = {each}, B = {possible_beacons(each):,}" for each in held)], rows)
 
 
 def _days(sites: int, false: int, online: float) -> Iterator[tuple[int, int]]:

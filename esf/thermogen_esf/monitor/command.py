@@ -149,7 +149,7 @@ def _lines(options: argparse.Namespace, root: RootKeys, found: Look, told: Seque
         return [*lines, "HOLDS: nothing was published"]
     return [
         *lines,
-        f"HOLDS: the log only grew, to {newest.size} entries, root {newest.root.hex()}, beacon {newest.number} {newest.beacon.hex()}",
+        f"HOLDS: the log only grew, to {newest.size} entries, root {newest.root.hex()}, beacon {newest.beacons} {newest.beacon.hex()}",
     ]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..evidence.attestation.log import Checkpoint
+from ..evidence.attestation.log import Checkpoint, LogError
 from ..evidence.attestation.monitoring import Monitored, PublishedList, seal_subject, subject
 from ..evidence.attestation.seal import Seal
 from ..evidence.attestation.signed import Signed
@@ -66,7 +66,7 @@ class SeenLog:
             raise SeenError(f"{self._path}: it watches the log under root keys {pinned.hex()}: give another file for these")
         self.newest = None if newest is None else Signed.parse(newest)
         """The newest checkpoint that was judged, as it was signed."""
-        last = None if self.newest is None else Checkpoint.parse(self.newest.document)
+        last = None if self.newest is None else self._read(self.newest)
         count = 0 if last is None else last.size
         roots = [subtrees[at : at + HASH_BYTES] for at in range(0, len(subtrees), HASH_BYTES)]
         self.standing = Monitored(last, Accumulator(count, roots), tuple(bytes.fromhex(each) for each in json.loads(lists)))
@@ -74,6 +74,12 @@ class SeenLog:
         held = run("SELECT COUNT(*) FROM entry").fetchone()[0]
         if held != count or (last is not None and self.standing.accumulator.root != last.root):
             raise SeenError(f"{self._path}: its {held} entries are not those of checkpoint {None if last is None else last.number}")
+
+    def _read(self, newest: Signed) -> Checkpoint:
+        try:
+            return Checkpoint.parse(newest.document)
+        except LogError as error:
+            raise SeenError(f"{self._path}: {error}: it was written by another release: give another file, and keep this one") from error
 
     def close(self) -> None:
         """Lets go of the file."""

@@ -58,6 +58,8 @@ class AttestedDay:
     """What a site comes to on the day, None where it is not drawn; the daemon's witness can stand here."""
     silent: frozenset[str] = frozenset()
     """Sites whose seals the beacon's checkpoint does not get."""
+    early: frozenset[str] = frozenset()
+    """Sites whose seals come into the log with the day's root and not, like the others', a minute after it."""
     two_roots: bool = False
     two_seals: bool = False
     attempt: int = 1
@@ -95,11 +97,13 @@ class AttestedDay:
         sealed = tuple(seal for seal in self.node.seals if seal.day == DAY)
         day = Day(sealed, self.node.seal(first + 96), before[-1] if before else None)
         self._checkpoint(NEXT_DAY)
-        for seal in (*day.seals, day.closing):
+        others = [node for node in self.fleet.nodes[1:] if node.name not in self.silent]
+        before_root = [node.seal(first + 96) for node in others if node.name in self.early]
+        for seal in (*day.seals, day.closing, *before_root):
             self.log.append(seal_entry(seal))
         self.day, self.day_index = day, self.log.append(day_entry(day))
         self._checkpoint(NEXT_DAY + MINUTE_S)
-        self.contributions = [node.seal(first + 96) for node in self.fleet.nodes[1:] if node.name not in self.silent]
+        self.contributions = [node.seal(first + 96) for node in others if node.name not in self.early]
         self._draw(self.chain[-1].time + MINUTE_S)
         return day
 

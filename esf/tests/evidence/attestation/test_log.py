@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from thermogen_esf.evidence.attestation.beacon import (
     LEAST_CONTRIBUTORS,
-    beacon,
     contributions,
     contributions_hash,
     genesis,
     judge_contributions,
 )
+from thermogen_esf.evidence.attestation.beacon import after as after_beacon
 from thermogen_esf.evidence.attestation.enrolment import vrf_keys
 from thermogen_esf.evidence.attestation.log import (
     CHECKPOINT_CONTEXT,
@@ -21,7 +21,9 @@ from thermogen_esf.evidence.attestation.log import (
     Log,
     LogError,
     day_entry,
+    judge_beacon,
     judge_checkpoint,
+    judge_first_beacon,
     judge_growth,
     judge_inclusion,
     judge_successor,
@@ -30,6 +32,7 @@ from thermogen_esf.evidence.attestation.log import (
     trust_entry,
 )
 from thermogen_esf.evidence.attestation.signed import Signed
+from thermogen_esf.evidence.canonical import canonical
 from thermogen_esf.evidence.check import Reason
 
 
@@ -53,7 +56,57 @@ def test_a_beacon_is_what_the_document_says(fleet, log, now):
         b"".join(seal.site + (10).to_bytes(4, "big") + seal.output for seal in sorted(seals, key=lambda seal: seal.site))
     ).digest()
     before = sha3_256(b"TZ beacon0" + fleet.root.hash).digest()
-    assert first.beacon == sha3_256(b"TZ beacon1" + before + bytes(8) + b"\0\0\0\5" + hashed).digest()
+    assert first.beacon == sha3_256(b"TZ beacon2" + before + (1).to_bytes(8, "big") + b"\0\0\0\5" + hashed).digest()
+    assert first.beacons == 1
+
+
+def _sealed(fleet, log, epoch, count, time):
+    """The checkpoint that adds so many sites' seals of an epoch."""
+    for node in fleet.nodes[:count]:
+        log.append(seal_entry(node.seal(epoch)))
+    return log.checkpoint(time)
+
+
+@pytest.mark.parametrize("few", [(), (0,), (0, 0, 0), (1, 2), (LEAST_CONTRIBUTORS - 1, 0)])
+def test_checkpoints_to_which_too_few_contributed_change_neither_beacon_nor_the_next_one(new_node, fleet, now, few):
+    """Else whoever closes them would have a beacon for each number of them, without a seal left out."""
+    chains = []
+    for between in ((), few):
+        log = Log(fleet.root.hash)
+        nodes = [new_node(f"tz-{number}") for number in range(LEAST_CONTRIBUTORS)]
+        for node in nodes:
+            log.append(seal_entry(node.seal(10)))
+        chain = [log.checkpoint(now)]
+        for epoch, count in enumerate(between, 20):
+            for number in range(count):
+                log.append(seal_entry(new_node(f"tz-early-{number}").seal(epoch)))
+            chain.append(log.checkpoint(now))
+        for node in nodes:
+            log.append(seal_entry(node.seal(30)))
+        chains.append([*chain, log.checkpoint(now)])
+    honest, ground = chains
+    assert [(each.beacons, each.beacon) for each in ground[:-1]] == [(1, honest[0].beacon)] * (len(few) + 1)
+    assert (ground[-1].beacons, ground[-1].beacon) == (2, honest[-1].beacon) and ground[-1].beacon != honest[0].beacon
+
+
+def test_a_checkpoint_that_counts_a_beacon_it_did_not_make_or_none_that_it_made_is_refused(fleet, log, now):
+    none = log.checkpoint(now)
+    assert (none.beacons, none.beacon) == (0, genesis(fleet.root.hash)) and judge_first_beacon(fleet.root.hash, none).passed
+    few, enough = _sealed(fleet, log, 10, 3, now), _sealed(fleet, log, 11, 4, now)
+    for before, after in ((none, few), (few, enough)):
+        assert judge_beacon(before, after).passed
+        for beacons in (after.beacons + 1, after.number + 1, 1 - after.beacons):
+            assert judge_beacon(before, replace(after, beacons=beacons)).reason is Reason.WRONG_BEACON
+        other = after_beacon(before.beacons, before.beacon, 7 - after.contributors, after.contributions)
+        assert judge_beacon(before, replace(after, beacons=other[0], beacon=other[1])).reason is Reason.WRONG_BEACON
+    assert judge_first_beacon(fleet.root.hash, replace(none, beacons=1)).reason is Reason.WRONG_BEACON
+    assert judge_first_beacon(bytes(32), none).reason is Reason.WRONG_BEACON
+
+
+def test_a_checkpoint_of_an_older_beacon_is_none(log, now):
+    older = {name: value for name, value in log.checkpoint(now).values().items() if name != "beacons"}
+    with pytest.raises(LogError, match="not a checkpoint of version 2"):
+        Checkpoint.parse(canonical({"version": 1, **older}))
 
 
 @settings(max_examples=25)
@@ -174,4 +227,4 @@ def test_a_log_rebuilt_from_its_entries_goes_on_as_it_would_have(fleet, log, now
     again = Log(fleet.root.hash, [trust_entry(fleet.trust.hash)], first)
     assert again.checkpoint(now + 60) == log.checkpoint(now + 60)
     assert again.last == log.last and len(again) == len(log) == 1
-    assert beacon(first.beacon, 1, 0, contributions_hash(())) == again.last.beacon != genesis(fleet.root.hash)
+    assert (again.last.beacons, again.last.beacon) == (0, genesis(fleet.root.hash))

@@ -2,11 +2,13 @@
 
 import random
 from fractions import Fraction
-from itertools import product
+from itertools import combinations, product
 
 import pytest
 from thermogen_esf.documents.attestation_odds import FLEETS, TRIALS, _days
+from thermogen_esf.evidence.attestation.beacon import LEAST_CONTRIBUTORS
 from thermogen_esf.evidence.attestation.draw import EXPECTED_WITNESSES, eligible
+from thermogen_esf.evidence.attestation.log import Log, seal_entry
 from thermogen_esf.evidence.attestation.odds import (
     ODDS_OF,
     PINNED_SHARE_PERCENT,
@@ -18,6 +20,8 @@ from thermogen_esf.evidence.attestation.odds import (
     collusion_with_the_log,
     draw_probability,
     needed_for_witnessed,
+    nobody_honest,
+    possible_beacons,
 )
 
 
@@ -89,3 +93,41 @@ def test_the_simulation_is_seeded():
     first = list(_days(50, 5, 0.9))
     random.seed(2)
     assert list(_days(50, 5, 0.9)) == first
+
+
+def _made(root_keys, entries, last, held, least):
+    """Every beacon that can be made with the seals held, one or more checkpoints ahead, each over `least` of them or more."""
+    for count in range(least, len(held) + 1):
+        for chosen in combinations(held, count):
+            log = Log(root_keys, (*entries, *chosen), last)
+            checkpoint = log.checkpoint(0)
+            if checkpoint.draws:
+                yield checkpoint.beacon
+            yield from _made(root_keys, log.entries, checkpoint, [each for each in held if each not in chosen], least)
+
+
+_COUNTED = [(3, 1), (4, 1), (5, 1), *((sites, LEAST_CONTRIBUTORS) for sites in range(LEAST_CONTRIBUTORS, 9))]
+
+
+@pytest.mark.parametrize(("sites", "least"), _COUNTED)
+def test_the_beacons_that_a_log_can_choose_among_are_made_and_counted(new_node, sites, least):
+    """In every order and split, and with `least` 1 also over checkpoints that draw nothing: they add none."""
+    held = [seal_entry(new_node(f"tz-{number}").seal(10)) for number in range(sites)]
+    made = list(_made(bytes(32), (), None, held, least))
+    assert len(set(made)) == possible_beacons(sites)
+    if least == LEAST_CONTRIBUTORS:
+        assert len(made) == len(set(made)), "no split gives what another gives"
+
+
+def test_what_is_chosen_among_is_more_than_which_seals_are_left_out_from_nine_sites_on():
+    assert [possible_beacons(sites) for sites in range(9)] == [0, 0, 0, 0, 1, 6, 22, 64, 233]
+    assert possible_beacons(8) < 2**8 and possible_beacons(9) > 2**9
+
+
+@pytest.mark.parametrize("sites", [25, 1_000])
+def test_no_choice_of_beacons_makes_honest_sites_undrawn(sites):
+    """What an otherwise honest log that asks nobody comes to at most, however many beacons it has."""
+    count, rate = eligible(sites), draw_probability(eligible(sites)) * 0.9
+    exactly = (1 - rate) ** (count - colluders(sites, PINNED_SHARE_PERCENT))
+    assert nobody_honest(sites, PINNED_SHARE_PERCENT, 0.9) == pytest.approx(exactly)
+    assert collusion(sites, PINNED_SHARE_PERCENT, 0.9) <= exactly

@@ -35,6 +35,7 @@ class Attestation(Document):
     """Root over the day's seals, 32 bytes."""
     attempt: int
     beacon_number: int
+    """Number of the checkpoint that made the beacon."""
     state: DayState
     label: Label
     agreeing: int

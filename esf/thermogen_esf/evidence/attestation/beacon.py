@@ -1,13 +1,16 @@
 """The beacon: a number that nobody knew before the seals of a checkpoint were made, and anybody can recompute afterwards.
 
-    beacon(n) = SHA3-256("TZ beacon1" ‖ beacon(n − 1) ‖ n u64 ‖ contributors u32 ‖ contributions)
+    beacon(0) = SHA3-256("TZ beacon0" ‖ hash of the root keys)
+    beacon(b) = SHA3-256("TZ beacon2" ‖ beacon(b − 1) ‖ b u64 ‖ contributors u32 ‖ contributions)
     contributions = SHA3-256 over, in order of site, site (8) ‖ epoch u32 ‖ output (64)
 
-with, of each site, the newest epoch among the seals that checkpoint n added to the log, and before the first checkpoint
-SHA3-256("TZ beacon0" ‖ hash of the root keys). Outputs only, never signatures: a signer could sign again until it likes what comes.
+with, of each site, the newest epoch among the seals that a checkpoint added to the log. A checkpoint to which fewer than four sites
+contributed makes no beacon and leaves the one before as it was: else whoever closes checkpoints would have another beacon for each that it
+closes over nothing. Outputs only, never signatures: a signer could sign again until it likes what comes.
 
-Bias: whoever closes checkpoints knows the outputs before others and may leave seals out, so it chooses among at most 2^sites values; a site
-that withholds its seal chooses among two for each that it could have sent. One chooses among the values that come, not what comes.
+Bias: whoever closes checkpoints knows the outputs before others and may choose which seals come into which checkpoint; among how many
+beacons, `odds.possible_beacons` counts. A site that withholds its seal chooses among two for each that it could have sent. One chooses
+among the values that come, not what comes.
 """
 
 from __future__ import annotations
@@ -20,9 +23,9 @@ from ..check import Check, Reason, passed, refused
 from .seal import Seal
 
 GENESIS_PREFIX = b"TZ beacon0"
-PREFIX = b"TZ beacon1"
+PREFIX = b"TZ beacon2"
 LEAST_CONTRIBUTORS = 4
-"""Sites without whose seals a beacon draws nothing: the one whose day is drawn and three others. From fewer it could be foreseen."""
+"""Sites without whose seals no beacon is made: the one whose day is drawn and three others. From fewer it could be foreseen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,23 @@ def contributions_hash(given: Sequence[Contribution]) -> bytes:
 
 
 def genesis(root_keys: bytes) -> bytes:
-    """What the first beacon is made from, given the hash of the root keys."""
+    """Beacon 0, which draws nothing, given the hash of the root keys."""
     return sha3_256(GENESIS_PREFIX + root_keys).digest()
 
 
 def beacon(previous: bytes, number: int, contributors: int, hashed: bytes) -> bytes:
     """Beacon `number`, 32 bytes, from the one before it and the contributions' count and hash."""
     return sha3_256(PREFIX + previous + number.to_bytes(8, "big") + contributors.to_bytes(4, "big") + hashed).digest()
+
+
+def draws(contributors: int) -> bool:
+    """Whether a checkpoint to which so many sites contributed makes a beacon."""
+    return contributors >= LEAST_CONTRIBUTORS
+
+
+def after(number: int, newest: bytes, contributors: int, hashed: bytes) -> tuple[int, bytes]:
+    """Number and value of the newest beacon once a checkpoint with these contributions is closed: as before where it makes none."""
+    return (number + 1, beacon(newest, number + 1, contributors, hashed)) if draws(contributors) else (number, newest)
 
 
 def judge_contributions(seals: Sequence[Seal], vrf_keys: Mapping[bytes, bytes], contributors: int, hashed: bytes) -> Check:

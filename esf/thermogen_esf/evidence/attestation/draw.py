@@ -4,7 +4,7 @@ A site is drawn where the first half of its output over (its own identity, day, 
 2^256 × 16 / eligible sites; where 16 or fewer are eligible, all are drawn. A threshold and not the lowest few: whether a site is drawn then
 depends on its own proof alone, so that nobody who keeps a witness's answer back moves another one up.
 
-The beacon is of a later checkpoint than the one in which the day's root is first in the log, so that the root was fixed before anybody
+The beacon is made by a later checkpoint than the one in which the day's root is first in the log, so that the root was fixed before anybody
 could know who would be drawn.
 """
 
@@ -41,6 +41,7 @@ class Drawing:
     root: bytes
     """Root over the day's seals, 32 bytes."""
     beacon_number: int
+    """Number of the checkpoint that made the beacon; its `beacons` is another."""
     beacon: bytes
 
     @property
@@ -81,14 +82,15 @@ def judge_draw(witness: Enrolment, proof: bytes, drawing: Drawing, site_count: i
     sites = eligible(site_count)
     if not is_drawn(output, sites):
         return refused(name, Reason.NOT_DRAWN, f"{witness.name}'s output {output[:8].hex()}… is not below the threshold", eligible=sites)
-    return passed(name, f"{witness.name} by beacon {drawing.beacon_number}, {sites} eligible", eligible=sites, beacon=drawing.beacon_number)
+    text = f"{witness.name} by the beacon of checkpoint {drawing.beacon_number}, {sites} eligible"
+    return passed(name, text, eligible=sites, beacon=drawing.beacon_number)
 
 
 def drawing_checkpoint(chain: Sequence[Checkpoint], index: int, attempt: int = 1) -> Checkpoint | None:
     """The checkpoint whose beacon draws for the day root at entry `index`, or None while there is none.
 
-    `chain` are successive checkpoints that begin at or before the first that holds the entry. Attempt 1 is the first beacon of a later
-    checkpoint that enough sites made; each further attempt is the first such one a quarter of an hour or more after the one before it.
+    `chain` are successive checkpoints that begin at or before the first that holds the entry. Attempt 1 is the first later checkpoint
+    that makes a beacon; each further attempt is the first such one a quarter of an hour or more after the one before it.
     """
     holding = next((each for each in chain if each.size > index), None)
     if holding is None or not 1 <= attempt <= MAX_ATTEMPTS:
@@ -117,9 +119,9 @@ def judge_drawing(drawing: Drawing, chain: Sequence[Checkpoint], index: int, att
         return refused(name, Reason.WRONG_BEACON, text, **numbers)
     found = drawing_checkpoint(chain, index, attempt)
     if found is None or (found.number, found.beacon) != (drawing.beacon_number, drawing.beacon):
-        wanted = "there is none yet" if found is None else f"it is beacon {found.number}, {found.beacon.hex()}"
-        text = f"of attempt {attempt} after entry {index}, {wanted}; drawn with beacon {drawing.beacon_number}, {drawing.beacon.hex()}"
+        wanted = "there is none yet" if found is None else f"it is that of checkpoint {found.number}, {found.beacon.hex()}"
+        drawn = f"drawn with that of checkpoint {drawing.beacon_number}, {drawing.beacon.hex()}"
+        text = f"the beacon of attempt {attempt} after entry {index}: {wanted}; {drawn}"
         return refused(name, Reason.WRONG_BEACON, text, **numbers)
-    return passed(
-        name, f"beacon {found.number} at {found.time} is that of attempt {attempt} after entry {index}", time_s=found.time, **numbers
-    )
+    text = f"beacon {found.beacons}, of checkpoint {found.number} at {found.time}, is that of attempt {attempt} after entry {index}"
+    return passed(name, text, time_s=found.time, **numbers)

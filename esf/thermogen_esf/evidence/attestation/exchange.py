@@ -44,6 +44,7 @@ class Announcement(Document):
 
     site: str
     beacon_number: int
+    """Number of the checkpoint that made the beacon."""
     beacon: bytes
     until: int
     """Unix seconds until which a statement counts to a quorum."""

@@ -7,7 +7,7 @@ An entry is a kind (u8) and its bytes, integers big-endian:
     3 trust       hash of a trust list (32)
     4 statement   hash of a witness's signed statement's document (32)
 
-A checkpoint says how long the log is, its root, and the beacon. It is canonical JSON that the cloud signed.
+A checkpoint says how long the log is, its root, and the newest beacon. It is canonical JSON that the cloud signed.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from ..document import Document
 from ..errors import EvidenceError
 from ..record import MAX_STORED, Record
 from ..trust import NamedKey, valid_at
-from .beacon import LEAST_CONTRIBUTORS, beacon, contributions, contributions_hash, genesis
+from .beacon import after as beacon_after
+from .beacon import contributions, contributions_hash, draws, genesis
 from .day import Day
 from .seal import Seal
 from .signed import Signed
 
-CHECKPOINT_CONTEXT = b"thermogen/checkpoint/v1"
+CHECKPOINT_CONTEXT = b"thermogen/checkpoint/v2"
 
 
 class LogError(EvidenceError):
@@ -79,6 +80,8 @@ class Checkpoint(Document):
 
     what: ClassVar[str] = "checkpoint"
     error: ClassVar[type[EvidenceError]] = LogError
+    version: ClassVar[int] = 2
+    """In version 1 every checkpoint made a beacon, however few contributed."""
 
     number: int
     """From 0."""
@@ -91,10 +94,13 @@ class Checkpoint(Document):
     previous: bytes | None
     """Hash of the checkpoint before it; None for the first."""
     contributors: int
-    """Sites whose seals made the beacon."""
+    """Sites with a seal among the entries that it added."""
     contributions: bytes
     """Hash over their contributions, 32 bytes."""
+    beacons: int
+    """Beacons that were made up to it, its own included: the number of `beacon`. 0 before the first."""
     beacon: bytes
+    """The newest: its own where it draws, else the one of the checkpoint before it."""
 
     def values(self) -> dict[str, Value]:
         """The fields as JSON values."""
@@ -106,6 +112,7 @@ class Checkpoint(Document):
             "previous": None if self.previous is None else self.previous.hex(),
             "contributors": self.contributors,
             "contributions": self.contributions.hex(),
+            "beacons": self.beacons,
             "beacon": self.beacon.hex(),
         }
 
@@ -120,13 +127,14 @@ class Checkpoint(Document):
             "previous": record.octets_or_none("previous", 32),
             "contributors": record.integer("contributors", 0, 2**32 - 1),
             "contributions": record.octets("contributions", 32),
+            "beacons": record.integer("beacons", 0, MAX_STORED),
             "beacon": record.octets("beacon", 32),
         }
 
     @property
     def draws(self) -> bool:
-        """Whether its beacon may draw witnesses: enough sites made it."""
-        return self.contributors >= LEAST_CONTRIBUTORS
+        """Whether it makes a beacon, which then draws witnesses: enough sites contributed."""
+        return draws(self.contributors)
 
     def sign(self, key: SigningKey) -> Signed:
         """Signed by the log's operator."""
@@ -177,18 +185,19 @@ class Log:
             raise LogError(f"a checkpoint at {time} cannot follow one at {last.time}")
         added = self._entries[0 if last is None else last.size :]
         given = contributions(Seal.decode(entry[1:]) for entry in added if entry[0] == EntryKind.SEAL)
-        number = 0 if last is None else last.number + 1
-        before = genesis(self._root_keys) if last is None else last.beacon
         hashed = contributions_hash(given)
+        beacons, newest = (0, genesis(self._root_keys)) if last is None else (last.beacons, last.beacon)
+        beacons, newest = beacon_after(beacons, newest, len(given), hashed)
         return Checkpoint(
-            number=number,
+            number=0 if last is None else last.number + 1,
             time=time,
             size=len(self._entries),
             root=merkle.root(self._entries),
             previous=None if last is None else last.hash,
             contributors=len(given),
             contributions=hashed,
-            beacon=beacon(before, number, len(given), hashed),
+            beacons=beacons,
+            beacon=newest,
         )
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
@@ -240,13 +249,26 @@ def judge_successor(before: Checkpoint, after: Checkpoint) -> list[Check]:
 
 
 def judge_beacon(before: Checkpoint, after: Checkpoint) -> Check:
-    """Whether a checkpoint's beacon follows from the one before it and what it says that the seals contributed."""
-    name = "beacon recomputed"
-    wanted = beacon(before.beacon, after.number, after.contributors, after.contributions)
-    if after.beacon != wanted:
-        text = f"beacon {before.number} and the contributions give {wanted.hex()}, the checkpoint says {after.beacon.hex()}"
-        return refused(name, Reason.WRONG_BEACON, text, number=after.number)
-    return passed(name, f"beacon {after.number}, {wanted.hex()}, of {after.contributors} sites", number=after.number)
+    """Whether a checkpoint's beacon follows from the one before it and what it says that the seals contributed, and so its number."""
+    return _judge_beacon(before.beacons, before.beacon, after)
+
+
+def judge_first_beacon(root_keys: bytes, first: Checkpoint) -> Check:
+    """The same of checkpoint 0, whose beacon follows from the hash of the root keys."""
+    return _judge_beacon(0, genesis(root_keys), first)
+
+
+def _judge_beacon(number: int, newest: bytes, checkpoint: Checkpoint) -> Check:
+    name, numbers = "beacon recomputed", {"number": checkpoint.number, "beacons": checkpoint.beacons}
+    wanted = beacon_after(number, newest, checkpoint.contributors, checkpoint.contributions)
+    if (checkpoint.beacons, checkpoint.beacon) != wanted:
+        text = (
+            f"after beacon {number}, {checkpoint.contributors} contributors give beacon {wanted[0]}, {wanted[1].hex()};"
+            f" the checkpoint says beacon {checkpoint.beacons}, {checkpoint.beacon.hex()}"
+        )
+        return refused(name, Reason.WRONG_BEACON, text, **numbers)
+    made = f"of {checkpoint.contributors} sites" if checkpoint.draws else f"as before: {checkpoint.contributors} sites make none"
+    return passed(name, f"beacon {wanted[0]}, {wanted[1].hex()}, {made}", **numbers)
 
 
 def judge_inclusion(what: str, entry: bytes, index: int, proof: Sequence[bytes], checkpoint: Checkpoint) -> Check:

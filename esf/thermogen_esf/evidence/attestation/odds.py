@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 from math import comb, exp, lgamma, log, log1p
 
+from .beacon import LEAST_CONTRIBUTORS
 from .draw import EXPECTED_WITNESSES, eligible
 
 QUORUM = 3
@@ -16,7 +17,7 @@ QUORUM = 3
 PINNED_SHARE_PERCENT = 10
 """Colluders, of the eligible sites, that the label `witnessed` withstands."""
 ODDS_OF = 10_000
-"""Days of which one at most is so reached, when moreover the log drops every honest statement."""
+"""Days of which one at most is so reached, when moreover the log drops every honest statement, and has not chosen the beacon."""
 
 
 def draw_probability(eligible_sites: int) -> float:
@@ -54,14 +55,29 @@ def availability(sites: int, online: float, least: int = QUORUM) -> float:
 
 def collusion(sites: int, share_percent: int, online: float) -> float:
     """That colluders reach a quorum with an honest log: three or more are drawn, and no honest witness who would dissent is."""
-    count, false = eligible(sites), colluders(sites, share_percent)
-    probability = draw_probability(count)
-    return at_least(false, probability, QUORUM) * (1.0 - probability * online) ** (count - false)
+    return collusion_with_the_log(sites, share_percent) * nobody_honest(sites, share_percent, online)
+
+
+def nobody_honest(sites: int, share_percent: int, online: float) -> float:
+    """That no honest site is drawn and online."""
+    count = eligible(sites)
+    return (1.0 - draw_probability(count) * online) ** (count - colluders(sites, share_percent))
 
 
 def collusion_with_the_log(sites: int, share_percent: int, least: int = QUORUM) -> float:
     """That `least` colluders are drawn: all it takes where the log drops every honest statement too."""
     return at_least(colluders(sites, share_percent), draw_probability(eligible(sites)), least)
+
+
+@cache
+def possible_beacons(sites: int) -> int:
+    """Beacons among which whoever closes checkpoints chooses, with one seal at hand of each of so many sites that is not in the log yet.
+
+    Each next checkpoint that draws takes some of them, four at least, and the beacon of each is one by which the day may be drawn: before
+    the first and after which of them its root is logged is chosen too. 0 with fewer sites, since nothing draws then.
+    """
+    taken = range(LEAST_CONTRIBUTORS, sites + 1)
+    return sum(comb(sites, each) * (1 + possible_beacons(sites - each)) for each in taken)
 
 
 @cache

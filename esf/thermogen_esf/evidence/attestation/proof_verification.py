@@ -317,12 +317,12 @@ class _Verification:
         return [*judged, _approved_after(approval, self.drawn, self.site)]
 
     def _rests_on(self) -> None:
-        number, say = self.drawn.number, self.report.rests_on.append
+        number, beacon, say = self.drawn.number, self.drawn.beacons, self.report.rests_on.append
         if self.trust.demonstration:
             say("Demonstration credit: the root keys signed a demonstration list, under which simulated sites are believed.")
         say(f"The root keys given, SHA3-256 {self.root.hash.hex()}, which signed revision {self.trust.revision} of the trust list.")
         if self.least_revision is None:
-            newest = f"That revision {self.trust.revision} was the newest list in the log before beacon {number}"
+            newest = f"That revision {self.trust.revision} was the newest list in the log before checkpoint {number}, whose beacon draws"
             say(f"{newest}: give the newest revision's number with --least-revision.")
         say("That the bitstream which was provisioned is the one that runs.")
         say("That sensors tell the truth: witnesses prove publication and arithmetic.")
@@ -330,7 +330,11 @@ class _Verification:
             say("That the auditor who signed the methodology was right to: its constants are nobody else's.")
         if self.frames is None:
             say("Energy and gas are the witnesses' word: give the companion with --frames to recompute them.")
-        say(f"That beacon {number - 1} was there before the seals that made beacon {number} of it: monitors who kept its checkpoint.")
+        say(f"That beacon {beacon - 1} was there before the seals that made beacon {beacon} of it: monitors who kept its checkpoint.")
+        added = (
+            f"That checkpoint {number} added to the log the seals that made beacon {beacon}, and each checkpoint before it what it counts"
+        )
+        say(f"{added}: a bundle proves whose seals they are and not that they are entries, monitors have the entries.")
         say("When each checkpoint was closed, by which the window and the validity of keys are told: the cloud's word.")
         say("That the log was not rewritten and held the day's root once: monitors who have its entries.")
         say("That no dissent was dropped: whoever has one can give it with --statement.")

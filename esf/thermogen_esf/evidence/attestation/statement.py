@@ -188,9 +188,10 @@ def judge_statement(signed: Signed, drawing: Drawing, witness: Enrolled, trust: 
 def _of_drawing(statement: Statement, drawing: Drawing, witness: bytes) -> Check:
     name = "statement of this drawing"
     if statement.drawing != drawing or statement.witness != witness:
-        text = f"it is of day {statement.drawing.day}, root {statement.drawing.root.hex()}, beacon {statement.drawing.beacon_number}"
+        other = statement.drawing
+        text = f"it is of day {other.day}, root {other.root.hex()}, beacon of checkpoint {other.beacon_number}"
         return refused(name, Reason.OTHER_DRAWING, text)
-    return passed(name, f"day {drawing.day}, root {drawing.root.hex()}, beacon {drawing.beacon_number}")
+    return passed(name, f"day {drawing.day}, root {drawing.root.hex()}, beacon of checkpoint {drawing.beacon_number}")
 
 
 def _signature(signed: Signed, witness: Enrolled) -> Check:

@@ -10,7 +10,7 @@ from typing import Any
 from thermogen_esf.evidence.approval import Approval, Decision
 from thermogen_esf.evidence.attestation.attested import Attestation
 from thermogen_esf.evidence.attestation.attested_twice import OtherBundle
-from thermogen_esf.evidence.attestation.beacon import beacon, contributions, contributions_hash
+from thermogen_esf.evidence.attestation.beacon import after, beacon, contributions, contributions_hash
 from thermogen_esf.evidence.attestation.log import Checkpoint, day_entry, trust_entry
 from thermogen_esf.evidence.attestation.log import Log as EntryLog
 from thermogen_esf.evidence.attestation.proof_bundle import ProofBundle, encode_frames, encode_statement, parse_frames
@@ -20,7 +20,7 @@ from thermogen_esf.evidence.catalogue import Rule, catalogue, rule
 
 from ..attested_day import METHODOLOGY, AttestedDay
 from ..enrolling import NOW, signing_key
-from ..node import SealingNode
+from ..node import DAY, SealingNode
 from .monitored import ShownLog, monitored
 from .trial import Attack, Trial, World, attested, by_the_cloud, heard_late, judged_bundle, said, verified
 
@@ -101,11 +101,16 @@ def _drawn_by(day: AttestedDay, place: int, contributors: int, hashed: bytes) ->
     """The closed day's checkpoint at `place` says these contributions, the beacons from it on follow, and its witnesses are heard."""
     changed, chain = replace(day.chain[place], contributors=contributors, contributions=hashed), day.chain[:place]
     for each in (changed, *day.chain[place:][1:]):
-        made = beacon(chain[-1].beacon, each.number, each.contributors, each.contributions)
-        chain.append(replace(each, previous=chain[-1].hash, beacon=made))
+        beacons, made = after(chain[-1].beacons, chain[-1].beacon, each.contributors, each.contributions)
+        chain.append(replace(each, previous=chain[-1].hash, beacons=beacons, beacon=made))
     day.chain[:] = chain
-    day.log.accept(chain[-1])
-    day.drawn = chain[-1]
+    _draw_by_last(day)
+
+
+def _draw_by_last(day: AttestedDay) -> None:
+    """The witnesses are drawn by the day's last checkpoint, and heard."""
+    day.drawn = day.chain[-1]
+    day.log.accept(day.drawn)
     day.drawing = replace(day.drawing, beacon_number=day.drawn.number, beacon=day.drawn.beacon)
     day.hear()
 
@@ -123,9 +128,9 @@ def _made_up_contributions(world: World) -> Trial:
 
 def _liked(day: AttestedDay, place: int, contributors: int) -> bytes:
     """Contributions that nobody made, of which the beacon at `place` is the least of 64 tries."""
-    at, before = day.chain[place], day.chain[place - 1].beacon
+    before = day.chain[place - 1]
     tries = [sha3_256(b"try %d" % number).digest() for number in range(64)]
-    return min(tries, key=lambda hashed: beacon(before, at.number, contributors, hashed))
+    return min(tries, key=lambda hashed: after(before.beacons, before.beacon, contributors, hashed))
 
 
 def _contributions_left_out(world: World) -> Trial:
@@ -142,7 +147,52 @@ def _beacon_before_made_up(world: World) -> Trial:
     day = world.day()
     day.measure()
     day.close()
-    _drawn_by(day, -2, 0, _liked(day, -2, 0))
+    _drawn_by(day, -2, 999, _liked(day, -2, 999))
+    shown = ShownLog(day.fleet, day.chain, day.log.entries)
+    return Trial(said(day), str(day.outcome.state), verified(day), kept=monitored(shown))
+
+
+def _empty_checkpoints(world: World) -> Trial:
+    """The first beacon is not liked: over nothing up to eight checkpoints are closed, each with a beacon of its own, for another."""
+    day = world.day()
+    day.measure()
+    day.close()
+    *chain, drawing = day.chain
+    tried = []
+    for _ in range(8):
+        chain.append(_following(chain[-1], replace(chain[-1], contributors=0, contributions=contributions_hash(()))))
+        tried.append(_following(chain[-1], drawing))
+    liked = min(tried, key=lambda each: each.beacon)
+    day.chain[:] = [*chain[: liked.number], liked]
+    _draw_by_last(day)
+    return attested(day)
+
+
+def _following(before: Checkpoint, checkpoint: Checkpoint) -> Checkpoint:
+    """A checkpoint made the one after another, with a beacon of its own however few contributed."""
+    number = before.beacons + 1
+    made = beacon(before.beacon, number, checkpoint.contributors, checkpoint.contributions)
+    return replace(checkpoint, number=before.number + 1, previous=before.hash, beacons=number, beacon=made)
+
+
+def _split(world: World) -> Trial:
+    """Of eight sites' seals four come with the day's root and four after it: every seal is in the log, and the beacon is another."""
+    fleet = world.fleet(9)
+    day = world.day(fleet, early=frozenset(node.name for node in fleet.nodes[1:5]))
+    day.measure()
+    day.witness()
+    shown = ShownLog(day.fleet, day.chain, day.log.entries)
+    return Trial(said(day), str(day.outcome.state), verified(day), kept=monitored(shown))
+
+
+def _unlogged_seals(world: World) -> Trial:
+    """The beacon is made of seals that the other sites once sent and that are in no log; a monitor has the log's entries."""
+    day = world.day()
+    kept_back = [node.seal(DAY * 96 - 5_000) for node in day.fleet.nodes[1:]]
+    day.measure()
+    day.close()
+    day.contributions, given = kept_back, contributions(kept_back)
+    _drawn_by(day, -1, len(given), contributions_hash(given))
     shown = ShownLog(day.fleet, day.chain, day.log.entries)
     return Trial(said(day), str(day.outcome.state), verified(day), kept=monitored(shown))
 
@@ -370,7 +420,22 @@ ATTACKS = (
         "a site's seal is kept out of the beacon's checkpoint",
         "cloud",
         _subset,
-        "2^k choices, see attestation-odds.md; the site misses its seal",
+        "attestation-odds.md counts the choices; the site misses its seal",
+    ),
+    Attack("beacon-empty-checkpoints", "checkpoints over nothing are closed until the beacon is liked", "cloud", _empty_checkpoints),
+    Attack(
+        "beacon-split",
+        "the seals at hand are split over the checkpoints before and after a day's root, until the beacon is liked",
+        "cloud",
+        _split,
+        "attestation-odds.md counts the choices; a site that watches sees its seal come late",
+    ),
+    Attack(
+        "beacon-of-unlogged-seals",
+        "a beacon is made of old seals that are not in the log",
+        "cloud",
+        _unlogged_seals,
+        "a bundle proves whose seals they are, and not that its checkpoint added them",
     ),
     Attack("better-beacon", "a later beacon is taken than the first that draws", "cloud", _better_beacon),
     Attack("stalled-beacon", "no seals of others come into the log", "cloud", lambda world: _stalled(world, range(1, 6))),

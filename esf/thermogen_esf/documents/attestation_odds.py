@@ -52,7 +52,9 @@ quorum is {QUORUM} agreeing and two thirds of what was received; one dissent of 
 from seed {SEED}, each site drawn or not, online or not; 0 means none of them.""",
         "## A day finds its quorum",
         _availability_table(),
-        f"A day that does not is drawn again with the next epoch's beacon, {MAX_ATTEMPTS} times in all.",
+        f"""\
+Of the witnesses that are drawn and online all agree here, and are of two operators. With one operator no day finds a quorum, and who
+abstains is missing. A day that finds none is drawn again with the next epoch's beacon, {MAX_ATTEMPTS} times in all.""",
         "## Colluders reach a quorum, the log being honest",
         f"Shares are of the eligible sites, rounded up to whole sites; {_share(_USUAL_ONLINE)} of the honest sites are online.",
         _collusion_table(),
@@ -60,8 +62,8 @@ from seed {SEED}, each site drawn or not, online or not; 0 means none of them.""
         f"""\
 Then three drawn colluders are enough, and no quorum of three can be safe and available at once in a large fleet. So an attestation says
 how strong it is: `witnessed` from so many agreeing on that {share} of the sites and the log together reach it on one of {ODDS_OF:,}
-days at most by the beacon that comes, and `peer-checked` below; and always `peer-checked` up to {sixteen + 1} sites, where all are drawn
-and everybody knew the witnesses before.""",
+days at most in any of the {MAX_ATTEMPTS} attempts that dropping gives it, by the beacons that come, and `peer-checked` below; and always
+`peer-checked` up to {sixteen + 1} sites, where all are drawn and everybody knew the witnesses before.""",
         _dropping_table(),
         "## A log that chooses among beacons",
         f"""\
@@ -89,7 +91,7 @@ day. Each beacon that is asked about is another chance, 1 − (1 − c h)^B(k), 
         _grinding_table(lambda sites: _tried(collusion(sites, PINNED_SHARE_PERCENT, _USUAL_ONLINE))),
         f"""\
 **A log that drops every honest statement too** needs as many colluders drawn as make an attestation `witnessed`, and nobody has to be
-asked: the one of {ODDS_OF:,} days is for the beacon that comes, and not for one that was chosen:""",
+asked: the one of {ODDS_OF:,} days is for the beacons that come, and not for one that was chosen. Here in one attempt:""",
         _grinding_table(lambda sites: _tried(collusion_with_the_log(sites, PINNED_SHARE_PERCENT, needed_for_witnessed(sites) or QUORUM))),
     ]
 
@@ -118,7 +120,7 @@ def _dropping_table() -> str:
         "sites",
         *(f"three, {share} % collude" for share in (1, 5, 10, 20)),
         "agreeing for `witnessed`",
-        f"reached by {PINNED_SHARE_PERCENT} %",
+        f"reached by {PINNED_SHARE_PERCENT} % in {MAX_ATTEMPTS} attempts",
         *(f"`witnessed` with {_share(online)} online" for online in _ONLINE[:3]),
     ]
     rows = []
@@ -126,7 +128,7 @@ def _dropping_table() -> str:
         least = needed_for_witnessed(sites)
         strong = ["never", "", "", "", ""]
         if least is not None:
-            reached = collusion_with_the_log(sites, PINNED_SHARE_PERCENT, least)
+            reached = _tried(collusion_with_the_log(sites, PINNED_SHARE_PERCENT, least))(MAX_ATTEMPTS)
             strong = [str(least), _chance(reached), *(_percent(availability(sites, online, least)) for online in _ONLINE[:3])]
         rows.append([f"{sites:,}", *(_chance(collusion_with_the_log(sites, share)) for share in (1, 5, 10, 20)), *strong])
     return table(heads, rows)

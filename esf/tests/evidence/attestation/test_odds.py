@@ -3,11 +3,12 @@
 import random
 from fractions import Fraction
 from itertools import combinations, product
+from math import comb
 
 import pytest
 from thermogen_esf.documents.attestation_odds import FLEETS, TRIALS, _days
 from thermogen_esf.evidence.attestation.beacon import LEAST_CONTRIBUTORS
-from thermogen_esf.evidence.attestation.draw import EXPECTED_WITNESSES, eligible
+from thermogen_esf.evidence.attestation.draw import EXPECTED_WITNESSES, MAX_ATTEMPTS, eligible
 from thermogen_esf.evidence.attestation.log import Log, seal_entry
 from thermogen_esf.evidence.attestation.odds import (
     ODDS_OF,
@@ -65,12 +66,19 @@ def test_where_all_are_drawn_nothing_is_witnessed(sites):
 
 @pytest.mark.parametrize("sites", [sites for sites in FLEETS if sites > EXPECTED_WITNESSES + 1])
 def test_the_number_for_witnessed_is_the_least_that_withstands_the_share(sites):
+    """Over all attempts that a log has which drops what others say: counted out with fractions."""
     least = needed_for_witnessed(sites)
-    share = Fraction(EXPECTED_WITNESSES, eligible(sites))
-    odds = collusion_with_the_log(sites, PINNED_SHARE_PERCENT, least)
-    assert odds <= 1 / ODDS_OF
-    assert least == QUORUM or collusion_with_the_log(sites, PINNED_SHARE_PERCENT, least - 1) > 1 / ODDS_OF
-    assert float(share) == pytest.approx(draw_probability(eligible(sites)))
+    drawn, false = Fraction(EXPECTED_WITNESSES, eligible(sites)), colluders(sites, PINNED_SHARE_PERCENT)
+
+    def reached(wanted):
+        once = 1 - sum(comb(false, few) * drawn**few * (1 - drawn) ** (false - few) for few in range(wanted))
+        return once, 1 - (1 - once) ** MAX_ATTEMPTS
+
+    once, in_any_attempt = reached(least)
+    assert in_any_attempt <= Fraction(1, ODDS_OF)
+    assert least == QUORUM or reached(least - 1)[1] > Fraction(1, ODDS_OF)
+    assert float(once) == pytest.approx(collusion_with_the_log(sites, PINNED_SHARE_PERCENT, least))
+    assert float(drawn) == pytest.approx(draw_probability(eligible(sites)))
 
 
 def test_a_fleet_where_colluders_are_a_tenth_is_available_and_safe_with_an_honest_log():

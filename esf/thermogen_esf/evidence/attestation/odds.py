@@ -10,14 +10,14 @@ from functools import cache
 from math import comb, exp, lgamma, log, log1p
 
 from .beacon import LEAST_CONTRIBUTORS
-from .draw import EXPECTED_WITNESSES, eligible
+from .draw import EXPECTED_WITNESSES, MAX_ATTEMPTS, eligible
 
 QUORUM = 3
 """Agreeing witnesses at least."""
 PINNED_SHARE_PERCENT = 10
 """Colluders, of the eligible sites, that the label `witnessed` withstands."""
 ODDS_OF = 10_000
-"""Days of which one at most is so reached, when moreover the log drops every honest statement, and has not chosen the beacon."""
+"""Days of which one at most is so reached in any attempt, when moreover the log drops every honest statement, and has chosen no beacon."""
 
 
 def draw_probability(eligible_sites: int) -> float:
@@ -84,8 +84,9 @@ def possible_beacons(sites: int) -> int:
 def needed_for_witnessed(sites: int) -> int | None:
     """Agreeing witnesses from which on an attestation is labelled `witnessed`; None where the draw chose nobody, because all are drawn.
 
-    The least number, three or more, that a tenth of the eligible sites, with the log's help, reaches on one of 10,000 days at most. In
-    exact integers: with k colluders of E eligible, E^k − Σ C(k, j) 16^j (E − 16)^(k − j) over j below it, times 10,000, is at most E^k.
+    The least number, three or more, that a tenth of the eligible sites, with the log's help, reaches on one of 10,000 days at most: a log
+    that drops statements has four attempts, and their chances are added. In exact integers: with k colluders of E eligible,
+    E^k − Σ C(k, j) 16^j (E − 16)^(k − j) over j below it, times 40,000, is at most E^k.
     """
     count = eligible(sites)
     if count <= EXPECTED_WITNESSES:
@@ -93,7 +94,7 @@ def needed_for_witnessed(sites: int) -> int | None:
     false = colluders(sites, PINNED_SHARE_PERCENT)
     drawn, not_drawn, everything = EXPECTED_WITNESSES, count - EXPECTED_WITNESSES, count**false
     rest, least = everything, 0
-    while least < QUORUM or rest * ODDS_OF > everything:
+    while least < QUORUM or rest * ODDS_OF * MAX_ATTEMPTS > everything:
         rest -= comb(false, least) * drawn**least * not_drawn ** (false - least) if least <= false else 0
         least += 1
     return least

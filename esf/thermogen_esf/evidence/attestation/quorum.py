@@ -48,7 +48,7 @@ class Label(enum.StrEnum):
     """How strong an attestation is."""
 
     WITNESSED = "witnessed"
-    """So many agree that a tenth of the sites, colluding, and a log that drops all other statements reach it in one of 10,000 days."""
+    """So many agree that a tenth of the sites and a log that drops all other statements reach it on one of 10,000 days at most."""
     PEER_CHECKED = "peer-checked"
     """A quorum, and not so many; or a fleet so small that all are drawn, so that everybody knew the witnesses before."""
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from thermogen_sim.command import main as simulate
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,9 +29,17 @@ def pins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def attested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a day's bundle, its companion and the root keys."""
+    folder = tmp_path_factory.mktemp("attested")
+    assert simulate(["fleet", "--sites", "5", "--out", str(folder)]) == 0
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("extra", EXTRAS)
-def test_an_extra_alone_runs_its_command_and_carries_nothing_else(extra: str, pins: Path, tmp_path: Path) -> None:
+def test_an_extra_alone_runs_its_command_and_carries_nothing_else(extra: str, pins: Path, attested: Path, tmp_path: Path) -> None:
     commands, absent = EXTRAS[extra]
     environment = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
@@ -40,6 +49,10 @@ def test_an_extra_alone_runs_its_command_and_carries_nothing_else(extra: str, pi
     for command in commands:
         shown = subprocess.run([environment / "bin" / command, "--help"], check=True, capture_output=True, text=True)
         assert command in shown.stdout
+    if extra == "verify":
+        files = ["tz-0000.bundle", "--root", "root.json", "--frames", "tz-0000.frames"]
+        judged = subprocess.run([environment / "bin" / commands[0], *files], cwd=attested, capture_output=True, text=True, check=False)
+        assert judged.returncode == 0 and "BELIEVED" in judged.stdout, judged.stdout + judged.stderr
     for module in absent:
         found = subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False)
         assert found.returncode != 0, f"the extra {extra} brought {module}"

@@ -7,12 +7,17 @@ from thermogen_esf.hostlink_seal import DRAW_REQUEST, CustodyState, ProofError, 
 from thermogen_esf.vrf import verify
 from thermogen_esf.vrf_inputs import SEAL_BYTES, draw_input, seal_fields
 from thermogen_sim.custody.sealer import CompiledSealer, Library, sealer_library
+from thermogen_sim.ecvrf import SoftwareProver
+from thermogen_sim.fleet.node import PROFILE as PROFILE_HASH
+from thermogen_sim.fleet.node import SealingNode
+from thermogen_sim.fleet.sealer import ModelSealer
 
 pytestmark = pytest.mark.slow
 
 ROOT = bytes(range(100, 132))
 ASKED = bytes(range(68))
 SITE, PROFILE, CALIBRATION = b"SITE-ID1", b"PROFILE1", b"CALIBR-1"
+KEY_BYTES = 32
 INPUT_BYTES, OUTPUT_AT = SEAL_BYTES, SEAL_BYTES + 80
 
 
@@ -93,7 +98,30 @@ def test_nothing_of_it_can_be_written_but_the_two_orders(sealer, address):
     assert sealer.write(address, [0]) in (Status.REFUSED, Status.BAD_ADDRESS)
 
 
-@pytest.mark.slow
+def test_the_fleets_model_of_a_node_seals_and_draws_what_the_compiled_sealer_does():
+    """What is tried in modelled fleets holds for nodes: the same key, roots and epochs give the same bytes, across a power cut too."""
+    part = Library(sealer_library()).part()
+    sealer = CompiledSealer(part)
+    node = SealingNode("tz-0001", SoftwareProver(bytes(KEY_BYTES)))
+    sealer.set_identity(node.identity, PROFILE_HASH, node.calibration)
+    assert sealer.settle() is CustodyState.READY
+    held = sealer.keys_held
+    provers = [SoftwareProver(held[at : at + KEY_BYTES]) for at in range(0, len(held), KEY_BYTES)]
+    node.prover = next(each for each in provers if each.public_key == sealer.public_key)
+    for epoch, count in ((500, 90), (501, 89), (600, 1)):
+        made = node.seal(epoch, bytes((count,)) * 32, leaf_count=count)
+        assert sealer.seal(epoch, made.root, count) == made.encode() + made.output
+    sealer.power_off()
+    node.reboot()
+    again = CompiledSealer(part)
+    again.set_identity(node.identity, PROFILE_HASH, node.calibration)
+    again.settle()
+    made = node.seal(601, ROOT)
+    assert again.seal(601, ROOT) == made.encode() + made.output
+    assert again.ask_draw(ASKED) == Status.OK
+    assert again.draw()[84:164] == ModelSealer(node).draw(ASKED)
+
+
 def test_the_verifier_believes_the_seals_of_the_real_prover():
     part = Library(sealer_library()).part()
     sealer = CompiledSealer(part)

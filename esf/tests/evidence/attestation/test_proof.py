@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from thermogen_esf.evidence.approval import Approval, Decision
+from thermogen_esf.evidence.attestation.beacon import after
 from thermogen_esf.evidence.attestation.log import Checkpoint
 from thermogen_esf.evidence.attestation.proof_bundle import (
     ProofBundle,
@@ -221,6 +222,21 @@ def test_a_checkpoint_left_out_is_refused(honest):
     report = _verify(honest, honest.bundle(checkpoints=(*chain[:1], *chain[2:])))
     assert _wrong(report) == ("1 signatures", Reason.LOG_FORKED), "not the root keys are accused"
     assert not _verify(honest, honest.bundle(checkpoints=chain[1:])).believed
+
+
+def test_the_first_beacon_of_a_log_is_made_of_the_verifiers_root_keys(honest):
+    """Else whoever begins a log would try first beacons until it likes what follows."""
+    assert honest.chain[0].number == 0
+    chain: list[Checkpoint] = []
+    for each in honest.chain:
+        before = chain[-1] if chain else None
+        made = (before.beacons, before.beacon) if before else (0, b"of my own".ljust(32))
+        beacons, beacon = after(*made, each.contributors, each.contributions)
+        chain.append(replace(each, previous=before and before.hash, beacons=beacons, beacon=beacon))
+    last = chain[-1].sign(signing_key("cloud-1")).encode()
+    report = _verify(honest, honest.bundle(checkpoints=tuple(each.encode() for each in chain), last_checkpoint=last))
+    refusals = [check.name for check in report.steps[-1].checks if check.passed is False]
+    assert _wrong(report)[0] == "2 VRF proofs" and refusals[0] == "beacon recomputed"
 
 
 @pytest.mark.parametrize("place", range(1, 4))

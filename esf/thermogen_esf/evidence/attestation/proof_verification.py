@@ -23,7 +23,7 @@ from .chain import two_seals
 from .day import Day, judge_day
 from .draw import Drawing, drawing_checkpoint, judge_drawing
 from .enrolment import Enrolled, Enrolment, judge_enrolment, vrf_keys_root
-from .log import Checkpoint, day_entry, judge_checkpoint, judge_inclusion, judge_successor, statement_entry, trust_entry
+from .log import Checkpoint, day_entry, judge_checkpoint, judge_first_beacon, judge_inclusion, judge_successor, statement_entry, trust_entry
 from .proof_bundle import EnrolledBytes, Entry, ProofBundle, parse_frames, parse_statement
 from .proof_report import ProofReport, Step
 from .quorum import DayState, Findings, Outcome, decide, off_baseline
@@ -112,8 +112,10 @@ class _Verification:
         return drawing_checkpoint(self.chain, self.bundle.day_entry.index, attempt)
 
     def _broken_chain(self) -> list[Check]:
-        """What is refused of the checkpoints shown, each after the one before it."""
-        return [check for pair in pairwise(self.chain) for check in judge_successor(*pair) if not check.passed]
+        """What is refused of the checkpoints shown, each after the one before it, and the log's first after the root keys."""
+        first = [judge_first_beacon(self.root.hash, each) for each in self.chain[:1] if each.number == 0]
+        judged = [*first, *(check for pair in pairwise(self.chain) for check in judge_successor(*pair))]
+        return [check for check in judged if not check.passed]
 
     def _signatures(self) -> None:
         drawn = self._drawing_checkpoint(self.bundle.attempt)

@@ -207,6 +207,13 @@ def test_a_beacon_made_of_other_seals_than_shown_is_refused(honest):
     assert _wrong(_verify(honest, honest.bundle(vrf_keys=keys[:-1]))) == ("2 VRF proofs", Reason.WRONG_BEACON)
 
 
+def test_a_beacon_of_seals_that_its_checkpoint_may_not_have_added_is_said_to_rest_on_who_has_the_entries(honest):
+    report, drawn = _verify(honest), honest.drawn
+    wanted = f"That checkpoint {drawn.number} added to the log the seals that made beacon {drawn.beacons}"
+    assert any(sentence.startswith(wanted) and "monitors" in sentence for sentence in report.rests_on)
+    assert drawn.number != drawn.beacons
+
+
 def test_a_bundle_without_what_the_beacon_was_made_of_is_refused(honest):
     for left_out in ({"vrf_keys": (), "contributions": ()}, {"vrf_keys": ()}, {"contributions": ()}):
         assert _wrong(_verify(honest, honest.bundle(**left_out))) == ("2 VRF proofs", Reason.WRONG_BEACON)

@@ -70,6 +70,8 @@ WANTED = {
     "replayed-recording-shifted": ("caught", "step 4 Merkle roots: repeated-values"),
     "replayed-recording-altered": ("not caught", "believed"),
     "frozen-sensors": ("caught", "step 4 Merkle roots: frozen-sensors"),
+    "frozen-sensors-gas": ("caught", "step 4 Merkle roots: frozen-sensors"),
+    "one-frozen-sensor": ("not caught", "believed"),
     "fast-pulse": ("caught", "step 4 Merkle roots: time-quality"),
     "no-pulse": ("caught", "step 4 Merkle roots: time-quality"),
     "wrong-clock": ("caught", "step 4 Merkle roots: wrong-epoch"),

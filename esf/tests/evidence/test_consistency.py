@@ -144,15 +144,23 @@ def test_a_day_of_sixteen_readings_at_random_does_not_repeat_itself(world, first
     assert judge_repetition(day_of(world, first_epoch, noise, epochs=96)).passed
 
 
+STANDING = {
+    "hot_return_temperature": 175 * 50,
+    "hot_supply_temperature": 175 * 50,
+    "cold_return_temperature": 45 * 50,
+    "bus_voltage": 50_000,
+}
+
+
 def test_a_site_that_claims_nothing_may_stand_still(judged, world):
     world.site.power_mw = 0
-    standing = {
-        "hot_return_temperature": 175 * 50,
-        "hot_supply_temperature": 175 * 50,
-        "cold_return_temperature": 45 * 50,
-        "bus_voltage": 50_000,
-    }
-    assert not _refused(judged(lambda sequence, raw: standing))
+    assert not _refused(judged(lambda sequence, raw: {**STANDING, "gas_flow": 0, "gas_volume": 0}))
+
+
+def test_a_site_that_claims_gas_and_stands_still_is_refused(judged, world):
+    """Gas alone is credited by some methodologies: a recording of a meter that turns is not to be believed for want of energy."""
+    world.site.power_mw = 0
+    assert _refused(judged(lambda sequence, raw: STANDING)) == {Reason.FROZEN_SENSORS}
 
 
 def test_a_loop_that_flows_the_wrong_way_carries_nothing(world, first_epoch):

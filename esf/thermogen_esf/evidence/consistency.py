@@ -8,16 +8,16 @@ Exact integers, each with its numbers. Over a contiguous run:
    of heat at nameplate for what lies between the loops. Below are losses of pipes and plates, above the errors of both loops' sensors.
 3. Gas meter: the gas counter's difference is the flow's integral within 5 % and 1 % of a minute's flow at the meter's end of scale.
 4. Power: the energy counter's difference is the power's integral within 5 % and nameplate × 30 s.
-5. Movement: of the twelve inputs of the node's converter, at least one changes within any epoch in which energy is claimed. Twelve real
-   inputs that stand still for a quarter of an hour are a recording or a broken converter.
+5. Movement: of the twelve inputs of the node's converter, at least one changes within any epoch of 30 leaves or more in which energy or
+   gas is claimed. Twelve real inputs that stand still for five minutes are a recording or a broken converter.
 
 Over all of a day, whatever lies between its batches, since a recording goes on after a restart:
 
-6. Repetition: of the epochs in which energy is claimed, none repeats the inputs of another, leaf for leaf, and no 30 leaves in a row, at
-   least 15 of them different, come twice, wherever they begin. Inputs are means of a second, to a sixteenth of a converter's code: if of
-   twelve real ones a reading that is new in such a stretch could be foreseen with one chance in 16 or less, the stretch comes again at a
-   given place with 2^-60, and in a day, which has 8,640 leaves and 2^25 pairs of places, with 2^-35. Inputs that rest, or go to and fro
-   between fewer readings, may do so for as long as they like, unless whole epochs that move are the same.
+6. Repetition: of such epochs none repeats the inputs of another, leaf for leaf, and in all that claim energy or gas no 30 leaves in a
+   row, at least 15 of them different, come twice, wherever they begin. Inputs are means of a second, to a sixteenth of a converter's
+   code: if of twelve real ones a reading that is new in such a stretch could be foreseen with one chance in 16 or less, the stretch comes
+   again at a given place with 2^-60, and in a day, which has 8,640 leaves and 2^25 pairs of places, with 2^-35. Inputs that rest, or go
+   to and fro between fewer readings, may do so for as long as they like, unless whole epochs that move are the same.
 
 What is repeated with a count changed, or a leaf left out, within every 30 leaves is not seen, nor what was recorded on another day.
 """
@@ -145,11 +145,12 @@ def _inputs(batch: OpenedBatch) -> list[tuple[int, ...]]:
 
 
 def _claims(batch: OpenedBatch) -> bool:
-    return _difference([batch], "electrical_energy") > 0
+    """Whether a methodology can credit anything of it."""
+    return any(_difference([batch], counter) > 0 for counter in ("electrical_energy", "gas_volume"))
 
 
 def _claiming(batches: Sequence[OpenedBatch]) -> list[OpenedBatch]:
-    """Epochs long enough to tell, in which energy is claimed."""
+    """Epochs long enough to tell, in which energy or gas is claimed."""
     return [batch for batch in batches if len(batch.columns) >= LEAST_LEAVES and _claims(batch)]
 
 

@@ -480,6 +480,21 @@ def test_a_bundle_says_that_it_does_not_show_a_second_credit_of_its_day(honest):
         assert report.believed and any("no other attestation of the day" in sentence for sentence in report.rests_on)
 
 
+def test_a_bundle_says_that_its_baseline_is_declared_and_what_shows_it(honest):
+    def baseline(report):
+        (sentence,) = [sentence for sentence in report.rests_on if sentence.startswith("Baseline ")]
+        assert "declared, not measured" in sentence
+        return sentence
+
+    assert "nothing is named that shows it" in baseline(_verify(honest))
+    assert bytes(32).hex() in baseline(_by_own_methodology(honest, _own_methodology("anna")))
+
+
+def test_a_bundle_says_that_it_does_not_show_a_second_seal_or_a_key_taken_out(honest):
+    said = " ".join(_verify(honest).rests_on)
+    assert "--seal" in said and "taken the VRF key out of its part" in said
+
+
 def test_a_bundle_says_that_it_does_not_show_when_its_methodology_was_chosen(honest):
     for report, named in ((_verify(honest), "TZ-DISPLACED-GRID"), (_by_own_methodology(honest, _own_methodology("anna")), "CUSTOM")):
         assert any(f"{named} was chosen before the day was measured" in sentence for sentence in report.rests_on)

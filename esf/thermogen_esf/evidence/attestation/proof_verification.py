@@ -26,7 +26,7 @@ from .enrolment import Enrolled, Enrolment, judge_enrolment, vrf_keys_root
 from .log import Checkpoint, day_entry, judge_checkpoint, judge_first_beacon, judge_inclusion, judge_successor, statement_entry, trust_entry
 from .proof_bundle import EnrolledBytes, Entry, ProofBundle, parse_frames, parse_statement
 from .proof_report import ProofReport, Step
-from .quorum import DayState, Findings, Outcome, decide, off_baseline
+from .quorum import BASELINE_DAYS, BASELINE_PERCENT, DayState, Findings, Outcome, decide, off_baseline
 from .recompute import Recomputed, recompute_day
 from .seal import Seal
 from .signed import Signed
@@ -262,14 +262,16 @@ class _Verification:
 
     def _baseline(self) -> None:
         assert self.outcome.energy_mj is not None, "a quorum claims energy"
-        history = self.attestation.history_mj
-        text = off_baseline(self.outcome.energy_mj, history) or f"within 20 % of the mean of {len(history)} days before"
-        self._step("baseline", [passed("baseline compared", text, days=len(history))])
+        history = self.attestation.history_mj[-BASELINE_DAYS:]
+        energy, mean = self.outcome.energy_mj, sum(history) // max(1, len(history))
+        within = f"{energy} mJ is within {BASELINE_PERCENT} % of {mean} mJ, the mean of {len(history)} days before"
+        numbers = {"days": len(history), "energy_mj": energy, "mean_mj": mean}
+        self._step("baseline", [passed("baseline compared", off_baseline(energy, history) or within, **numbers)])
 
     def _calculation(self) -> None:
         attestation, name = self.attestation, "amount recomputed"
         try:
-            rule = self._rule()
+            rule = self.rule = self._rule()
             assert self.outcome.energy_mj is not None and self.outcome.gas is not None, "a quorum claims both"
             amount, carry = rule.amount(self.outcome.energy_mj, self.outcome.gas, attestation.carry_in, attestation.baseline_evidence)
         except (EvidenceError, ValueError) as error:
@@ -326,8 +328,11 @@ class _Verification:
         if self.least_revision is None:
             newest = f"That revision {self.trust.revision} was the newest list in the log before checkpoint {number}, whose beacon draws"
             say(f"{newest}: give the newest revision's number with --least-revision.")
-        say("That the bitstream which was provisioned is the one that runs.")
+        say("That the bitstream which was provisioned is the one that runs, and that nobody has taken the VRF key out of its part.")
         say("That sensors tell the truth: witnesses prove publication and arithmetic.")
+        evidence = self.attestation.baseline_evidence
+        shown = "nothing is named that shows it" if evidence is None else f"what shows it has the SHA3-256 {evidence.hex()}"
+        say(f"Baseline {self.rule.baseline}: {self.rule.statement} That is declared, not measured; {shown}.")
         if self.attestation.methodology == CUSTOM:
             say("That the auditor who signed the methodology was right to: its constants are nobody else's.")
         if self.frames is None:
@@ -340,6 +345,7 @@ class _Verification:
         say("When each checkpoint was closed, by which the window and the validity of keys are told: the cloud's word.")
         say("That the log was not rewritten and held the day's root once: monitors who have its entries.")
         say("That no dissent was dropped: whoever has one can give it with --statement.")
+        say("That the site's VRF key sealed no epoch twice, which would suspend it: whoever has another seal can give it with --seal.")
         say(f"That {self.attestation.methodology} was chosen before the day was measured: the cloud's word, of which a bundle has nothing.")
         once = "That no other attestation of the day was minted, by this methodology or another"
         say(f"{once}: the ledger, whose credits name theirs, and whoever has another bundle of the day and gives it with --bundle.")

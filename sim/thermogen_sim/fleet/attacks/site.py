@@ -187,6 +187,21 @@ def _frozen(_sequence: int, _raw: dict[str, int]) -> dict[str, int]:
     return {"bus_voltage": 50_000}
 
 
+def _frozen_with_gas(_sequence: int, _raw: dict[str, int]) -> dict[str, int]:
+    """Loops at rest and nothing that moves; the gas meter turns."""
+    return {
+        "bus_voltage": 50_000,
+        "hot_return_temperature": 175 * 50,
+        "hot_supply_temperature": 175 * 50,
+        "cold_return_temperature": 45 * 50,
+    }
+
+
+def _without_power(day: AttestedDay) -> None:
+    day.site.power_mw = 0
+    day.measure(lambda sequence, raw: {**day.hashes(sequence, raw), **_frozen_with_gas(sequence, raw)})
+
+
 def _counter_jumps(sequence: int, raw: dict[str, int]) -> dict[str, int]:
     return {"gas_volume": raw["gas_volume"] * (2 if sequence % 90 > 45 else 1)}
 
@@ -307,6 +322,14 @@ ATTACKS = (
         "readings are compared whole and bit for bit: noise of the player's own is enough",
     ),
     Attack("frozen-sensors", "all twelve inputs are held still while energy is claimed", "wiring", at_a_site(_bent(_frozen))),
+    Attack("frozen-sensors-gas", "the same without energy, while gas is claimed", "wiring", at_a_site(_without_power)),
+    Attack(
+        "one-frozen-sensor",
+        "one input is held still, the other eleven move",
+        "wiring",
+        at_a_site(_bent(lambda _seq, _raw: {"gas_pressure": 77})),
+        "what it may hide is bounded by the others",
+    ),
     Attack(
         "fast-pulse",
         "the 1 Hz pulse is driven faster than the crystal allows",
